@@ -1,0 +1,1 @@
+"""The three services and the chassis that they stand on."""

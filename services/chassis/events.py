@@ -1,0 +1,129 @@
+"""The vocabulary of messages: a record as Kafka gave it, an event as a handler gets it, and what caused it.
+
+Identity (EVENTS 4): a record's event id is `ce_id` if that is a UUID, else a UUID derived from (`ce_source`,
+`ce_id`), else one derived from its place in the log; so every record has one, and a redelivery has the same.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import ClassVar, Generic, Protocol, TypeVar
+from uuid import UUID, uuid5
+
+import uuid_utils
+
+# Namespace of the ids that we derive for foreign records (RFC 9562, version 5).
+DERIVED_IDS = UUID("5f3dd2a6-0e62-5c9c-9d4f-0d6c3b1f4a11")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Event(Protocol):
+    """A generated dataclass of `schemas/contracts.py`."""
+
+    FULLNAME: ClassVar[str]
+    TOPIC: ClassVar[str]
+
+    @property
+    def key(self) -> str:
+        """The Kafka key: the id of what the event is about."""
+
+    def to_avro(self) -> dict[str, object]:
+        """Return the record as the Avro encoder takes it."""
+
+
+E_co = TypeVar("E_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why something happens: copied into the headers of whatever it makes us emit.
+
+    Args:
+        correlation_id: shared by all events of one saga.
+        causation_id: id of the event that is being handled, or of the HTTP request.
+        traceparent: W3C trace context, passed on as it came.
+
+    """
+
+    correlation_id: str
+    causation_id: str | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A Kafka record, untouched. `key` and `value` are None where the log holds none."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+    timestamp_ms: int
+
+    def header(self, name: str) -> str | None:
+        """Return the last header of that name as text, or None; bytes that are not UTF-8 are replaced."""
+        for key, value in reversed(self.headers):
+            if key == name and value is not None:
+                return value.decode("utf-8", "replace")
+        return None
+
+    @property
+    def key_text(self) -> str:
+        """The key as text; a record without one has a key of its own (EVENTS 4)."""
+        if self.key is None:
+            return f"{self.topic}/{self.partition}/{self.offset}"
+        return self.key.decode("utf-8", "backslashreplace")
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Generic[E_co]):
+    """An event as a handler gets it.
+
+    Args:
+        event: the decoded event.
+        event_id: see the module's docstring.
+        key: the record's key.
+        cause: to be handed on to whatever is emitted because of this event.
+        sequence: `ce_sequence`, or None where the producer sends none.
+        time_ms: Kafka's timestamp of the record, milliseconds since the epoch.
+        waiting_since: when the event was parked first, None on its first delivery.
+        record: where it came from.
+
+    """
+
+    event: E_co
+    event_id: str
+    key: str
+    cause: Cause
+    sequence: int | None
+    time_ms: int
+    waiting_since: datetime | None
+    record: Record
+
+
+def event_id_of(record: Record) -> str:
+    """Return the id under which the inbox knows a record."""
+    ce_id = record.header("ce_id")
+    if ce_id is not None:
+        try:
+            return str(UUID(ce_id))
+        except ValueError:
+            return str(uuid5(DERIVED_IDS, f"{record.header('ce_source') or ''}\n{ce_id}"))
+    return str(uuid5(DERIVED_IDS, f"{record.topic}/{record.partition}/{record.offset}"))
+
+
+def new_id() -> str:
+    """Return a UUIDv7 (RFC 9562): unique, and sorted by the time it was made."""
+    return str(uuid_utils.uuid7())
+
+
+def to_micros(moment: datetime) -> int:
+    """Return microseconds since the epoch, as events carry times."""
+    delta = moment - _EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def from_micros(micros: int) -> datetime:
+    """Return the UTC time of `micros` microseconds since the epoch."""
+    return datetime.fromtimestamp(micros // 1_000_000, UTC).replace(microsecond=micros % 1_000_000)

@@ -1,0 +1,1 @@
+"""The inventory service; README.md beside this file is its canvas."""

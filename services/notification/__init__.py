@@ -1,0 +1,1 @@
+"""The notification service; README.md beside this file is its canvas."""

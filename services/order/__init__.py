@@ -1,0 +1,1 @@
+"""The order service; README.md beside this file is its canvas."""
