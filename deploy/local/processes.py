@@ -1,0 +1,277 @@
+"""The processes of one stack: started, remembered on disk, and ended without a trace.
+
+Every process is written to `processes.json` with its start time as soon as it runs, so that another launcher can
+end it after this one crashed, and so that a recycled process id is never mistaken for it. Each also carries the
+stack's directory in its environment (`MARK`): whatever a killed launcher or a killed parent left behind is found by
+that.
+"""
+
+import contextlib
+import enum
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import psutil
+
+from deploy.local.errors import ProcessFailedError, StackError, StackStateError
+from deploy.local.files import last_lines, write_privately
+
+MARK = "OMS_LOCAL_STACK"
+GRACE_SECONDS = 10.0
+_POLL_SECONDS = 0.05
+_SAME_START_SECONDS = 2.0  # a stepped clock moves what the system reports as start time
+
+
+class Rank(enum.IntEnum):
+    """In which order processes are ended: whoever uses a server goes before it."""
+
+    LAUNCHER = 0
+    SERVICE = 1
+    MAIL = 2
+    BROKER = 3
+    DATABASE = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """How to start a process: `user` is whom to become when started as root, `log` gets all it prints."""
+
+    name: str
+    arguments: Sequence[str]
+    rank: Rank
+    environment: Mapping[str, str] = field(default_factory=dict)
+    directory: Path
+    user: str | None = None
+    stop_signal: int = signal.SIGTERM
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A process that was started; `started` is its start time in seconds since the epoch."""
+
+    name: str
+    pid: int
+    started: float
+    rank: int
+    stop_signal: int
+
+    def find(self) -> psutil.Process | None:
+        """Return the process while it lives, never another one that got its id."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.started) < _SAME_START_SECONDS
+            if same and process.status() != psutil.STATUS_ZOMBIE:
+                return process
+        except psutil.NoSuchProcess:
+            pass
+        return None
+
+
+class Processes:
+    """Starts, watches and ends the processes of the stack in `directory`, each addressed by its name."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory.resolve()
+        self._file = self._directory / "processes.json"
+        self._lock = threading.RLock()
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._commands: dict[str, Command] = {}
+        self._closed = False
+        self._records = {record.name: record for record in _load(self._file)}
+
+    def start(self, command: Command) -> int:
+        """Start a process in a session of its own and return its id."""
+        with self._lock:
+            if self._closed:
+                raise StackError("the stack is being stopped")
+            if self.is_alive(command.name):
+                raise StackStateError(f"{command.name} is already running")
+            child = self._spawn(command)
+            self._children[command.name] = child
+            self._commands[command.name] = command
+            self._remember(command.name, child.pid, command.rank, command.stop_signal)
+            return child.pid
+
+    def restart(self, name: str) -> int:
+        """End the process if it lives, and start it again as it was started before."""
+        command = self._commands.get(name)
+        if command is None:
+            raise StackStateError(f"{name} was not started here; known: {', '.join(self._commands) or 'none'}")
+        self.stop(name)
+        return self.start(command)
+
+    def stop(self, name: str, *, grace: float = GRACE_SECONDS) -> int | None:
+        """Ask the process to end, kill it after `grace` seconds, and return its exit status if it was ours."""
+        self._end([self._record(name)], grace)
+        return self.exit_status(name)
+
+    def kill(self, name: str) -> None:
+        """End the process and all that it started with SIGKILL, as a crash would, and wait until it is gone."""
+        self._signal_tree(name, signal.SIGKILL)
+        self._await_end([self._record(name)], GRACE_SECONDS)
+
+    def pause(self, name: str) -> None:
+        """Freeze the process and all that it started."""
+        self._signal_tree(name, signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        """Let a frozen process go on."""
+        self._signal_tree(name, signal.SIGCONT)
+
+    def is_alive(self, name: str) -> bool:
+        """Tell whether the process runs, frozen or not."""
+        record = self._records.get(name)
+        return record is not None and self._find(record) is not None
+
+    def exit_status(self, name: str) -> int | None:
+        """Return how the process ended (negative: by that signal), or None while it lives or if unknown."""
+        child = self._children.get(name)
+        return None if child is None else child.poll()
+
+    def pids(self) -> dict[str, int]:
+        """Return the process ids of all that are alive, by name."""
+        return {name: record.pid for name, record in self._records.items() if self._find(record)}
+
+    def log(self, name: str) -> Path:
+        """Return the file with everything that the process printed."""
+        return self._directory / "log" / f"{name}.log"
+
+    def await_ready(self, name: str, ready: Callable[[], bool], *, within: float) -> None:
+        """Wait until `ready` says so; raise ProcessFailedError when the process ends, or after `within` seconds."""
+        deadline = time.monotonic() + within
+        while not ready():
+            if self._closed:
+                raise StackError("the stack is being stopped")
+            if not self.is_alive(name):
+                raise self._failure(name, f"ended with status {self.exit_status(name)} while starting")
+            if time.monotonic() > deadline:
+                raise self._failure(name, f"did not become ready within {within:.0f} s")
+            time.sleep(_POLL_SECONDS)
+
+    def note_launcher(self) -> None:
+        """Remember this process too, until `forget_launcher`, so that `down` can end a start that hangs."""
+        self._remember("launcher", os.getpid(), Rank.LAUNCHER, signal.SIGTERM)
+
+    def forget_launcher(self) -> None:
+        """Take this process out of the list: what it started goes on without it."""
+        with self._lock:
+            self._records.pop("launcher", None)
+            self._save()
+
+    def end_all(self, *, grace: float = GRACE_SECONDS) -> list[str]:
+        """End every process of the stack, users before servers; return the names of those that were alive."""
+        with self._lock:
+            self._closed = True
+        alive = [record for record in self._records.values() if self._find(record) and record.pid != os.getpid()]
+        for rank in Rank:
+            self._end([record for record in alive if record.rank == rank], grace)
+        strays = _strays(self._directory)
+        _send(signal.SIGKILL, strays)
+        psutil.wait_procs(strays, timeout=GRACE_SECONDS)
+        self._records.clear()
+        self._file.unlink(missing_ok=True)
+        return [record.name for record in alive]
+
+    def _spawn(self, command: Command) -> subprocess.Popen[bytes]:
+        log = self.log(command.name)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            return subprocess.Popen(  # noqa: S603 - commands are built here, never taken from outside
+                list(command.arguments),
+                cwd=command.directory,
+                env={**os.environ, **command.environment, MARK: str(self._directory)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                user=command.user,
+                group=None if command.user is None else _group_of(command.user),
+                extra_groups=None if command.user is None else [],
+            )
+
+    def _remember(self, name: str, pid: int, rank: Rank, stop_signal: int) -> None:
+        with self._lock:
+            started = psutil.Process(pid).create_time()
+            record = Record(name=name, pid=pid, started=started, rank=int(rank), stop_signal=int(stop_signal))
+            self._records[name] = record
+            self._save()
+
+    def _save(self) -> None:
+        write_privately(self._file, [asdict(record) for record in self._records.values()])
+
+    def _record(self, name: str) -> Record:
+        if name not in self._records:
+            raise StackStateError(f"no process {name}; there are: {', '.join(self._records) or 'none'}")
+        return self._records[name]
+
+    def _find(self, record: Record) -> psutil.Process | None:
+        child = self._children.get(record.name)
+        if child is not None and child.pid == record.pid and child.poll() is not None:
+            return None
+        return record.find()
+
+    def _signal_tree(self, name: str, number: int) -> None:
+        process = self._find(self._record(name))
+        if process is None:
+            raise StackStateError(f"{name} is not running")
+        _send(number, [process, *process.children(recursive=True)])
+
+    def _end(self, records: Sequence[Record], grace: float) -> None:
+        members: list[psutil.Process] = []
+        for record in records:
+            process = self._find(record)
+            if process is None:
+                continue
+            with contextlib.suppress(psutil.NoSuchProcess):
+                members += [process, *process.children(recursive=True)]
+            _send(record.stop_signal, [process])
+        _send(signal.SIGCONT, members)  # a frozen process acts on no other signal
+        self._await_end(records, grace)
+        _send(signal.SIGKILL, members)
+        self._await_end(records, GRACE_SECONDS)
+
+    def _await_end(self, records: Sequence[Record], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while any(self._find(record) for record in records) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+
+    def _failure(self, name: str, what: str) -> ProcessFailedError:
+        log = self.log(name)
+        return ProcessFailedError(f"{name} {what}. The end of {log}:\n{last_lines(log)}")
+
+
+def _group_of(user: str) -> int:
+    import pwd  # noqa: PLC0415 - not on every system, and only asked for as root on Unix
+
+    return pwd.getpwnam(user).pw_gid
+
+
+def _load(file: Path) -> list[Record]:
+    if not file.exists():
+        return []
+    return [Record(**entry) for entry in json.loads(file.read_text(encoding="utf-8"))]
+
+
+def _strays(directory: Path) -> list[psutil.Process]:
+    """Return the processes that carry the stack's mark, but for this one and those above it."""
+    own = {process.pid for process in (psutil.Process(), *psutil.Process().parents())}
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid not in own and process.environ().get(MARK) == str(directory):
+                found.append(process)
+    return found
+
+
+def _send(number: int, processes: Iterable[psutil.Process]) -> None:
+    """Signal those of the processes that still live."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
