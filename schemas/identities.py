@@ -70,6 +70,25 @@ def _line(fullname: str, version: int, digest: str, schema_id: int) -> Identity:
     return Identity(fullname=fullname, version=version, sha256=digest, id=schema_id, released=False)
 
 
+def problems(catalog: Catalog) -> Iterator[str]:
+    """Say what is wrong with ids.json itself: ids given twice or taken away, versions that do not count 1, 2, 3."""
+    place = catalog.folder / "ids.json"
+    for position, line in enumerate(catalog.identities):
+        what = f"{place}: {line.fullname} version {line.version}"
+        same = [other for other in catalog.identities[:position] if other.id == line.id]
+        if same:
+            yield f"{what} has the id {line.id}, which {same[0].fullname} version {same[0].version} has already"
+        elif line.id != FIRST_ID + position:
+            yield f"{what} has the id {line.id} where {FIRST_ID + position} is next: lines are only ever appended"
+        earlier = [other for other in catalog.identities[:position] if other.fullname == line.fullname]
+        if line.version != len(earlier) + 1:
+            yield f"{what} follows version {len(earlier)}"
+        if any(not other.released for other in earlier):
+            yield f"{what} follows a version that is not released"
+        if line.fullname not in catalog.events:
+            yield f"{what} has no current schema"
+
+
 def render(identities: tuple[Identity, ...]) -> str:
     """Return the text of ids.json: one line an id, in the order they were given."""
     lines = [

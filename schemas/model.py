@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 PRIMITIVES: Final = ("string", "long", "int", "boolean")
+FIELD_PROPERTIES: Final = frozenset({"name", "type", "doc", "default", "aliases", "pii"})
 LOGICAL: Final = {"timestamp-micros": "long", "uuid": "string"}
 
 
@@ -33,14 +34,14 @@ class Nullable:
 class Array:
     """A list of items."""
 
-    items: "Type"
+    items: "Primitive | Enum | Record"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Map:
     """Values by string."""
 
-    values: "Type"
+    values: Primitive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +97,9 @@ Type = Primitive | Nullable | Array | Map | Enum | Record
 
 def parse_record(schema: dict[str, Any]) -> Record:
     """Turn a schema, as JSON, into a record. Raises ValueError naming the place of what is not allowed."""
-    record = _parse(schema, namespace=str(schema.get("namespace", "")), known={}, path=str(schema.get("name")))
-    if not isinstance(record, Record):
+    if schema.get("type") != "record":
         raise ValueError("an event is a record")
-    return record
+    return _parse_record(schema, namespace="", known={}, path=str(schema.get("name")))
 
 
 def _parse(schema: Any, *, namespace: str, known: dict[str, Enum | Record], path: str) -> Type:
@@ -108,10 +108,8 @@ def _parse(schema: Any, *, namespace: str, known: dict[str, Enum | Record], path
             return _parse_name(schema, namespace=namespace, known=known, path=path)
         case ["null", inner]:
             return Nullable(of=_parse(inner, namespace=namespace, known=known, path=path))
-        case {"type": "array", "items": items}:
-            return Array(items=_parse(items, namespace=namespace, known=known, path=f"{path}[]"))
-        case {"type": "map", "values": values}:
-            return Map(values=_parse(values, namespace=namespace, known=known, path=f"{path}{{}}"))
+        case {"type": "array" | "map"}:
+            return _parse_container(schema, namespace=namespace, known=known, path=path)
         case {"type": "enum"}:
             return _parse_enum(schema, namespace=namespace, known=known)
         case {"type": "record"}:
@@ -119,6 +117,20 @@ def _parse(schema: Any, *, namespace: str, known: dict[str, Enum | Record], path
         case {"type": str(name)} if name in PRIMITIVES:
             return _parse_primitive(schema, path=path)
     raise ValueError(f"{path}: {schema!r} is not one of the types that events may use")
+
+
+def _parse_container(
+    schema: dict[str, Any], *, namespace: str, known: dict[str, Enum | Record], path: str
+) -> Array | Map:
+    if schema["type"] == "array":
+        items = _parse(schema["items"], namespace=namespace, known=known, path=f"{path}[]")
+        if isinstance(items, Primitive | Enum | Record):
+            return Array(items=items)
+        raise ValueError(f"{path}: the items of a list are primitives, enums or records")
+    values = _parse(schema["values"], namespace=namespace, known=known, path=f"{path}{{}}")
+    if isinstance(values, Primitive):
+        return Map(values=values)
+    raise ValueError(f"{path}: the values of a map are primitives")
 
 
 def _parse_name(name: str, *, namespace: str, known: dict[str, Enum | Record], path: str) -> Type:
@@ -166,21 +178,33 @@ def _parse_record(schema: dict[str, Any], *, namespace: str, known: dict[str, En
 
 def _parse_field(field: dict[str, Any], *, namespace: str, known: dict[str, Enum | Record], path: str) -> Field:
     parsed = _parse(field["type"], namespace=namespace, known=known, path=path)
-    if isinstance(parsed, Nullable) and ("default" not in field or field["default"] is not None):
-        raise ValueError(f"{path}: a nullable field has the default null")
-    if "default" in field and isinstance(parsed, Array | Map) and field["default"]:
-        raise ValueError(f"{path}: the default of a list or map is an empty one")
-    if "default" in field and isinstance(parsed, Record):
-        raise ValueError(f"{path}: a record has no default; make the field nullable")
+    problem = _field_problem(field, parsed)
+    if problem:
+        raise ValueError(f"{path}: {problem}")
     return Field(
         name=field["name"],
         type=parsed,
         doc=field.get("doc", ""),
-        pii=field.get("pii") is True,
+        pii="pii" in field,
         has_default="default" in field,
         default=field.get("default"),
         aliases=tuple(field.get("aliases", ())),
     )
+
+
+def _field_problem(field: dict[str, Any], parsed: Type) -> str:
+    unknown = sorted(set(field) - FIELD_PROPERTIES)
+    if unknown:
+        return f"fields have no property {unknown[0]!r}"
+    if field.get("pii", True) is not True:
+        return "pii is true or left out"
+    if isinstance(parsed, Nullable) and ("default" not in field or field["default"] is not None):
+        return "a nullable field has the default null"
+    if "default" in field and isinstance(parsed, Array | Map) and field["default"]:
+        return "the default of a list or map is an empty one"
+    if "default" in field and isinstance(parsed, Record):
+        return "a record has no default; make the field nullable"
+    return ""
 
 
 def _qualify(name: str, namespace: str) -> str:
