@@ -1,0 +1,1 @@
+"""What a Kafka cluster needs before the services run: its topics, as `schemas/topics.yaml` declares them."""
