@@ -10,12 +10,8 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 _SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 ORDERS = Counter("oms_orders", "Orders by how their saga went", ["outcome"])
-SAGA_DURATION = Histogram(
-    "oms_saga_duration_seconds", "From placing to its outcome", ["outcome"], buckets=_SECONDS
-)
-DEADLINES_DEFERRED = Counter(
-    "oms_deadlines_deferred", "Deadlines put off because this service was away or behind"
-)
+SAGA_DURATION = Histogram("oms_saga_duration_seconds", "From placing to its outcome", ["outcome"], buckets=_SECONDS)
+DEADLINES_DEFERRED = Counter("oms_deadlines_deferred", "Deadlines put off because this service was away or behind")
 EVENTS_CONSUMED = Counter(
     "oms_events_consumed",
     "Records taken from Kafka by what became of them",

@@ -1,0 +1,188 @@
+"""Avro in Confluent's wire format (EVENTS 2 and 3): byte 0, the schema id as four big-endian bytes, the body.
+
+Invariant: what is decoded is what its headers and its schema id say, whole and with nothing behind it; anything
+else is an `UndecodableEvent`. Ids come from a `SchemaSource`: the schema folder, or (a seam) a registry.
+"""
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Protocol
+
+import fastavro
+
+from services.chassis.errors import SchemaMismatch, UndecodableEvent
+from services.chassis.events import Event
+
+_FRAME = struct.Struct(">bI")
+# A schema as fastavro's `parse_schema` returns it.
+Parsed = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WriterSchema:
+    """A schema under which records are, or were, written.
+
+    Args:
+        id: the number in the records' frames.
+        fullname: the Avro fullname.
+        schema: parsed by fastavro, logical types stripped: times stay integers until someone reads them
+            (decoding them to datetimes doubles the cost of a record).
+
+    """
+
+    id: int
+    fullname: str
+    schema: Parsed
+
+
+class SchemaSource(Protocol):
+    """Where schemas and their ids come from."""
+
+    mode: str
+
+    def current(self, fullname: str) -> WriterSchema:
+        """Return the schema under which this build writes `fullname`."""
+
+    def by_id(self, schema_id: int) -> WriterSchema | None:
+        """Return the schema with that id, or None where nobody registered one."""
+
+
+class EventClass(Protocol):
+    """The class of an event, as generated."""
+
+    FULLNAME: str
+    TOPIC: str
+
+    def from_avro(self, record: Mapping[str, object]) -> Event:
+        """Build the event from a decoded Avro record."""
+
+
+class FolderSchemas:
+    """Schemas from the contract's folder: `ids.json`, `<producer>/<Event>.avsc`, `released/<fullname>/<n>.avsc`.
+
+    Args:
+        folder: the contract's folder.
+
+    Raises:
+        SchemaMismatch: the folder lacks a schema that `ids.json` names.
+
+    """
+
+    mode = "folder"
+
+    def __init__(self, folder: Path) -> None:
+        self._by_id: dict[int, WriterSchema] = {}
+        self._current: dict[str, WriterSchema] = {}
+        entries = json.loads((folder / "ids.json").read_text(encoding="utf-8"))
+        for entry in sorted(entries, key=lambda row: row["version"]):
+            fullname, version = entry["fullname"], entry["version"]
+            _, producer, name = fullname.split(".")
+            path = folder / "released" / fullname / f"{version}.avsc"
+            if not path.exists():
+                path = folder / producer / f"{name}.avsc"
+            if not path.exists():
+                raise SchemaMismatch(f"{folder}/ids.json names {fullname} version {version}, but {path} is missing")
+            schema: Any = fastavro.parse_schema(_stripped(json.loads(path.read_text(encoding="utf-8"))))
+            self._current[fullname] = self._by_id[entry["id"]] = WriterSchema(entry["id"], fullname, schema)
+
+    def current(self, fullname: str) -> WriterSchema:
+        """Return the newest version of `fullname`."""
+        try:
+            return self._current[fullname]
+        except KeyError:
+            raise SchemaMismatch(f"no schema {fullname} in ids.json; it has {sorted(self._current)}") from None
+
+    def by_id(self, schema_id: int) -> WriterSchema | None:
+        """Return the schema with that id, or None."""
+        return self._by_id.get(schema_id)
+
+
+def _stripped(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {name: _stripped(part) for name, part in schema.items() if name != "logicalType"}
+    if isinstance(schema, list):
+        return [_stripped(part) for part in schema]
+    return schema
+
+
+class Codec:
+    """Encodes events of this build, decodes events of every version.
+
+    Args:
+        classes: fullname → event class.
+        schemas: where ids come from.
+
+    """
+
+    def __init__(self, classes: Mapping[str, EventClass], schemas: SchemaSource) -> None:
+        self._classes = classes
+        self._schemas = schemas
+        self._frames: dict[str, tuple[bytes, Parsed]] = {}
+
+    def encode(self, event: Event) -> bytes:
+        """Return the framed bytes of an event."""
+        known = self._frames.get(event.FULLNAME)
+        if known is None:
+            writer = self._schemas.current(event.FULLNAME)
+            known = self._frames[event.FULLNAME] = (_FRAME.pack(0, writer.id), writer.schema)
+        frame, schema = known
+        buffer = BytesIO()
+        buffer.write(frame)
+        fastavro.schemaless_writer(buffer, schema, event.to_avro())
+        return buffer.getvalue()
+
+    def type_of(self, value: bytes | None) -> str | None:
+        """Return the fullname that a record's schema id stands for, or None where it cannot be told."""
+        if value is None or len(value) < _FRAME.size:
+            return None
+        magic, schema_id = _FRAME.unpack_from(value)
+        writer = self._schemas.by_id(schema_id) if magic == 0 else None
+        return writer.fullname if writer else None
+
+    def decode(self, value: bytes | None, ce_type: str | None) -> Event:
+        """Return the event in a record's value.
+
+        Args:
+            value: the record's value; None is a tombstone, which no topic of ours holds an event in.
+            ce_type: the record's `ce_type` header, or None where it has none.
+
+        Raises:
+            UndecodableEvent: with the reason, never with the bytes (they may hold personal data).
+
+        """
+        writer = self._writer_of(value)
+        if ce_type is not None and ce_type != writer.fullname:
+            raise UndecodableEvent(f"ce_type says {ce_type}, the schema id says {writer.fullname}")
+        event_class = self._classes.get(writer.fullname)
+        if event_class is None:
+            raise UndecodableEvent(f"this build has no event {writer.fullname}")
+        reader = self._schemas.current(writer.fullname)
+        body = BytesIO(value or b"")
+        body.seek(_FRAME.size)
+        try:
+            # Resolving costs three times a plain read, so only where the writer was another version.
+            resolve = None if reader.id == writer.id else reader.schema
+            record = fastavro.schemaless_reader(body, writer.schema, resolve)
+            event = event_class.from_avro(record)  # type: ignore[arg-type]  # fastavro's records are mappings here
+        except (EOFError, IndexError, KeyError, TypeError, ValueError, OverflowError, MemoryError) as error:
+            raise UndecodableEvent(
+                f"{writer.fullname}: the body does not fit its schema ({type(error).__name__})"
+            ) from error
+        if body.tell() != len(value or b""):
+            raise UndecodableEvent(f"{writer.fullname}: {len(value or b'') - body.tell()} bytes too many")
+        return event
+
+    def _writer_of(self, value: bytes | None) -> WriterSchema:
+        if value is None or len(value) < _FRAME.size:
+            raise UndecodableEvent(f"{0 if value is None else len(value)} bytes are too few for a framed record")
+        magic, schema_id = _FRAME.unpack_from(value)
+        if magic != 0:
+            raise UndecodableEvent(f"the first byte is {magic}, not 0")
+        writer = self._schemas.by_id(schema_id)
+        if writer is None:
+            raise UndecodableEvent(f"nobody registered schema id {schema_id}")
+        return writer

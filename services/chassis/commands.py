@@ -1,0 +1,245 @@
+"""Commands that come by HTTP, handled in groups: one transaction for up to a hundred of them (DESIGN 5.1).
+
+While one group's transaction runs, requests queue up; the next group takes them all. A group never holds two
+requests of one (caller, idempotency key), nor two for one aggregate: those wait for the next.
+Invariant: an answer that is stored commits with the effect that it tells of; only successes are stored. A refusal
+is a result, never an exception inside the transaction, so one bad request does not make the others run again.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import sqlalchemy as sa
+
+from services.chassis import idempotency, logs, metrics
+from services.chassis.database import transaction
+from services.chassis.errors import OmsError, Problem, TransactionConflict, TransientError
+from services.chassis.events import Cause
+from services.chassis.idempotency import Answer, IdempotencyKey
+from services.chassis.outbox import Outbox
+from services.chassis.unit_of_work import Transaction, UnitOfWork
+
+U = TypeVar("U", bound=UnitOfWork)
+C_co = TypeVar("C_co", covariant=True)
+GROUP_MAX = 100
+_CONFLICT_TRIES = 3
+log = logs.logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted(Generic[C_co]):
+    """A command as its handler gets it.
+
+    Args:
+        command: what is asked for.
+        cause: to be handed on to whatever is emitted because of it.
+        subject: id of the aggregate that it changes; None where it makes a new one.
+
+    """
+
+    command: C_co
+    cause: Cause
+    subject: str | None
+
+
+# Decides one command on what is locked and loaded, changes it in memory, and returns the result to be rendered.
+CommandHandler = Callable[[Submitted[Any], U], Any]
+
+
+@dataclass(slots=True)
+class _Entry(Generic[U]):
+    submitted: Submitted[Any]
+    caller: str
+    idempotency: IdempotencyKey | None
+    render: Callable[[Any, U], Answer]
+    result: Any = None
+    answer: Answer | None = None
+    error: OmsError | Exception | None = None
+    leads: bool = False
+    woken: threading.Event = field(default_factory=threading.Event)
+
+    def claims(self) -> set[object]:
+        """What no other entry of a group may want too."""
+        wanted: set[object] = set()
+        if self.idempotency is not None:
+            wanted.add((self.caller, self.idempotency.key))
+        if self.submitted.subject is not None:
+            wanted.add(self.submitted.subject)
+        return wanted
+
+
+class Commands(Generic[U]):
+    """Takes commands from many requests at once and runs them in groups.
+
+    The first request that finds nobody leading leads: it takes what waits, runs one transaction, names the next
+    leader *before* it wakes the others, so that the database is never idle, and gives each its own answer.
+
+    Args:
+        engine: the service's database.
+        handlers: command class → handler.
+        outbox: makes an empty outbox for a transaction.
+        unit_of_work: makes the service's unit of work over a transaction.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: sa.Engine,
+        handlers: Mapping[type[Any], CommandHandler[U]],
+        outbox: Callable[[], Outbox],
+        unit_of_work: Callable[[Transaction], U],
+    ) -> None:
+        self._engine = engine
+        self._handlers = handlers
+        self._outbox = outbox
+        self._unit_of_work = unit_of_work
+        self._queue: deque[_Entry[U]] = deque()
+        self._lock = threading.Lock()
+        self._led = False
+
+    def submit(
+        self,
+        command: object,
+        *,
+        caller: str,
+        cause: Cause,
+        render: Callable[[Any, U], Answer],
+        idempotency: IdempotencyKey | None = None,
+        subject: str | None = None,
+    ) -> Answer:
+        """Run a command and return its answer.
+
+        Args:
+            command: an instance of one of the handled classes.
+            caller: whose idempotency keys these are.
+            cause: why it is run.
+            render: makes the answer from the handler's result, inside the transaction, after everything is
+                saved; raises Problem for a refusal, whose answer is then not stored.
+            idempotency: the request's key, if it has one.
+            subject: id of the aggregate that the command changes.
+
+        Raises:
+            Problem: it was refused.
+            TransientError: nothing stands, or (OutcomeUnknown) the outcome is unknown.
+
+        """
+        entry = _Entry(Submitted(command, cause, subject), caller, idempotency, render)
+        with self._lock:
+            self._queue.append(entry)
+            entry.leads, self._led = not self._led, True
+        if not entry.leads:
+            entry.woken.wait()
+        if entry.leads:
+            self._lead(entry)
+        if entry.error is not None:
+            raise entry.error
+        assert entry.answer is not None  # noqa: S101  # an entry ends with an answer or an error
+        return entry.answer
+
+    def _lead(self, own: _Entry[U]) -> None:
+        group = self._next_group(own)
+        try:
+            self._run(group)
+        finally:
+            self._pass_on()
+            for entry in group:
+                if entry is not own:
+                    entry.woken.set()
+
+    def _next_group(self, own: _Entry[U]) -> list[_Entry[U]]:
+        """Take from the queue what can run together; `own` is the first of it."""
+        with self._lock:
+            waiting = list(self._queue)
+            waiting.remove(own)
+            group, taken, left = [own], own.claims(), deque[_Entry[U]]()
+            for entry in waiting:
+                claims = entry.claims()
+                if len(group) < GROUP_MAX and not claims & taken:
+                    group.append(entry)
+                else:
+                    left.append(entry)
+                taken |= claims
+            self._queue = left
+        return group
+
+    def _pass_on(self) -> None:
+        with self._lock:
+            if not self._queue:
+                self._led = False
+                return
+            self._queue[0].leads = True
+            self._queue[0].woken.set()
+
+    def _run(self, group: Sequence[_Entry[U]]) -> None:
+        metrics.GROUP_COMMIT_SIZE.observe(len(group))
+        try:
+            self._transact(group)
+        except TransientError as error:
+            for entry in group:
+                entry.error = error
+        except Exception as error:  # noqa: BLE001  # the group's common fate; each is tried alone
+            if len(group) == 1:
+                group[0].error = error
+                return
+            log.warning("group_failed", size=len(group), exc_info=error)
+            for entry in group:
+                self._run([entry])
+
+    def _transact(self, group: Sequence[_Entry[U]]) -> None:
+        for attempt in range(1, _CONFLICT_TRIES + 1):
+            try:
+                self._transact_once(group)
+            except TransactionConflict:
+                if attempt == _CONFLICT_TRIES:
+                    raise
+            else:
+                return
+
+    def _transact_once(self, group: Sequence[_Entry[U]]) -> None:
+        with transaction(self._engine) as connection:
+            tx = Transaction(connection, self._outbox())
+            todo = _claim(connection, group)
+            uow = self._unit_of_work(tx)
+            uow.lock([entry.submitted for entry in todo])
+            for entry in todo:
+                entry.result = self._handlers[type(entry.submitted.command)](entry.submitted, uow)
+            uow.save()
+            for entry in todo:
+                _render(entry, uow)
+            _store(connection, todo)
+            tx.finish()
+
+
+def _claim(connection: sa.Connection, group: Sequence[_Entry[U]]) -> list[_Entry[U]]:
+    """Claim the group's idempotency keys; answer those that were answered before, and return the others."""
+    keyed = {(entry.caller, entry.idempotency.key): entry for entry in group if entry.idempotency is not None}
+    for entry in group:
+        entry.answer = entry.error = None
+    known = idempotency.claim(connection, keyed)
+    for place, stored in known.items():
+        entry = keyed[place]
+        if entry.idempotency is not None and stored.request_hash == entry.idempotency.request_hash:
+            entry.answer = stored.answer
+        else:
+            entry.error = idempotency.reused(place[1])
+    return [entry for entry in group if entry.answer is None and entry.error is None]
+
+
+def _render(entry: _Entry[U], uow: U) -> None:
+    try:
+        entry.answer = entry.render(entry.result, uow)
+    except Problem as refusal:
+        entry.error = refusal
+
+
+def _store(connection: sa.Connection, done: Sequence[_Entry[U]]) -> None:
+    answers = {
+        (entry.caller, entry.idempotency.key): (entry.idempotency.request_hash, entry.answer)
+        for entry in done
+        if entry.idempotency is not None
+    }
+    idempotency.settle(connection, answers)

@@ -1,0 +1,287 @@
+"""The consumer: takes batches from Kafka, has them handled, and only then commits their offsets (DESIGN 5.5).
+
+An offset is the *next* one to read of a partition: last handled + 1. It is written in the batch's database
+transaction first and committed to Kafka afterwards, so a crash between the two repeats records, which the inbox
+drops, and never skips one. At assignment reading starts at the lower of the two: a database restored from
+yesterday loses nothing.
+
+While a batch waits for a database that is away, `poll` goes on over paused partitions, so that the group keeps us;
+whatever it still returns is kept for the next batch: discarded, it would be skipped for ever.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Generic, Protocol, TypeVar
+
+import sqlalchemy as sa
+from confluent_kafka import OFFSET_STORED, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer as KafkaConsumer
+
+from services.chassis import inbox, logs
+from services.chassis.breaker import SuspectedBadDeploy
+from services.chassis.database import transaction
+from services.chassis.end_offsets import EndOffsets, Place
+from services.chassis.errors import FatalError, TransientError
+from services.chassis.events import Record
+from services.chassis.health import Health, Reason
+from services.chassis.lag import Lag
+from services.chassis.processor import Processor
+from services.chassis.unit_of_work import UnitOfWork
+
+U = TypeVar("U", bound=UnitOfWork)
+_IDLE_POLL_SECONDS = 0.2
+_RETRY_PARKED_SECONDS = 0.5
+_BACKOFF_SECONDS = 0.2
+_BACKOFF_MAX_SECONDS = 2.0
+log = logs.logger(__name__)
+
+
+class Gate(Protocol):
+    """Tells a consumer when it may begin, for example when the catalog has been read to its end."""
+
+    def __call__(self) -> bool:
+        """Return whether to begin."""
+
+
+class Consumer(Generic[U]):
+    """One thread over one Kafka consumer.
+
+    Args:
+        engine: the service's database.
+        processor: handles the batches.
+        kafka: makes the Kafka client; a new one at each call.
+        lag: keeps the lag metrics.
+        ends: looks up the ends of partitions.
+        health: told what goes wrong, and that the thread is alive.
+        may_begin: asked until it returns True, before the first record is taken.
+        batch_max: records a batch at most.
+        sweep_seconds: how long a batch that is not full waits for more, once the first record is there.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: sa.Engine,
+        processor: Processor[U],
+        kafka: Callable[[], KafkaConsumer],
+        lag: Lag,
+        ends: EndOffsets,
+        health: Health,
+        may_begin: Gate,
+        batch_max: int,
+        sweep_seconds: float,
+    ) -> None:
+        self._engine = engine
+        self._processor = processor
+        self._name = processor.subscription.consumer
+        self._make_kafka = kafka
+        self._kafka: KafkaConsumer | None = None
+        self._ends = ends
+        self._lag = lag
+        self._health = health
+        self._may_begin = may_begin
+        self._batch_max = batch_max
+        self._sweep_seconds = sweep_seconds
+        self._pending: list[Record] = []
+        self._paused = False
+        self._full = False
+        self._next_parked = 0.0
+
+    def run(self, stop: threading.Event) -> None:
+        """Consume until `stop` is set; then finish the batch, commit, and leave the group.
+
+        Raises:
+            FatalError: Kafka refuses us for good.
+
+        """
+        self._until_done(stop, self._processor.prepare)
+        self._wait_to_begin(stop)
+        kafka = self._kafka = self._make_kafka()
+        try:
+            kafka.subscribe(
+                self._processor.subscription.topics,
+                on_assign=self._assigned,
+                on_revoke=self._revoked,
+                on_lost=self._revoked,
+            )
+            while not stop.is_set():
+                self._health.beat(self._name)
+                self._step(kafka, stop)
+        finally:
+            kafka.close()
+            log.info("consumer_stopped", consumer=self._name)
+
+    def _step(self, kafka: KafkaConsumer, stop: threading.Event) -> None:
+        self._take(kafka)
+        if self._pending:
+            if not self._until_done(stop, lambda: self._processor.handle(self._pending)):
+                return
+            # Partitions lost while the batch waited were dropped from it; what is left is handled.
+            handled, self._pending = self._pending, []
+            self._commit(kafka, handled)
+            self._lag.handled(handled)
+        self._between_batches(stop)
+
+    def _take(self, kafka: KafkaConsumer) -> None:
+        """Fill the pending batch: at once for a lone record, by a short sweep when records keep coming."""
+        message = kafka.poll(0 if self._full else _IDLE_POLL_SECONDS)
+        self._keep([message] if message is not None else [])
+        if not self._pending:
+            self._full = False
+            return
+        wanted = self._batch_max - len(self._pending)
+        # A busy consumer waits a little for a fuller batch; an idle one only takes what already lies there.
+        sweep = self._sweep_seconds if self._full else 0.0005
+        self._keep(kafka.consume(wanted, sweep))
+        self._full = len(self._pending) > 1
+
+    def _keep(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            error = message.error()
+            if error is None:
+                self._pending.append(_record(message))
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self._ends.moved({(message.topic(), message.partition()): message.offset()})
+            else:
+                _complain(error)
+
+    def _until_done(self, stop: threading.Event, work: Callable[[], None]) -> bool:
+        """Do the work, again and again while the cause is passing; return False if we were told to stop first."""
+        pause = _BACKOFF_SECONDS
+        while True:
+            try:
+                work()
+            except TransientError as error:
+                self._health.report(self._name, _reason(error))
+                log.warning("batch_put_off", consumer=self._name, error=type(error).__name__, detail=str(error)[:300])
+            else:
+                self._health.report(self._name, None)
+                self._resume()
+                return True
+            self._poll_paused(stop, pause * random.uniform(0.5, 1.0))  # noqa: S311  # jitter, no secret
+            pause = min(pause * 2, _BACKOFF_MAX_SECONDS)
+            if stop.is_set():
+                return False
+
+    def _poll_paused(self, stop: threading.Event, seconds: float) -> None:
+        """Stay in the group, without taking more, for some seconds."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and not stop.is_set():
+            self._health.beat(self._name)
+            kafka = self._kafka
+            if kafka is None:
+                stop.wait(0.1)
+                continue
+            if not self._paused:
+                kafka.pause(kafka.assignment())
+                self._paused = True
+            message = kafka.poll(0.1)
+            self._keep([message] if message is not None else [])
+
+    def _resume(self) -> None:
+        if self._paused and self._kafka is not None:
+            self._kafka.resume(self._kafka.assignment())
+            self._paused = False
+
+    def _commit(self, kafka: KafkaConsumer, records: Sequence[Record]) -> None:
+        """Commit to Kafka what the database already holds; asynchronously, since nothing depends on it."""
+        offsets = {(record.topic, record.partition): record.offset + 1 for record in records}
+        if not offsets:
+            return
+        self._ends.moved(offsets)
+        places = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
+        kafka.commit(offsets=places, asynchronous=True)
+
+    def _between_batches(self, stop: threading.Event) -> None:
+        ages = self._ends.caught_up()
+        if ages:
+            self._until_done(stop, lambda: self._note_caught_up(ages))
+        if time.monotonic() >= self._next_parked:
+            try:
+                more = self._processor.retry_due()
+            except TransientError as error:
+                more = False
+                log.warning("retry_put_off", consumer=self._name, error=type(error).__name__)
+            self._next_parked = time.monotonic() + (0 if more else _RETRY_PARKED_SECONDS)
+
+    def _note_caught_up(self, ages: dict[tuple[str, int], float]) -> None:
+        with transaction(self._engine) as connection:
+            inbox.note_caught_up(connection, self._name, ages)
+
+    def _wait_to_begin(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            self._health.beat(self._name)
+            try:
+                if self._may_begin():
+                    self._health.report(self._name, None)
+                    return
+                self._health.report(self._name, Reason.CATALOG_LOADING)
+            except TransientError as error:
+                self._health.report(self._name, _reason(error))
+            stop.wait(0.2)
+
+    # --- called by librdkafka from within poll
+
+    def _assigned(self, kafka: KafkaConsumer, partitions: list[TopicPartition]) -> None:
+        ours, theirs = self._our_positions(), _committed_positions(kafka, partitions)
+        positions: dict[Place, int] = {}
+        for place in partitions:
+            at = (place.topic, place.partition)
+            known = [offsets[at] for offsets in (ours, theirs) if at in offsets]
+            # Without any position the group's own is asked for again, and `auto.offset.reset` decides without one.
+            place.offset = min(known, default=OFFSET_STORED)
+            positions[at] = min(known, default=0)
+        kafka.incremental_assign(partitions)
+        if self._paused:
+            kafka.pause(partitions)
+        self._ends.assigned(positions)
+        log.info("partitions_assigned", consumer=self._name, count=len(partitions))
+
+    def _our_positions(self) -> dict[Place, int]:
+        try:
+            with transaction(self._engine) as connection:
+                return inbox.read_progress(connection, self._name)
+        except TransientError as error:
+            # The group's own offsets are never ahead of a database that is away, only of one that was restored.
+            log.warning("positions_unread", consumer=self._name, error=type(error).__name__)
+            return {}
+
+    def _revoked(self, kafka: KafkaConsumer, partitions: list[TopicPartition]) -> None:  # noqa: ARG002
+        gone = [(place.topic, place.partition) for place in partitions]
+        self._pending = [record for record in self._pending if (record.topic, record.partition) not in gone]
+        self._ends.revoked(gone)
+        log.info("partitions_revoked", consumer=self._name, count=len(partitions))
+
+
+def _committed_positions(kafka: KafkaConsumer, partitions: list[TopicPartition]) -> dict[Place, int]:
+    try:
+        committed = kafka.committed(partitions, timeout=10)
+    except KafkaException as error:
+        log.warning("offsets_unread", detail=str(error))
+        return {}
+    return {(place.topic, place.partition): place.offset for place in committed if place.offset >= 0}
+
+
+def _record(message: Message) -> Record:
+    return Record(
+        message.topic(),
+        message.partition(),
+        message.offset(),
+        message.key(),
+        message.value(),
+        tuple(message.headers() or ()),
+        message.timestamp()[1],
+    )
+
+
+def _reason(error: TransientError) -> Reason:
+    return Reason.SUSPECTED_BAD_DEPLOY if isinstance(error, SuspectedBadDeploy) else Reason.DATABASE_UNREACHABLE
+
+
+def _complain(error: KafkaError) -> None:
+    if error.fatal():
+        raise FatalError(f"Kafka refuses this consumer for good: {error.str()}")
+    log.warning("kafka_consumer_error", code=error.name(), detail=error.str())

@@ -1,0 +1,147 @@
+"""PostgreSQL through SQLAlchemy Core: the engine, transactions, and the one place where driver errors are translated.
+
+Invariant: what leaves this module as an error is the product's own (`errors`), classified by SQLSTATE
+(DESIGN 5.4): transient ones are tried again by whoever drives the transaction, all others are that work's fault.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from services.chassis.errors import (
+    DatabaseUnavailable,
+    OmsError,
+    OutcomeUnknown,
+    StatementTimeout,
+    TransactionConflict,
+)
+
+# Advisory locks that elect one process a database; the numbers are arbitrary, and a contract between versions.
+RELAY_LOCK, DEADLINES_LOCK, MIGRATION_LOCK = 0x6F6D7301, 0x6F6D7302, 0x6F6D7303
+
+_TRY_LOCK = sa.text("SELECT pg_try_advisory_lock(:key)")
+# 08 connection, 53 out of resources, 57P shutdown: the server is not there for us right now.
+_AWAY = ("08", "53", "57P")
+_CONFLICT = ("40001", "40P01", "55P03")
+_CANCELLED = "57014"
+
+
+def create_engine(url: str, pool_size: int, application: str, connect_timeout: int = 2) -> sa.Engine:
+    """Return an engine whose connections fail fast.
+
+    Args:
+        url: SQLAlchemy URL with the psycopg2 driver.
+        pool_size: connections at most; a caller waits `connect_timeout` seconds for one.
+        application: name of the process in `pg_stat_activity`.
+        connect_timeout: seconds to reach the server.
+
+    """
+    return sa.create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=connect_timeout,
+        pool_pre_ping=False,
+        pool_use_lifo=True,
+        isolation_level="READ COMMITTED",
+        connect_args={
+            "application_name": application,
+            "connect_timeout": connect_timeout,
+            # A transaction whose client froze must not hold row locks and vacuum's horizon for ever.
+            "options": "-c idle_in_transaction_session_timeout=60000 -c lock_timeout=10000",
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 15_000,
+        },
+    )
+
+
+@contextmanager
+def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Run a block in one transaction, committed at its end.
+
+    Raises:
+        TransientError: the same block may succeed later (see `translate`).
+        OutcomeUnknown: the connection was lost while committing.
+
+    """
+    try:
+        with engine.connect() as connection:
+            yield connection
+            _commit(connection)
+    except (DBAPIError, PoolTimeout) as error:
+        raise translate(error) from error
+
+
+@contextmanager
+def session(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Lend a connection of its own, for locks and LISTEN that live as long as a session.
+
+    The caller commits; the connection is closed afterwards, never reused, so that nothing of it lives on.
+
+    Raises:
+        TransientError: the connection broke.
+
+    """
+    try:
+        with engine.connect() as connection:
+            connection.detach()
+            yield connection
+    except (DBAPIError, PoolTimeout) as error:
+        raise translate(error) from error
+
+
+def try_session_lock(connection: sa.Connection, key: int) -> bool:
+    """Take an advisory lock that the session keeps, and return whether it was free."""
+    taken = bool(connection.execute(_TRY_LOCK, {"key": key}).scalar_one())
+    connection.commit()
+    return taken
+
+
+def _commit(connection: sa.Connection) -> None:
+    try:
+        connection.commit()
+    except DBAPIError as error:
+        if error.connection_invalidated or isinstance(error, InterfaceError):
+            raise OutcomeUnknown("the connection was lost while committing") from error
+        raise
+
+
+def translate(error: DBAPIError | PoolTimeout) -> Exception:
+    """Return the product's error for a driver's, or the driver's own where it is the statement's fault."""
+    if isinstance(error, PoolTimeout):
+        return DatabaseUnavailable("no free database connection in time")
+    state = getattr(error.orig, "pgcode", None)
+    if state == _CANCELLED:
+        return StatementTimeout(str(error.orig))
+    if state in _CONFLICT:
+        return TransactionConflict(str(error.orig))
+    if state is None or state.startswith(_AWAY) or error.connection_invalidated:
+        return _unreachable(error, state)
+    return error
+
+
+def _unreachable(error: DBAPIError, state: str | None) -> Exception:
+    # Without an SQLSTATE only operational and interface errors come from the connection; the others
+    # (a value that the driver cannot adapt) are the statement's own and must not be retried for ever.
+    if (
+        state is None
+        and not error.connection_invalidated
+        and not isinstance(error, sa.exc.OperationalError | InterfaceError)
+    ):
+        return error
+    return DatabaseUnavailable(str(error.orig).strip() or type(error.orig).__name__)
+
+
+def is_reachable(engine: sa.Engine) -> bool:
+    """Return whether a probe `SELECT 1` is answered."""
+    try:
+        with transaction(engine) as connection:
+            connection.execute(sa.text("SELECT 1"))
+    except OmsError:
+        return False
+    return True

@@ -1,0 +1,177 @@
+"""Deadlines that know whether we were away (DESIGN 2.6), fired by one elected worker on PostgreSQL's clock.
+
+A deadline may fire only up to a moment before which nothing can be missing any more: the consumer has reached the
+end that each partition had then, and the outbox holds nothing older. On top of that a deadline measures time in
+which this service was whole: after an absence (the database, the broker or this worker was away, the consumer
+behind, the outbox stuck) everyone else gets time to answer before anything is given up.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+import sqlalchemy as sa
+
+from services.chassis import logs, metrics
+from services.chassis.database import DEADLINES_LOCK, session, transaction, try_session_lock
+from services.chassis.errors import TransientError
+from services.chassis.health import Health, Reason
+from services.chassis.outbox import Outbox
+from services.chassis.unit_of_work import Transaction, UnitOfWork
+
+# Whole since when: the last tick came in time, no partition is behind, and no event waits to be published.
+TICK = sa.text("""
+UPDATE deadline_watch SET ticked_at = clock_timestamp(), whole_since = CASE WHEN
+    ticked_at > clock_timestamp() - make_interval(secs => :away)
+    AND NOT EXISTS (SELECT FROM consumer_progress WHERE consumer = ANY(:consumers ::text[])
+                    AND coalesce(caught_up_at, '-infinity') < clock_timestamp() - make_interval(secs => :away))
+    AND NOT EXISTS (SELECT FROM (SELECT created_at FROM outbox ORDER BY seq LIMIT 1) oldest
+                    WHERE created_at < clock_timestamp() - make_interval(secs => :away))
+    THEN whole_since ELSE clock_timestamp() END
+RETURNING clock_timestamp() AS now, whole_since
+""")
+REACHED = sa.text("""
+SELECT least(
+    (SELECT min(coalesce(caught_up_at, '-infinity')) FROM consumer_progress
+     WHERE consumer = ANY(:consumers ::text[]) AND topic = ANY(:topics ::text[])),
+    (SELECT created_at FROM outbox ORDER BY seq LIMIT 1))
+""")
+_STANDBY_SECONDS = 1.0
+_LIMIT = 500
+U = TypeVar("U", bound=UnitOfWork)
+log = logs.logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline(Generic[U]):
+    """One kind of deadline.
+
+    Args:
+        name: for logs.
+        topics: that could still bring what is awaited.
+        seconds: how long one waits; after an absence as long again, up to `deadline_grace_max_seconds`.
+        due: how many deadlines have passed by now, whether or not they may fire.
+        fire: locks at most so many of those that passed by the given time, ends them, and returns how many it were.
+
+    """
+
+    name: str
+    topics: tuple[str, ...]
+    seconds: float
+    due: Callable[[U], int]
+    fire: Callable[[U, datetime, int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """Housekeeping in bounded steps: `step` is run in a transaction of its own, about every `seconds`."""
+
+    name: str
+    seconds: float
+    step: Callable[[sa.Connection], object]
+
+
+class Deadlines(Generic[U]):
+    """The elected worker.
+
+    Args:
+        engine: the service's database.
+        deadlines: what may fire.
+        chores: housekeeping that the elected worker does on the way.
+        consumers: the consumers whose being behind counts as an absence.
+        outbox: makes an empty outbox for a transaction.
+        unit_of_work: makes the service's unit of work over a transaction.
+        health: told what goes wrong, and that the thread is alive.
+        poll_seconds: between two looks.
+        away_seconds: a silence longer than this was an absence.
+        grace_max_seconds: the most that a deadline waits after an absence.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: sa.Engine,
+        deadlines: Sequence[Deadline[U]],
+        chores: Sequence[Chore],
+        consumers: Sequence[str],
+        outbox: Callable[[], Outbox],
+        unit_of_work: Callable[[Transaction], U],
+        health: Health,
+        poll_seconds: float,
+        away_seconds: float,
+        grace_max_seconds: float,
+    ) -> None:
+        self._engine = engine
+        self._deadlines = deadlines
+        self._chores = chores
+        self._consumers = list(consumers)
+        self._outbox = outbox
+        self._unit_of_work = unit_of_work
+        self._health = health
+        self._poll_seconds = poll_seconds
+        self._away_seconds = away_seconds
+        self._grace_max = grace_max_seconds
+        self._done: dict[str, datetime] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Fire what is due until `stop` is set."""
+        while not stop.is_set():
+            self._health.beat("deadlines")
+            try:
+                with session(self._engine) as connection:
+                    if try_session_lock(connection, DEADLINES_LOCK):
+                        self._lead(connection, stop)
+                    else:
+                        self._health.report("deadlines", None)
+                        stop.wait(_STANDBY_SECONDS)
+            except TransientError as error:
+                self._health.report("deadlines", Reason.DATABASE_UNREACHABLE)
+                log.warning("deadlines_put_off", error=type(error).__name__)
+                stop.wait(0.5)
+
+    def _lead(self, elected: sa.Connection, stop: threading.Event) -> None:
+        while not stop.is_set():
+            self._health.beat("deadlines")
+            # On the session that holds the lock, so that one who lost it stops here.
+            row = elected.execute(TICK, {"away": self._away_seconds, "consumers": self._consumers}).one()
+            elected.commit()
+            self._health.report("deadlines", None)
+            for deadline in self._deadlines:
+                self._look(deadline, row.now, row.whole_since)
+            self._do_chores(row.now)
+            stop.wait(self._poll_seconds)
+
+    def _look(self, deadline: Deadline[U], now: datetime, whole_since: datetime) -> None:
+        grace = timedelta(seconds=min(deadline.seconds, self._grace_max))
+        if now - whole_since >= grace:
+            while self._fire(deadline) == _LIMIT:
+                pass
+        with transaction(self._engine) as connection:
+            left = deadline.due(self._unit_of_work(Transaction(connection, self._outbox())))
+        if left:
+            metrics.DEADLINES_DEFERRED.inc(left)
+            log.info("deadlines_deferred", deadline=deadline.name, count=left, whole_since=whole_since.isoformat())
+
+    def _fire(self, deadline: Deadline[U]) -> int:
+        with transaction(self._engine) as connection:
+            places = {"consumers": self._consumers, "topics": list(deadline.topics)}
+            reached = connection.execute(REACHED, places).scalar_one()
+            tx = Transaction(connection, self._outbox())
+            uow = self._unit_of_work(tx)
+            fired = deadline.fire(uow, min(reached or tx.now, tx.now), _LIMIT)
+            uow.save()
+            tx.finish()
+        if fired:
+            log.info("deadlines_fired", deadline=deadline.name, count=fired)
+        return fired
+
+    def _do_chores(self, now: datetime) -> None:
+        for chore in self._chores:
+            last = self._done.get(chore.name)
+            if last is None or now - last >= timedelta(seconds=chore.seconds):
+                with transaction(self._engine) as connection:
+                    chore.step(connection)
+                self._done[chore.name] = now

@@ -1,0 +1,42 @@
+"""How far a consumer is behind, from the statistics that librdkafka gives every 15 seconds."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from services.chassis import metrics
+from services.chassis.events import Record
+
+
+class Lag:
+    """Keeps the lag metrics of one consumer."""
+
+    def __init__(self) -> None:
+        self._last_ms: dict[str, int] = {}
+
+    def handled(self, records: Sequence[Record]) -> None:
+        """Observe how long records took from their timestamp to the commit of their handling."""
+        now = time.time()
+        for topic, group in _by_topic(records).items():
+            histogram = metrics.EVENT_END_TO_END.labels(topic)
+            for record in group:
+                histogram.observe(max(0.0, now - record.timestamp_ms / 1000))
+            self._last_ms[topic] = group[-1].timestamp_ms
+
+    def statistics(self, text: str) -> None:
+        """Take librdkafka's statistics (`statistics.interval.ms`)."""
+        lags: Counter[str] = Counter()
+        for topic, facts in json.loads(text)["topics"].items():
+            lags[topic] += sum(max(0, part["consumer_lag"]) for part in facts["partitions"].values())
+        for topic, lag in lags.items():
+            behind = time.time() - self._last_ms[topic] / 1000 if lag and topic in self._last_ms else 0.0
+            metrics.CONSUMER_LAG_MESSAGES.labels(topic).set(lag)
+            metrics.CONSUMER_LAG_SECONDS.labels(topic).set(behind)
+
+
+def _by_topic(records: Sequence[Record]) -> dict[str, list[Record]]:
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(record.topic, []).append(record)
+    return groups

@@ -1,0 +1,90 @@
+"""Migrations: the chassis' own line of Alembic revisions first, then the service's.
+
+A worker refuses a schema that is older than its own and tolerates a newer one, so that a rolling deploy may migrate
+first. One migration runs at a time (advisory lock), and none waits long for a lock that traffic holds.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from services.chassis.database import MIGRATION_LOCK, transaction
+from services.chassis.errors import SchemaMismatch
+
+_HERE = Path(__file__).parent / "migrations"
+_LOCK = sa.text("SELECT pg_advisory_xact_lock(:key)")
+_LOCK_TIMEOUT = sa.text("SET LOCAL lock_timeout = '5s'")
+_REMEMBER = sa.text("INSERT INTO facts (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING")
+_RECALL = sa.text("SELECT value FROM facts WHERE name = :name")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of revisions, with the table that remembers how far a database is on it."""
+
+    versions: Path
+    version_table: str
+
+
+def lines(service_migrations: Path) -> tuple[Line, Line]:
+    """Return the chassis' line and the service's, in the order in which they run."""
+    return Line(_HERE / "versions", "alembic_version_chassis"), Line(service_migrations, "alembic_version")
+
+
+def upgrade(engine: sa.Engine, service_migrations: Path, schema_mode: str) -> None:
+    """Bring the database to the newest revision of both lines, in one transaction.
+
+    Args:
+        engine: the service's database.
+        service_migrations: the folder of the service's revisions.
+        schema_mode: where schema ids come from; recorded once for the database's whole life.
+
+    """
+    with transaction(engine) as connection:
+        connection.execute(_LOCK, {"key": MIGRATION_LOCK})
+        connection.execute(_LOCK_TIMEOUT)
+        for line in lines(service_migrations):
+            command.upgrade(_config(line, connection), "head")
+        connection.execute(_REMEMBER, {"name": "schema_mode", "value": schema_mode})
+
+
+def pending(engine: sa.Engine, service_migrations: Path) -> list[str]:
+    """Return the lines on which the database is behind this build; an unknown revision is a newer one."""
+    behind = []
+    with transaction(engine) as connection:
+        for line in lines(service_migrations):
+            script = ScriptDirectory.from_config(_config(line, connection))
+            context = MigrationContext.configure(connection, opts={"version_table": line.version_table})
+            current = context.get_current_revision()
+            known = {revision.revision for revision in script.walk_revisions()}
+            if current is None or (current in known and current != script.get_current_head()):
+                behind.append(f"{line.version_table}: at {current}, this build needs {script.get_current_head()}")
+    return behind
+
+
+def require_mode(engine: sa.Engine, schema_mode: str) -> None:
+    """Refuse a database whose events carry ids of another mode (EVENTS 3).
+
+    Raises:
+        SchemaMismatch: naming both modes.
+
+    """
+    with transaction(engine) as connection:
+        recorded = connection.execute(_RECALL, {"name": "schema_mode"}).scalar()
+    if recorded != schema_mode:
+        raise SchemaMismatch(f"this database was begun with schema ids from the {recorded}, not from the {schema_mode}")
+
+
+def _config(line: Line, connection: sa.Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_HERE))
+    config.set_main_option("version_locations", str(line.versions))
+    config.set_main_option("path_separator", "newline")
+    config.attributes["connection"] = connection
+    config.attributes["version_table"] = line.version_table
+    return config

@@ -1,0 +1,281 @@
+"""The relay: the one process that publishes a service's outbox (DESIGN 5.3).
+
+Invariant: a row leaves the outbox only in a transaction that commits after the broker acknowledged it; rows go out
+in the order of `seq`, and nothing overtakes a row that the broker refused for its topic. A crash can send a row
+twice, never lose it: in the log the first occurrences of a key stay in sequence.
+
+One relay an outbox, elected by an advisory lock on the very session that deletes: whoever loses the session loses
+the lock and the uncommitted deletes with it. No transaction outlives `flush_seconds`, since an open one pins
+vacuum's horizon; while the broker is away it is asked for a sign of life outside of any transaction.
+"""
+
+import json
+import select
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from services.chassis import logs
+from services.chassis.database import RELAY_LOCK, session, try_session_lock
+from services.chassis.errors import BrokerUnavailable, OmsError, TransientError
+from services.chassis.health import Health, Reason
+
+TAKE = sa.text("""
+WITH gone AS (
+    DELETE FROM outbox WHERE seq = ANY(ARRAY(
+        SELECT seq FROM outbox WHERE topic <> ALL(:held ::text[]) ORDER BY seq LIMIT :n))
+    RETURNING seq, id::text, aggregateid, type, payload, topic, headers, sequence)
+SELECT * FROM gone ORDER BY seq
+""")
+TAKE_ONE = sa.text("""
+DELETE FROM outbox WHERE seq = (SELECT seq FROM outbox WHERE topic = :topic ORDER BY seq LIMIT 1)
+RETURNING seq, id::text, aggregateid, type, payload, topic, headers, sequence
+""")
+_LISTEN = sa.text("LISTEN outbox")
+_POLL_SECONDS = 0.2
+_STANDBY_SECONDS = 1.0
+_PROBE_SECONDS = 2.0
+_REFUSAL_PAUSE_SECONDS, _REFUSAL_PAUSE_MAX_SECONDS = 1.0, 300.0
+# What no resend will change; everything else may pass.
+PERMANENT = {
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.RECORD_LIST_TOO_LARGE,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.TOPIC_EXCEPTION,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.INVALID_RECORD,
+    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001  # librdkafka's own codes have no public names
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001  # the same
+}
+log = logs.logger(__name__)
+Rows = Sequence[sa.Row[Any]]
+
+
+class RefusedByBroker(OmsError):
+    """The broker refuses a record for good; `topic` is held until a later try succeeds."""
+
+    def __init__(self, topic: str, error: KafkaError) -> None:
+        super().__init__(f"{topic}: {error.str()}")
+        self.topic = topic
+
+
+class DeliveryReports:
+    """What the broker said of each record of a batch."""
+
+    def __init__(self) -> None:
+        self._acknowledged = 0
+        self._bad: list[tuple[KafkaError, str]] = []
+
+    def take(self, error: KafkaError | None, message: Message) -> None:
+        """Count one report; librdkafka calls this from `poll` and `flush`."""
+        if error is None:
+            self._acknowledged += 1
+        else:
+            self._bad.append((error, message.topic()))
+
+    def check(self, expected: int) -> None:
+        """Raise RefusedByBroker or BrokerUnavailable unless all `expected` records were acknowledged."""
+        for error, topic in self._bad:
+            if error.code() in PERMANENT:
+                raise RefusedByBroker(topic, error)
+        missing = expected - self._acknowledged
+        if missing:
+            detail = self._bad[0][0].str() if self._bad else "no acknowledgement in time"
+            raise BrokerUnavailable(f"{missing} of {expected} records not acknowledged: {detail}")
+
+
+class Relay:
+    """Publishes one service's outbox.
+
+    Args:
+        engine: the service's database.
+        producer: makes a Kafka producer; a new one after every failure.
+        source: `ce_source` of all events, for example /oms/order.
+        schema_of: fullname → value of `ce_dataschema`.
+        health: told what goes wrong, and that the thread is alive.
+        batch_max: rows a transaction at most.
+        flush_seconds: how long the broker has to acknowledge a batch.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: sa.Engine,
+        producer: Callable[[], Producer],
+        source: str,
+        schema_of: Callable[[str], str],
+        health: Health,
+        batch_max: int,
+        flush_seconds: float,
+    ) -> None:
+        self._engine = engine
+        self._make_producer = producer
+        self._producer: Producer | None = None
+        self._source = source.encode()
+        self._schema_of = schema_of
+        self._health = health
+        self._batch_max = batch_max
+        self._flush_seconds = flush_seconds
+        self._refused: dict[str, tuple[float, float]] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Publish until `stop` is set; what was begun is finished."""
+        while not stop.is_set():
+            self._health.beat("relay")
+            try:
+                with session(self._engine) as connection:
+                    if try_session_lock(connection, RELAY_LOCK):
+                        self._drain(connection, stop)
+                    else:
+                        self._health.report("relay", None)
+                        stop.wait(_STANDBY_SECONDS)
+            except TransientError as error:
+                self._put_off(error)
+                stop.wait(0.5)
+        self._drop_producer()
+
+    def _drain(self, connection: sa.Connection, stop: threading.Event) -> None:
+        connection.execute(_LISTEN)
+        connection.commit()
+        log.info("relay_leads")
+        while not stop.is_set():
+            self._health.beat("relay")
+            self._await_broker(stop)
+            if self._step(connection) < self._batch_max and not stop.is_set():
+                _wait_for_notify(connection, _POLL_SECONDS)
+
+    def _step(self, connection: sa.Connection) -> int:
+        """Publish one batch, or retry what was refused; return how many rows went out."""
+        now = time.monotonic()
+        due = next((topic for topic, (at, _) in self._refused.items() if at <= now), None)
+        if due is not None:
+            self._retry_refused(connection, due)
+        sent = self._publish(connection, TAKE, {"held": list(self._refused), "n": self._batch_max})
+        if not self._refused:
+            self._health.report("relay", None)
+        return sent
+
+    def _retry_refused(self, connection: sa.Connection, topic: str) -> None:
+        self._publish(connection, TAKE_ONE, {"topic": topic})
+        if self._refused[topic][0] <= time.monotonic():
+            # Not refused anew: it went out, or an operator took it away.
+            del self._refused[topic]
+
+    def _publish(self, connection: sa.Connection, take: sa.TextClause, parameters: dict[str, object]) -> int:
+        """Delete rows, produce them, and commit once all are acknowledged."""
+        rows = connection.execute(take, parameters).all()
+        if not rows:
+            connection.rollback()
+            return 0
+        try:
+            self._produce(rows)
+        except RefusedByBroker as refused:
+            connection.rollback()
+            self._drop_producer()
+            self._hold(refused)
+            return 0
+        except BrokerUnavailable:
+            connection.rollback()
+            self._drop_producer()
+            raise
+        connection.commit()
+        return len(rows)
+
+    def _produce(self, rows: Rows) -> None:
+        """Hand rows to the broker and check every delivery report.
+
+        Raises:
+            BrokerUnavailable: not all were acknowledged in time; some may have been.
+            RefusedByBroker: a record will never be taken.
+
+        """
+        producer = self._producer = self._producer or self._make_producer()
+        reports = DeliveryReports()
+        until = time.monotonic() + self._flush_seconds
+        for row in rows:
+            _produce_one(producer, row, self._headers(row), reports.take, until)
+        producer.flush(max(0.0, until - time.monotonic()))
+        reports.check(len(rows))
+
+    def _headers(self, row: sa.Row[Any]) -> list[tuple[str, bytes]]:
+        """Return the CloudEvents headers (binary mode, version 1.0) of a row."""
+        varying = json.loads(row.headers) if isinstance(row.headers, str) else row.headers
+        return [
+            ("ce_specversion", b"1.0"),
+            ("ce_id", row.id.encode()),
+            ("ce_type", row.type.encode()),
+            ("ce_source", self._source),
+            ("ce_subject", row.aggregateid.encode()),
+            ("ce_dataschema", self._schema_of(row.type).encode()),
+            ("content-type", b"application/avro"),
+            ("ce_sequence", b"%010d" % row.sequence),
+            *((name, value.encode()) for name, value in varying.items()),
+        ]
+
+    def _await_broker(self, stop: threading.Event) -> None:
+        """After a failure, wait without a transaction until the broker shows a sign of life."""
+        while self._producer is None and not stop.is_set():
+            self._health.beat("relay")
+            producer = self._make_producer()
+            try:
+                producer.list_topics(timeout=_PROBE_SECONDS)
+            except KafkaException as error:
+                self._put_off(BrokerUnavailable(str(error)))
+                stop.wait(0.5)
+            else:
+                self._producer = producer
+
+    def _hold(self, refused: RefusedByBroker) -> None:
+        _, pause = self._refused.get(refused.topic, (0.0, _REFUSAL_PAUSE_SECONDS / 2))
+        pause = min(pause * 2, _REFUSAL_PAUSE_MAX_SECONDS)
+        self._refused[refused.topic] = (time.monotonic() + pause, pause)
+        self._health.report("relay", Reason.OUTBOX_REJECTED)
+        log.error("outbox_rejected", topic=refused.topic, detail=str(refused), retry_in=pause)
+
+    def _put_off(self, error: TransientError) -> None:
+        away = Reason.BROKER_UNREACHABLE if isinstance(error, BrokerUnavailable) else Reason.DATABASE_UNREACHABLE
+        self._health.report("relay", away)
+        log.warning("relay_put_off", error=type(error).__name__, detail=str(error)[:300])
+
+    def _drop_producer(self) -> None:
+        """Forget what the client still holds: whatever was not acknowledged is sent again from the outbox."""
+        if self._producer is not None:
+            self._producer.purge()
+            self._producer = None
+
+
+def _produce_one(
+    producer: Producer, row: sa.Row[Any], headers: list[tuple[str, bytes]], report: Callable[..., None], until: float
+) -> None:
+    while True:
+        try:
+            producer.produce(
+                row.topic, value=bytes(row.payload), key=row.aggregateid.encode(), headers=headers, on_delivery=report
+            )
+        except BufferError:
+            if time.monotonic() > until:
+                raise BrokerUnavailable("the client's queue stays full") from None
+            producer.poll(0.05)
+        except KafkaException as error:
+            raise _refusal(row.topic, error.args[0]) from error
+        else:
+            return
+
+
+def _refusal(topic: str, error: KafkaError) -> OmsError:
+    return RefusedByBroker(topic, error) if error.code() in PERMANENT else BrokerUnavailable(error.str())
+
+
+def _wait_for_notify(connection: sa.Connection, seconds: float) -> None:
+    driver: Any = connection.connection.driver_connection
+    driver.poll()
+    if not driver.notifies:
+        select.select([driver], [], [], seconds)
+        driver.poll()
+    driver.notifies.clear()

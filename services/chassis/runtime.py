@@ -1,0 +1,185 @@
+"""The parts of one process of a service, built from its description and its settings.
+
+The only place where the chassis' classes are put together; production and tests come through the same door.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Generic, TypeVar
+
+import sqlalchemy as sa
+from confluent_kafka.admin import AdminClient
+
+from services.chassis import idempotency, inbox, kafka, migrate, parking
+from services.chassis.avro import Codec, FolderSchemas
+from services.chassis.breaker import Breaker
+from services.chassis.catalog_gate import ReadToEnd
+from services.chassis.commands import Commands
+from services.chassis.consumer import Consumer
+from services.chassis.database import create_engine, transaction
+from services.chassis.deadlines import Chore, Deadlines
+from services.chassis.end_offsets import EndOffsets
+from services.chassis.health import Health
+from services.chassis.lag import Lag
+from services.chassis.outbox import Outbox
+from services.chassis.processor import Processor, Subscription
+from services.chassis.relay import Relay
+from services.chassis.service import Service
+from services.chassis.settings import ServiceSettings
+from services.chassis.unit_of_work import Transaction, UnitOfWork
+
+S = TypeVar("S", bound=ServiceSettings)
+U = TypeVar("U", bound=UnitOfWork)
+
+
+@dataclass(frozen=True)
+class Runtime(Generic[S, U]):
+    """What the processes of a service are made of.
+
+    Args:
+        service: its description.
+        settings: its settings.
+        health: what this process says about itself.
+
+    """
+
+    service: Service[S, U]
+    settings: S
+    health: Health
+
+    @cached_property
+    def engine(self) -> sa.Engine:
+        """The service's database."""
+        return create_engine(self.settings.database_url, self.settings.database_pool_size, f"oms-{self.service.name}")
+
+    @cached_property
+    def schemas(self) -> FolderSchemas:
+        """Where schema ids come from."""
+        return FolderSchemas(self.service.schemas)
+
+    @cached_property
+    def codec(self) -> Codec:
+        """Encodes and decodes the service's events."""
+        return Codec(self.service.events, self.schemas)
+
+    @cached_property
+    def admin(self) -> AdminClient:
+        """Asks the cluster; one for the whole process."""
+        return kafka.make_admin(self.settings)
+
+    @cached_property
+    def subscriptions(self) -> Sequence[Subscription[U]]:
+        """What the service reads."""
+        return self.service.subscriptions(self.settings)
+
+    def outbox(self) -> Outbox:
+        """Return an empty outbox for a transaction."""
+        return Outbox(self.codec, self.service.name, self.settings.max_event_bytes)
+
+    def unit_of_work(self, tx: Transaction) -> U:
+        """Return the service's unit of work over a transaction."""
+        return self.service.unit_of_work(tx, self.settings)
+
+    @contextmanager
+    def queries(self) -> Iterator[U]:
+        """Lend a unit of work for reading."""
+        with transaction(self.engine) as connection:
+            yield self.unit_of_work(Transaction(connection, self.outbox()))
+
+    def commands(self) -> Commands[U]:
+        """Return what runs the service's commands in groups."""
+        return Commands(
+            engine=self.engine,
+            handlers=self.service.commands,
+            outbox=self.outbox,
+            unit_of_work=self.unit_of_work,
+        )
+
+    def require_schema(self) -> None:
+        """Refuse to start on a database that is behind this build or was begun in another schema mode.
+
+        Raises:
+            SchemaMismatch: saying what is behind.
+
+        """
+        behind = migrate.pending(self.engine, self.service.migrations)
+        if behind:
+            raise migrate.SchemaMismatch("migrations are pending: " + "; ".join(behind))
+        migrate.require_mode(self.engine, self.schemas.mode)
+
+    def processor(self, subscription: Subscription[U]) -> Processor[U]:
+        """Return what handles the batches of a subscription."""
+        settings = self.settings
+        breaker = Breaker(
+            subscription.consumer, settings.build_id, settings.park_breaker_keys, settings.park_breaker_seconds
+        )
+        policy = parking.ParkingPolicy(
+            settings.max_attempts, settings.park_backoff_seconds, settings.park_backoff_max_seconds
+        )
+        return Processor(
+            engine=self.engine,
+            subscription=subscription,
+            codec=self.codec,
+            outbox=self.outbox,
+            unit_of_work=self.unit_of_work,
+            policy=policy,
+            breaker=breaker,
+        )
+
+    def consumer(self, subscription: Subscription[U]) -> Consumer[U]:
+        """Return the consumer of a subscription."""
+        lag = Lag()
+        before = [other for other in self.subscriptions if other.consumer == subscription.after]
+        return Consumer(
+            engine=self.engine,
+            processor=self.processor(subscription),
+            kafka=lambda: kafka.make_consumer(self.settings, subscription.consumer, lag.statistics),
+            lag=lag,
+            ends=EndOffsets(self.admin),
+            health=self.health,
+            may_begin=ReadToEnd(self.admin, self.engine, {other.consumer: other.topics for other in before}),
+            batch_max=self.settings.consumer_batch_max,
+            sweep_seconds=self.settings.consumer_sweep_seconds,
+        )
+
+    def relay(self) -> Relay:
+        """Return the outbox's relay."""
+        return Relay(
+            engine=self.engine,
+            producer=lambda: kafka.make_producer(self.settings),
+            source=f"/oms/{self.service.name}",
+            schema_of=lambda fullname: f"urn:oms:schema:{self.schemas.current(fullname).id}",
+            health=self.health,
+            batch_max=self.settings.relay_batch_max,
+            flush_seconds=self.settings.relay_flush_seconds,
+        )
+
+    def deadlines(self) -> Deadlines[U]:
+        """Return the worker that fires deadlines and keeps house."""
+        settings = self.settings
+        return Deadlines(
+            engine=self.engine,
+            deadlines=self.service.deadlines(settings),
+            chores=[*self._chores(), *self.service.chores(settings)],
+            consumers=[subscription.consumer for subscription in self.subscriptions],
+            outbox=self.outbox,
+            unit_of_work=self.unit_of_work,
+            health=self.health,
+            poll_seconds=settings.deadline_poll_seconds,
+            away_seconds=settings.deadline_away_seconds,
+            grace_max_seconds=settings.deadline_grace_max_seconds,
+        )
+
+    def _chores(self) -> list[Chore]:
+        settings = self.settings
+        return [
+            Chore("inbox", 10, lambda connection: inbox.prune(connection, settings.inbox_retention_days)),
+            Chore(
+                "idempotency_keys",
+                10,
+                lambda connection: idempotency.prune(connection, settings.idempotency_retention_hours),
+            ),
+            Chore("dead_events", 600, lambda connection: parking.prune_dead(connection, settings.dead_retention_days)),
+        ]

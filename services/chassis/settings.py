@@ -1,0 +1,127 @@
+"""Settings every service has, read once from the environment, all faults reported together.
+
+A service's own settings class extends `ServiceSettings`; nothing else in the product reads the environment.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from services.chassis.errors import SettingsError
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _pairs(value: object) -> object:
+    if isinstance(value, str):
+        return dict(part.strip().partition("=")[::2] for part in value.split(",") if part.strip())
+    return value
+
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+class ServiceSettings(BaseSettings):
+    """What every service needs to know. Field names are the environment variables, in upper case."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
+
+    database_url: str = Field(description="postgresql+psycopg2://user:password@host:port/database")
+    database_pool_size: int = Field(10, ge=1, le=200)
+    kafka_bootstrap_servers: str = Field(description="host:port, comma separated")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_security_ca_location: str | None = None
+    kafka_security_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    kafka_security_username: str | None = None
+    kafka_security_password: SecretStr | None = None
+    kafka_group_protocol: Literal["consumer", "classic"] = "consumer"
+
+    jwt_secret: SecretStr = Field(min_length=32)
+    jwt_algorithm: Literal["HS256"] = "HS256"
+    jwt_issuer: str = Field(min_length=1)
+    jwt_audience: str = Field(min_length=1)
+    cors_origins: CommaSeparated = ()
+
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(ge=1, le=65535)
+    http_workers: int = Field(2, ge=1, le=64)
+    metrics_port: int = Field(ge=1, le=65535)
+    log_level: LogLevel = "INFO"
+    log_levels: Annotated[dict[str, LogLevel], NoDecode, BeforeValidator(_pairs)] = Field(default_factory=dict)
+
+    consumer_batch_max: int = Field(500, ge=1, le=10_000)
+    consumer_sweep_seconds: float = Field(0.005, ge=0, le=1, description="how long a busy consumer fills its batch")
+    relay_batch_max: int = Field(1000, ge=1, le=10_000)
+    relay_flush_seconds: float = Field(10, gt=0, le=60)
+    outbox_max_rows: int = Field(1_000_000, ge=1)
+    max_event_bytes: int = Field(900_000, ge=1_000)
+    max_attempts: int = Field(10, ge=1, le=100, description="tries of a parked event before it is dead")
+    park_backoff_seconds: float = Field(1, gt=0, le=3600, description="first pause of a parked key, then doubled")
+    park_backoff_max_seconds: float = Field(300, gt=0, le=86_400)
+    park_breaker_keys: int = Field(20, ge=1)
+    park_breaker_seconds: int = Field(60, ge=1)
+    inbox_retention_days: float = Field(17, gt=0)
+    inbox_retention_check: Literal["refuse", "warn"] = "refuse"
+    dead_retention_days: float = Field(30, gt=0)
+    idempotency_retention_hours: float = Field(24, gt=0)
+    deadline_poll_seconds: float = Field(1, gt=0, le=60)
+    deadline_away_seconds: float = Field(5, gt=0, description="a silence longer than this counts as having been away")
+    deadline_grace_max_seconds: float = Field(60, gt=0, description="most that a deadline waits after an absence")
+
+    @field_validator("database_url")
+    @classmethod
+    def _driver_is_psycopg2(cls, value: str) -> str:
+        if not value.startswith("postgresql+psycopg2://"):
+            raise ValueError("must start with postgresql+psycopg2:// (a bare postgresql:// picks another driver)")
+        return value
+
+    def kafka_client(self) -> dict[str, object]:
+        """Return the librdkafka settings that every client of this service shares."""
+        client: dict[str, object] = {
+            "bootstrap.servers": self.kafka_bootstrap_servers,
+            "security.protocol": self.kafka_security_protocol,
+            "reconnect.backoff.max.ms": 1000,
+            "socket.keepalive.enable": True,
+        }
+        optional = {
+            "ssl.ca.location": self.kafka_security_ca_location,
+            "sasl.mechanism": self.kafka_security_sasl_mechanism,
+            "sasl.username": self.kafka_security_username,
+            "sasl.password": self.kafka_security_password and self.kafka_security_password.get_secret_value(),
+        }
+        return client | {name: value for name, value in optional.items() if value is not None}
+
+
+S = TypeVar("S", bound=ServiceSettings)
+
+
+def load_settings(settings: type[S], overrides: Mapping[str, object] | None = None) -> S:
+    """Read `settings` from the environment (and `.env`).
+
+    Args:
+        settings: the service's settings class.
+        overrides: values that win over the environment.
+
+    Raises:
+        SettingsError: with one line for each setting that is missing or wrong.
+
+    """
+    try:
+        return settings(**dict(overrides or {}))  # type: ignore[arg-type]  # pydantic-settings validates them
+    except ValidationError as error:
+        lines = [f"  {_name(row['loc'])}: {row['msg']}" for row in error.errors(include_url=False)]
+        raise SettingsError("these settings are missing or wrong:\n" + "\n".join(lines)) from error
+
+
+def _name(location: tuple[int | str, ...]) -> str:
+    head, *rest = location
+    return str(head).upper() + "".join(f"[{part}]" for part in rest)

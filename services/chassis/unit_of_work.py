@@ -1,0 +1,86 @@
+"""One transaction, as handlers see it: what is locked and loaded, what it changed, what it will emit.
+
+A service's own unit of work wraps a `Transaction`, adds its repositories, and is driven in three steps by whoever
+owns the transaction (consumer, command group, deadline): `lock` once for all messages, handlers, `save` once.
+Invariant: nothing is locked after `lock`; aggregates are locked before SKU rows, each sorted; so two transactions
+that want the same rows meet at the first of them and never deadlock (DESIGN 5.1).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+from services.chassis.events import Cause, Event, Received
+from services.chassis.outbox import Outbox
+
+_NOW = sa.text("SELECT now()")
+
+
+@dataclass(frozen=True, slots=True)
+class Deferral:
+    """Why an event cannot be handled yet.
+
+    Args:
+        reason: a constant code; the parked keys that share it are counted together.
+        retry_in: seconds until the next try, where the wait is expected and no failure; None backs off and,
+            after `MAX_ATTEMPTS` tries, leaves the key to an operator.
+
+    """
+
+    reason: str
+    retry_in: float | None
+
+
+class Transaction:
+    """What the chassis offers inside one database transaction.
+
+    Args:
+        connection: an open transaction on the service's database.
+        outbox: takes the events that this transaction emits.
+
+    Attributes:
+        now: PostgreSQL's time at the start of the transaction; the only clock that decides anything.
+        deferrals: event id → why it could not be handled yet.
+
+    """
+
+    def __init__(self, connection: sa.Connection, outbox: Outbox) -> None:
+        self.connection = connection
+        self.outbox = outbox
+        self.now: datetime = connection.execute(_NOW).scalar_one()
+        self.deferrals: dict[str, Deferral] = {}
+
+    def emit(self, event: Event, *, sequence: int, cause: Cause) -> str:
+        """Put an event into the outbox and return its id.
+
+        Args:
+            event: what happened.
+            sequence: the count of this key's events on this topic, from the row that counts it, locked.
+            cause: why it happened.
+
+        """
+        return self.outbox.add(event, sequence, cause, self.now)
+
+    def defer(self, received: Received[Any], reason: str, retry_in: float | None = None) -> None:
+        """Park an event's key: the event is tried again later, and all later ones of its key wait behind it.
+
+        Nothing may have been changed on behalf of the event.
+        """
+        self.deferrals[received.event_id] = Deferral(reason, retry_in)
+
+    def finish(self) -> None:
+        """Write what was emitted; called once, after the service's own `save`."""
+        self.outbox.write(self.connection)
+
+
+class UnitOfWork(Protocol):
+    """What a service's unit of work offers to the chassis."""
+
+    def lock(self, messages: Sequence[Any]) -> None:
+        """Lock and load whatever these messages (events as `Received`, commands as `Submitted`) touch."""
+
+    def save(self) -> None:
+        """Write every change, set-based."""
