@@ -23,7 +23,7 @@ def write_generated_files(folder: Folder = FOLDER) -> None:
     try:
         for path in generate(folder):
             typer.echo(f"wrote {path}")
-    except (SchemaFolderError, ValueError) as error:
+    except SchemaFolderError as error:
         _fail([str(error)])
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from schemas import codegen, compatibility, history, identities, lint, release
 from schemas.catalog import Catalog, load
 from schemas.errors import SchemaFolderError
-from schemas.examples import encode, from_hex, read_json
+from schemas.examples import mismatch
 
 
 def stale(catalog: Catalog) -> Iterator[str]:
@@ -27,16 +27,9 @@ def wrong_examples(catalog: Catalog) -> Iterator[str]:
     for fullname, event in catalog.events.items():
         line = catalog.latest_identity(fullname)
         example = catalog.example_json(event)
-        if not example.exists():
-            yield f"{example}: is missing; every event has a golden example"
-        elif line is not None:
-            try:
-                frame = encode(event, read_json(example), line.id)
-            except ValueError as error:
-                yield f"{example}: {error}"
-                continue
-            if frame != from_hex(example.with_suffix(".hex")):
-                yield f"{example}: its bytes ({example.stem}.hex) are others than its JSON makes"
+        problem = line and mismatch(event, example, line.id)
+        if problem:
+            yield problem
 
 
 def unused_examples(catalog: Catalog) -> Iterator[str]:

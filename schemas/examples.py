@@ -24,25 +24,41 @@ HEX_LINE = 64
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read an example. Raises SchemaFolderError if it is missing or no JSON object."""
+    if not path.exists():
+        raise SchemaFolderError(path, "is missing; every version of an event has a golden example")
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError) as error:
+    except ValueError as error:
         raise SchemaFolderError(path, f"not an example: {error}") from error
     if not isinstance(value, dict):
         raise SchemaFolderError(path, "not an example: an event is a JSON object")
     return value
 
 
-def encode(schema: Schema, value: dict[str, Any], schema_id: int) -> bytes:
-    """Frame and encode a record. Raises ValueError if a field is missing, unknown or of another type."""
+def encode(schema: Schema, example: Path, schema_id: int) -> bytes:
+    """Encode and frame an example's JSON.
+
+    Raises SchemaFolderError if it cannot be read or has a field that is missing, unknown or of another type.
+    """
+    value = read_json(example)
     parsed = parse_schema(without_logical_types(schema.source))
-    try:
-        validate(value, parsed, strict=True)
-    except ValidationError as error:
-        raise ValueError(f"does not fit {schema.fullname}: {error}") from error
     body = io.BytesIO()
-    schemaless_writer(body, parsed, value)
+    try:
+        validate(value, parsed)
+        schemaless_writer(body, parsed, value, strict=True)
+    except (ValidationError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise SchemaFolderError(example, f"does not fit {schema.fullname}: {reason}") from error
     return MAGIC + schema_id.to_bytes(4, "big") + body.getvalue()
+
+
+def mismatch(schema: Schema, example: Path, schema_id: int) -> str | None:
+    """Say what keeps an example's JSON and its bytes from being the same record; None if they are."""
+    try:
+        same = encode(schema, example, schema_id) == from_hex(example.with_suffix(".hex"))
+    except SchemaFolderError as error:
+        return str(error)
+    return None if same else f"{example}: its bytes ({example.stem}.hex) are not those of its JSON and id {schema_id}"
 
 
 def decode(frame: bytes, *, writer: Schema, reader: Schema) -> dict[str, Any]:
@@ -73,7 +89,9 @@ def to_hex(frame: bytes) -> str:
 
 def from_hex(path: Path) -> bytes:
     """Read bytes that `to_hex` wrote. Raises SchemaFolderError if they are missing or not hex."""
+    if not path.exists():
+        raise SchemaFolderError(path, "is missing; `python -m schemas generate` (make schemas) writes it")
     try:
         return bytes.fromhex(path.read_text(encoding="ascii"))
-    except (FileNotFoundError, ValueError) as error:
+    except ValueError as error:
         raise SchemaFolderError(path, f"not bytes in hex: {error}") from error

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from schemas import codegen, identities
 from schemas.catalog import Catalog, load
-from schemas.examples import encode, read_json, to_hex
+from schemas.examples import encode, to_hex
 
 
 def generate(folder: Path) -> list[Path]:
@@ -37,4 +37,4 @@ def _bytes_of_examples(catalog: Catalog) -> Iterator[tuple[Path, str]]:
         line = catalog.latest_identity(fullname)
         example = catalog.example_json(event)
         if line is not None and not line.released and example.exists():
-            yield example.with_suffix(".hex"), to_hex(encode(event, read_json(example), line.id))
+            yield example.with_suffix(".hex"), to_hex(encode(event, example, line.id))
