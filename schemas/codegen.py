@@ -97,7 +97,7 @@ def _docstring(doc: str, fields: tuple[Field, ...]) -> list[str]:
     for field in fields:
         text = f"{field.name}: {field.doc}{' Personal data.' if field.pii else ''}"
         lines += textwrap.wrap(text, WIDTH - 4, subsequent_indent="    ")
-    lines = [line.replace("\\", "\\\\").replace('"""', '\\"\\"\\"') for line in lines]
+    lines = [re.sub(r'"(?=""|$)', r'\\"', line.replace("\\", "\\\\")) for line in lines]
     if len(lines) <= 1:
         return [f'    """{"".join(lines)}"""']
     return [f'    """{lines[0]}', *(f"    {line}" if line else "" for line in lines[1:]), '    """']
