@@ -12,10 +12,10 @@ from typing import Any
 
 import yaml
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import (
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but not re-exported for type checkers
     AdminClient,
-    ConfigResource,  # type: ignore[attr-defined]  # public, but not re-exported for type checkers
-    NewTopic,  # type: ignore[attr-defined]  # the same
+    ConfigResource,
+    NewTopic,
 )
 
 DECLARATION = Path(__file__).parents[2] / "schemas" / "topics.yaml"

@@ -6,7 +6,6 @@ port and data.
 
 import base64
 import os
-import shutil
 import subprocess
 import uuid
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from deploy.local.processes import Command, Processes, Rank
 
 PROCESS = "kafka"
 _START_SECONDS = 60.0
+_ANSWER_SECONDS = 1.0
 _LOG4J2 = Path(__file__).with_name("log4j2.properties")
 
 # The optimising compiler is left out: in runs of seconds it competes with the services for few cores and doubles
@@ -82,17 +82,16 @@ class KafkaServer:
                 directory=self._directory,
             )
         )
-        self.await_ready()
+        self._processes.await_ready(PROCESS, self.missing, within=_START_SECONDS)
 
-    def await_ready(self) -> None:
-        """Wait until a metadata request is answered; raise ProcessFailedError when it ended or stays silent."""
+    def missing(self) -> str | None:
+        """Return why the broker does not answer a metadata request, or None when it does."""
         admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
-        self._processes.await_ready(PROCESS, lambda: _answers(admin), within=_START_SECONDS)
-
-    def remove(self) -> None:
-        """Delete the data of a broker that was stopped."""
-        if self._directory.exists():
-            shutil.rmtree(self._directory)
+        try:
+            brokers = admin.list_topics(timeout=_ANSWER_SECONDS).brokers
+        except KafkaException as error:
+            return str(error.args[0].str())
+        return None if brokers else "no broker in the cluster"
 
     def _configuration(self) -> str:
         listeners = f"PLAINTEXT://{self.bootstrap_servers},CONTROLLER://{LOOPBACK}:{self._controller_port}"
@@ -132,10 +131,3 @@ def _format(java: list[str], environment: Mapping[str, str], configuration: Path
     )
     if done.returncode != 0:
         raise StackError(f"formatting Kafka's storage failed:\n{done.stdout}{done.stderr}")
-
-
-def _answers(admin: AdminClient) -> bool:
-    try:
-        return bool(admin.list_topics(timeout=0.5).brokers)
-    except KafkaException:
-        return False

@@ -9,6 +9,8 @@ import random
 import socket
 from pathlib import Path
 
+from deploy.local.errors import StackStateError
+
 _LOWEST = 15_000
 _DEFAULT_EPHEMERAL_START = 32_768
 _EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -44,11 +46,11 @@ class Ports:
     def take(self, wanted: int | None = None) -> int:
         """Return `wanted`, or else a random free port.
 
-        Raises OSError when the wanted port is in use, or when no free one was found.
+        Raises StackStateError when the wanted port is in use, or when no free one was found.
         """
         if wanted is not None:
             if not is_free(wanted):
-                raise OSError(f"port {wanted} is in use")
+                raise StackStateError(f"port {wanted} is in use")
             self._given.add(wanted)
             return wanted
         highest = max(_ephemeral_start(), _LOWEST + 1_000) - 1
@@ -57,4 +59,4 @@ class Ports:
             if port not in self._given and is_free(port):
                 self._given.add(port)
                 return port
-        raise OSError(f"found no free port between {_LOWEST} and {highest}")
+        raise StackStateError(f"found no free port between {_LOWEST} and {highest}")

@@ -5,10 +5,8 @@ database open to another's role) and is set up for a small machine. It can be en
 the same port and data.
 """
 
-import contextlib
 import importlib.util
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -18,15 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
-from psycopg2 import sql
-from psycopg2.extensions import connection as Connection  # noqa: N812 - a class under a function's name
 
+from deploy.local.databases import SUPERUSER, Databases
 from deploy.local.errors import StackError
 from deploy.local.ports import LOOPBACK
 from deploy.local.processes import Command, Processes, Rank
 
 PROCESS = "postgres"
-_SUPERUSER = "postgres"
 _UNPRIVILEGED_USER = "nobody"
 _START_SECONDS = 30.0
 
@@ -48,34 +44,13 @@ _SETTINGS: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Database:
-    """One database and the role that owns it; nobody else but the superuser may connect."""
-
-    name: str
-    user: str
-    password: str
-    port: int
-
-    @property
-    def url(self) -> str:
-        """Return the address for SQLAlchemy, its driver named."""
-        return f"postgresql+psycopg2://{self.user}:{self.password}@{LOOPBACK}:{self.port}/{self.name}"
-
-
 class PostgresServer:
-    """One server, its data in `directory`, run under `processes`; `password` is its superuser's."""
+    """One server, its data in `directory`, run under `processes`; `databases` is the superuser's way in."""
 
-    def __init__(self, directory: Path, processes: Processes, *, port: int, password: str | None = None) -> None:
+    def __init__(self, directory: Path, processes: Processes, *, port: int, password: str) -> None:
         self._directory = directory
         self._processes = processes
-        self.port = port
-        self.password = password or secrets.token_urlsafe(24)
-
-    @property
-    def admin(self) -> Database:
-        """Return the superuser's way in."""
-        return Database(name="postgres", user=_SUPERUSER, password=self.password, port=self.port)
+        self.databases = Databases(port=port, password=password)
 
     def start(self) -> None:
         """Start the server, making its data directory the first time, and wait until it answers."""
@@ -92,73 +67,42 @@ class PostgresServer:
                 stop_signal=signal.SIGINT,  # a fast shutdown: SIGTERM would wait for clients to leave
             )
         )
-        self.await_ready()
+        self._processes.await_ready(PROCESS, self.missing, within=_START_SECONDS)
 
-    def await_ready(self) -> None:
-        """Wait until the server answers; raise ProcessFailedError when it ended or stays silent."""
-        self._processes.await_ready(PROCESS, self._answers, within=_START_SECONDS)
-
-    def create_database(self, name: str, *, owner: str, template: str = "template0") -> Database:
-        """Create a role and a database that only it may open; return them.
-
-        A role that is there already gets a new password.
-        """
-        password = secrets.token_urlsafe(24)
-        role, database = sql.Identifier(owner), sql.Identifier(name)
-        with contextlib.closing(self.connect()) as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (owner,))
-            verb = sql.SQL("ALTER" if cursor.fetchone() else "CREATE")
-            cursor.execute(sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, role, sql.Literal(password)))
-            clone = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}")
-            cursor.execute(clone.format(database, role, sql.Identifier(template)))
-            cursor.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
-        return Database(name=name, user=owner, password=password, port=self.port)
-
-    def connect(self, database: str = "postgres") -> Connection:
-        """Return a connection of the superuser that commits each statement; the caller closes it."""
-        connection = psycopg2.connect(
-            host=LOOPBACK,
-            port=self.port,
-            user=_SUPERUSER,
-            password=self.password,
-            dbname=database,
-            connect_timeout=5,
-        )
-        connection.autocommit = True
-        return connection
-
-    def remove(self) -> None:
-        """Delete the data of a server that was stopped."""
-        if self._directory.is_symlink():
-            shutil.rmtree(self._directory.resolve().parent, ignore_errors=True)
-            self._directory.unlink()
-        elif self._directory.exists():
-            shutil.rmtree(self._directory)
-
-    def _answers(self) -> bool:
+    def missing(self) -> str | None:
+        """Return why the server does not answer, or None when it does."""
         try:
-            self.connect().close()
-        except psycopg2.OperationalError:
-            return False
-        return True
+            self.databases.connect().close()
+        except psycopg2.OperationalError as error:
+            return str(error).strip()
+        return None
 
     def _options(self, place: "_Place") -> list[str]:
-        settings = {**_SETTINGS, "port": str(self.port)}
+        settings = {**_SETTINGS, "port": str(self.databases.port)}
         if place.has_library("pg_stat_statements"):
             settings["shared_preload_libraries"] = "pg_stat_statements"
         return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
 
     def _initialise(self, place: "_Place") -> None:
         with tempfile.NamedTemporaryFile("w", encoding="utf-8") as password_file:
-            password_file.write(self.password)
+            password_file.write(self.databases.password)
             password_file.flush()
             place.own(Path(password_file.name))
             place.run(
                 "initdb",
-                *("-D", str(place.data), "--username", _SUPERUSER, "--pwfile", password_file.name),
+                *("-D", str(place.data), "--username", SUPERUSER, "--pwfile", password_file.name),
                 *("--auth", "scram-sha-256", "--encoding", "UTF8", "--no-instructions", "--no-sync"),
                 *("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C"),
             )
+
+
+def remove_data(directory: Path) -> None:
+    """Delete the data of a server that was stopped, wherever `directory` had put it."""
+    if directory.is_symlink():
+        shutil.rmtree(directory.resolve().parent, ignore_errors=True)
+        directory.unlink()
+    elif directory.exists():
+        shutil.rmtree(directory)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,9 @@ from deploy.local.errors import ProcessFailedError, StackError, StackStateError
 from deploy.local.files import last_lines, write_privately
 
 MARK = "OMS_LOCAL_STACK"
+Probe = Callable[[], str | None]
+"""Returns what a process still misses before it is ready, or None when it is ready."""
+
 GRACE_SECONDS = 10.0
 _POLL_SECONDS = 0.05
 _SAME_START_SECONDS = 2.0  # a stepped clock moves what the system reports as start time
@@ -89,8 +92,7 @@ class Processes:
     def start(self, command: Command) -> int:
         """Start a process in a session of its own and return its id."""
         with self._lock:
-            if self._closed:
-                raise StackError("the stack is being stopped")
+            self._check_open()
             if self.is_alive(command.name):
                 raise StackStateError(f"{command.name} is already running")
             child = self._spawn(command)
@@ -99,12 +101,11 @@ class Processes:
             self._remember(command.name, child.pid, command.rank, command.stop_signal)
             return child.pid
 
-    def restart(self, name: str) -> int:
-        """End the process if it lives, and start it again as it was started before."""
+    def start_again(self, name: str) -> int:
+        """Start a process that ended in the same way as before and return its new id."""
         command = self._commands.get(name)
         if command is None:
             raise StackStateError(f"{name} was not started here; known: {', '.join(self._commands) or 'none'}")
-        self.stop(name)
         return self.start(command)
 
     def stop(self, name: str, *, grace: float = GRACE_SECONDS) -> int | None:
@@ -135,6 +136,11 @@ class Processes:
         child = self._children.get(name)
         return None if child is None else child.poll()
 
+    @property
+    def is_used(self) -> bool:
+        """Tell whether processes were started here and not ended by `end_all`."""
+        return bool(self._records)
+
     def pids(self) -> dict[str, int]:
         """Return the process ids of all that are alive, by name."""
         return {name: record.pid for name, record in self._records.items() if self._find(record)}
@@ -143,17 +149,42 @@ class Processes:
         """Return the file with everything that the process printed."""
         return self._directory / "log" / f"{name}.log"
 
-    def await_ready(self, name: str, ready: Callable[[], bool], *, within: float) -> None:
-        """Wait until `ready` says so; raise ProcessFailedError when the process ends, or after `within` seconds."""
+    def await_ready(self, name: str, missing: Probe, *, within: float) -> None:
+        """Wait until one process is ready, as `await_all_ready` does for several."""
+        self.await_all_ready({name: missing}, within=within)
+
+    def await_all_ready(self, probes: Mapping[str, Probe], *, within: float) -> None:
+        """Wait until no probe misses anything.
+
+        Raises ProcessFailedError as soon as one of the processes ended, or after `within` seconds.
+        """
         deadline = time.monotonic() + within
-        while not ready():
-            if self._closed:
-                raise StackError("the stack is being stopped")
-            if not self.is_alive(name):
-                raise self._failure(name, f"ended with status {self.exit_status(name)} while starting")
+        waiting = dict.fromkeys(probes, "")
+        while waiting:
+            for name in list(waiting):
+                missing = self._look_at(name, probes[name])
+                if missing is None:
+                    del waiting[name]
+                elif time.monotonic() > deadline:
+                    raise self._failure(name, f"did not become ready within {within:.0f} s ({missing})")
+            if waiting:
+                time.sleep(_POLL_SECONDS)
+
+    def await_end(self, name: str, *, within: float) -> None:
+        """Wait until a process ended by itself; raise ProcessFailedError unless with status 0."""
+        deadline = time.monotonic() + within
+        while (status := self.exit_status(name)) is None:
+            self._check_open()
             if time.monotonic() > deadline:
-                raise self._failure(name, f"did not become ready within {within:.0f} s")
+                raise self._failure(name, f"did not end within {within:.0f} s")
             time.sleep(_POLL_SECONDS)
+        if status != 0:
+            raise self._failure(name, f"ended with status {status}")
+
+    def close(self) -> None:
+        """Start nothing any more, and let whoever waits for a process give up."""
+        with self._lock:
+            self._closed = True
 
     def note_launcher(self) -> None:
         """Remember this process too, until `forget_launcher`, so that `down` can end a start that hangs."""
@@ -167,8 +198,7 @@ class Processes:
 
     def end_all(self, *, grace: float = GRACE_SECONDS) -> list[str]:
         """End every process of the stack, users before servers; return the names of those that were alive."""
-        with self._lock:
-            self._closed = True
+        self.close()
         alive = [record for record in self._records.values() if self._find(record) and record.pid != os.getpid()]
         for rank in Rank:
             self._end([record for record in alive if record.rank == rank], grace)
@@ -178,6 +208,19 @@ class Processes:
         self._records.clear()
         self._file.unlink(missing_ok=True)
         return [record.name for record in alive]
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StackError("the stack is being stopped")
+
+    def _look_at(self, name: str, probe: Probe) -> str | None:
+        """Return what the process still misses; raise when it will never be ready."""
+        missing = probe()
+        if missing is not None:
+            self._check_open()
+            if not self.is_alive(name):
+                raise self._failure(name, f"ended with status {self.exit_status(name)} while starting")
+        return missing
 
     def _spawn(self, command: Command) -> subprocess.Popen[bytes]:
         log = self.log(command.name)
