@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from services.chassis import idempotency, logs, metrics
 from services.chassis.database import transaction
-from services.chassis.errors import OmsError, Problem, TransactionConflict, TransientError
+from services.chassis.errors import OmsError, Problem, RowExists, TransactionConflict, TransientError
 from services.chassis.events import Cause
 from services.chassis.idempotency import Answer, IdempotencyKey
 from services.chassis.outbox import Outbox
@@ -62,7 +62,7 @@ class _Entry(Generic[U]):
     woken: threading.Event = field(default_factory=threading.Event)
 
     def claims(self) -> set[object]:
-        """What no other entry of a group may want too."""
+        """Return what no other entry of a group may want too."""
         wanted: set[object] = set()
         if self.idempotency is not None:
             wanted.add((self.caller, self.idempotency.key))
@@ -181,7 +181,7 @@ class Commands(Generic[U]):
         except TransientError as error:
             for entry in group:
                 entry.error = error
-        except Exception as error:  # noqa: BLE001  # the group's common fate; each is tried alone
+        except Exception as error:  # the group's common fate; each is tried alone
             if len(group) == 1:
                 group[0].error = error
                 return
@@ -193,7 +193,7 @@ class Commands(Generic[U]):
         for attempt in range(1, _CONFLICT_TRIES + 1):
             try:
                 self._transact_once(group)
-            except TransactionConflict:
+            except (TransactionConflict, RowExists):
                 if attempt == _CONFLICT_TRIES:
                     raise
             else:

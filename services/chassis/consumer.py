@@ -77,6 +77,7 @@ class Consumer(Generic[U]):
         self._engine = engine
         self._processor = processor
         self._name = processor.subscription.consumer
+        self._part = f"consumer:{self._name}"
         self._make_kafka = kafka
         self._kafka: KafkaConsumer | None = None
         self._ends = ends
@@ -108,7 +109,7 @@ class Consumer(Generic[U]):
                 on_lost=self._revoked,
             )
             while not stop.is_set():
-                self._health.beat(self._name)
+                self._health.beat(self._part)
                 self._step(kafka, stop)
         finally:
             kafka.close()
@@ -143,7 +144,7 @@ class Consumer(Generic[U]):
             error = message.error()
             if error is None:
                 self._pending.append(_record(message))
-            elif error.code() == KafkaError._PARTITION_EOF:
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # librdkafka's own codes have no public names
                 self._ends.moved({(message.topic(), message.partition()): message.offset()})
             else:
                 _complain(error)
@@ -155,10 +156,10 @@ class Consumer(Generic[U]):
             try:
                 work()
             except TransientError as error:
-                self._health.report(self._name, _reason(error))
+                self._health.report(self._part, _reason(error))
                 log.warning("batch_put_off", consumer=self._name, error=type(error).__name__, detail=str(error)[:300])
             else:
-                self._health.report(self._name, None)
+                self._health.report(self._part, None)
                 self._resume()
                 return True
             self._poll_paused(stop, pause * random.uniform(0.5, 1.0))  # noqa: S311  # jitter, no secret
@@ -170,7 +171,7 @@ class Consumer(Generic[U]):
         """Stay in the group, without taking more, for some seconds."""
         until = time.monotonic() + seconds
         while time.monotonic() < until and not stop.is_set():
-            self._health.beat(self._name)
+            self._health.beat(self._part)
             kafka = self._kafka
             if kafka is None:
                 stop.wait(0.1)
@@ -213,14 +214,14 @@ class Consumer(Generic[U]):
 
     def _wait_to_begin(self, stop: threading.Event) -> None:
         while not stop.is_set():
-            self._health.beat(self._name)
+            self._health.beat(self._part)
             try:
                 if self._may_begin():
-                    self._health.report(self._name, None)
+                    self._health.report(self._part, None)
                     return
-                self._health.report(self._name, Reason.CATALOG_LOADING)
+                self._health.report(self._part, Reason.CATALOG_LOADING)
             except TransientError as error:
-                self._health.report(self._name, _reason(error))
+                self._health.report(self._part, _reason(error))
             stop.wait(0.2)
 
     # --- called by librdkafka from within poll

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.chassis.errors import (
     DatabaseUnavailable,
     OmsError,
     OutcomeUnknown,
+    RowExists,
     StatementTimeout,
     TransactionConflict,
 )
@@ -26,7 +27,7 @@ _TRY_LOCK = sa.text("SELECT pg_try_advisory_lock(:key)")
 # 08 connection, 53 out of resources, 57P shutdown: the server is not there for us right now.
 _AWAY = ("08", "53", "57P")
 _CONFLICT = ("40001", "40P01", "55P03")
-_CANCELLED = "57014"
+_CANCELLED, _UNIQUE = "57014", "23505"
 
 
 def create_engine(url: str, pool_size: int, application: str, connect_timeout: int = 2) -> sa.Engine:
@@ -118,6 +119,8 @@ def translate(error: DBAPIError | PoolTimeout) -> Exception:
     state = getattr(error.orig, "pgcode", None)
     if state == _CANCELLED:
         return StatementTimeout(str(error.orig))
+    if state == _UNIQUE:
+        return RowExists(str(error.orig))
     if state in _CONFLICT:
         return TransactionConflict(str(error.orig))
     if state is None or state.startswith(_AWAY) or error.connection_invalidated:

@@ -7,6 +7,7 @@ OmsError
 │   ├── TransactionConflict
 │   ├── OutcomeUnknown    the connection was lost while committing
 │   └── BrokerUnavailable
+├── RowExists             another transaction inserted the same row meanwhile (23505)
 ├── StatementTimeout      a statement was cancelled (57014): retried a few times, then the event is parked
 ├── EventError            one event cannot be handled: its key is parked
 │   └── UndecodableEvent
@@ -46,6 +47,10 @@ class OutcomeUnknown(TransientError):
 
 class BrokerUnavailable(TransientError):
     """Kafka cannot be reached or did not answer in time."""
+
+
+class RowExists(OmsError):
+    """Another transaction inserted the same row meanwhile (SQLSTATE 23505): reading again will show it."""
 
 
 class StatementTimeout(OmsError):

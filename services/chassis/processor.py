@@ -8,8 +8,7 @@ past it in the same transaction. No Kafka in here: the consumer brings records a
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
@@ -134,7 +133,7 @@ class Processor(Generic[U]):
         metrics.CONSUMER_BATCH_SIZE.observe(len(records))
 
     def retry_due(self) -> bool:
-        """Try the parked key that is due first, and return whether there was one.
+        """Try the parked key that is due first, and return whether its head was handled.
 
         Raises:
             TransientError: nothing was tried.
@@ -146,7 +145,12 @@ class Processor(Generic[U]):
         return due is not None and self.retry(due[0])
 
     def retry(self, key: parking.Key) -> bool:
-        """Try the head of a parked key now, whoever asks, and return whether it was still parked."""
+        """Try the head of a parked key now, whoever asks, and return whether it was handled.
+
+        Raises:
+            TransientError: nothing was tried.
+
+        """
         try:
             return self._retry(key)
         except TransientError:
@@ -154,7 +158,7 @@ class Processor(Generic[U]):
         except Exception as error:  # noqa: BLE001  # whatever a handler raises is this event's fault
             self._reraise_if_away(error)
             self._record_failure(key, error)
-            return True
+            return False
 
     # --- one batch
 
@@ -310,7 +314,7 @@ class Processor(Generic[U]):
             item = self._decode(parked.record, parked)
             tx = Transaction(connection, self._outbox())
             if item is not None and self._run_again(tx, item, attempts):
-                return True
+                return False
             parking.release_head(connection, self._consumer, key, parked)
         log.info("parked_event_handled", event_id=parked.event_id, topic=key[0])
         if item is not None:

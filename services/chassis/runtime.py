@@ -181,5 +181,7 @@ class Runtime(Generic[S, U]):
                 10,
                 lambda connection: idempotency.prune(connection, settings.idempotency_retention_hours),
             ),
-            Chore("dead_events", 600, lambda connection: parking.prune_dead(connection, settings.dead_retention_days)),
+            Chore(
+                "dead_events", 600, lambda connection: parking.prune_dead(connection, settings.dead_retention_days)
+            ),
         ]

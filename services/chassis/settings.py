@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from services.chassis.errors import SettingsError
 
-LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+VERSION = "0.1.0"
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
@@ -35,6 +35,8 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
 
+    version: str = VERSION
+    build_id: str = Field(VERSION, description="tells one deployed build from another; a new one lifts the breaker")
     database_url: str = Field(description="postgresql+psycopg2://user:password@host:port/database")
     database_pool_size: int = Field(10, ge=1, le=200)
     kafka_bootstrap_servers: str = Field(description="host:port, comma separated")

@@ -1,0 +1,81 @@
+"""The command line of a service: `python -m services.<name> …` (DESIGN 5.6)."""
+
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from services.chassis import logs, migrate
+from services.chassis.errors import OmsError
+from services.chassis.health import Health
+from services.chassis.parked_cli import parked_commands
+from services.chassis.runtime import Runtime
+from services.chassis.service import Service
+from services.chassis.settings import load_settings
+
+Only = Annotated[str | None, typer.Option(help="run only this part: consumer, relay, deadlines, …")]
+Check = Annotated[bool, typer.Option("--check", help="change nothing; exit 1 where migrations are pending")]
+
+
+def main(service: Service[Any, Any]) -> None:
+    """Run the command that the arguments name; an error of ours is one line, not a traceback."""
+    app = typer.Typer(help=f"The {service.name} service.", no_args_is_help=True, pretty_exceptions_enable=False)
+
+    @app.command(help="Serve the HTTP API.")
+    def api() -> None:
+        _api(service)
+
+    @app.command(help="Consume events, publish the outbox, fire deadlines.")
+    def worker(only: Only = None) -> None:
+        _worker(service, only)
+
+    @app.command("migrate", help="Bring the database to this build's schema.")
+    def run_migrations(check: Check = False) -> None:
+        _migrate(service, check)
+
+    for name, report in service.reports.items():
+        app.command(name, help=report.__doc__)(_report_command(service, report))
+    app.add_typer(parked_commands(lambda: _runtime(service)), name="parked")
+    try:
+        app()
+    except OmsError as error:
+        typer.echo(f"{service.name}: {error}", err=True)
+        sys.exit(1)
+
+
+def _runtime(service: Service[Any, Any]) -> Runtime[Any, Any]:
+    settings = load_settings(service.settings)
+    logs.configure(service.name, settings.version, settings.log_level, settings.log_levels)
+    return Runtime(service, settings, Health())
+
+
+def _api(service: Service[Any, Any]) -> None:
+    # Only here: the server prepares gevent and the metrics' folder before anything of them is imported.
+    from services.chassis.http.server import serve  # noqa: PLC0415
+
+    serve(service, load_settings(service.settings))
+
+
+def _worker(service: Service[Any, Any], only: str | None) -> None:
+    from services.chassis.worker import run_worker  # noqa: PLC0415  # the API process must not load a Kafka client
+
+    sys.exit(run_worker(_runtime(service), only))
+
+
+def _migrate(service: Service[Any, Any], check: bool) -> None:
+    runtime = _runtime(service)
+    if not check:
+        migrate.upgrade(runtime.engine, service.migrations, runtime.schemas.mode)
+    behind = migrate.pending(runtime.engine, service.migrations)
+    typer.echo("\n".join(behind) or f"{service.name}: the database is at this build's schema")
+    sys.exit(1 if behind else 0)
+
+
+def _report_command(service: Service[Any, Any], report: Callable[[Any], int]) -> Callable[[], None]:
+    def command() -> None:
+        with _runtime(service).queries() as uow:
+            code = report(uow)
+        sys.exit(code)
+
+    return command

@@ -1,0 +1,101 @@
+"""Metrics that are read from the database when they are asked for; each costs one indexed query a scrape."""
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+import sqlalchemy as sa
+from prometheus_client import REGISTRY
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from services.chassis import logs
+from services.chassis.database import transaction
+from services.chassis.errors import OmsError
+from services.chassis.runtime import Runtime
+from services.chassis.service import DatabaseGauge
+from services.chassis.settings import ServiceSettings
+from services.chassis.unit_of_work import UnitOfWork
+
+S = TypeVar("S", bound=ServiceSettings)
+U = TypeVar("U", bound=UnitOfWork)
+log = logs.logger(__name__)
+
+# Counted up to a bound: beyond it the exact number says nothing more, and counting would cost too much.
+GAUGES = (
+    DatabaseGauge(
+        "oms_outbox_pending",
+        "Events that wait to be published, counted up to 100000",
+        (),
+        sa.text("SELECT count(*) FROM (SELECT FROM outbox LIMIT 100000) pending"),
+    ),
+    DatabaseGauge(
+        "oms_outbox_oldest_age_seconds",
+        "Age of the event that has waited longest to be published, 0 where none waits",
+        (),
+        sa.text("""SELECT coalesce((SELECT extract(epoch FROM now() - created_at)::float8
+                                    FROM outbox ORDER BY seq LIMIT 1), 0)"""),
+    ),
+    DatabaseGauge(
+        "oms_parked_keys",
+        "Keys whose head waits for a later try, or (dead) for an operator",
+        ("topic", "state"),
+        sa.text("SELECT topic, state, count(*) FROM parked_keys GROUP BY topic, state"),
+    ),
+)
+
+
+class DatabaseCollector(Collector):
+    """Asks the database for gauges.
+
+    Args:
+        engine: the service's database.
+        gauges: what to ask for.
+        build: labels of `oms_build_info`.
+
+    """
+
+    def __init__(self, engine: sa.Engine, gauges: Sequence[DatabaseGauge], build: dict[str, str]) -> None:
+        self._engine = engine
+        self._gauges = gauges
+        self._build = build
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Return the gauges; while the database is away only those that do not need it."""
+        info = GaugeMetricFamily("oms_build_info", "What is running", labels=list(self._build))
+        info.add_metric(list(self._build.values()), 1)
+        yield info
+        yield self._pool()
+        try:
+            with transaction(self._engine) as connection:
+                families = [_family(connection, gauge) for gauge in self._gauges]
+        except OmsError as error:
+            log.warning("gauges_unread", error=type(error).__name__)
+            return
+        yield from families
+
+    def _pool(self) -> GaugeMetricFamily:
+        pool = self._engine.pool
+        family = GaugeMetricFamily(
+            "oms_db_pool_connections", "Database connections of this process", labels=["state"]
+        )
+        if isinstance(pool, sa.QueuePool):
+            family.add_metric(["in_use"], pool.checkedout())
+            family.add_metric(["idle"], pool.checkedin())
+        return family
+
+
+def register(runtime: Runtime[S, U]) -> None:
+    """Add the service's database metrics to the process' registry."""
+    build = {
+        "service": runtime.service.name,
+        "version": runtime.settings.version,
+        "build_id": runtime.settings.build_id,
+    }
+    REGISTRY.register(DatabaseCollector(runtime.engine, [*GAUGES, *runtime.service.gauges], build))
+
+
+def _family(connection: sa.Connection, gauge: DatabaseGauge) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(gauge.name, gauge.help, labels=list(gauge.labels))
+    for row in connection.execute(gauge.query):
+        family.add_metric([str(label) for label in row[:-1]], float(row[-1]))
+    return family

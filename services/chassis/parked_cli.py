@@ -1,0 +1,106 @@
+"""`python -m services.<name> parked list|show|retry|discard|resume`: an operator's hands on parked keys."""
+
+import getpass
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from services.chassis import breaker, operators
+from services.chassis.database import transaction
+from services.chassis.errors import OmsError
+from services.chassis.operators import Filter, ParkedKey
+from services.chassis.runtime import Runtime
+
+Fingerprint = Annotated[str | None, typer.Option(help="only keys that were parked with this fingerprint")]
+Topic = Annotated[str | None, typer.Option(help="only keys of this topic")]
+Key = Annotated[str | None, typer.Option(help="only this key")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="only say what would be done")]
+Reason = Annotated[str, typer.Option(help="why; it is kept and logged")]
+
+
+def parked_commands(runtime: Callable[[], Runtime[Any, Any]]) -> typer.Typer:
+    """Return the command group; `runtime` is called once a command is run."""
+    app = typer.Typer(help="Look at parked keys, and move them on.", no_args_is_help=True)
+
+    @app.command("list", help="List parked keys.")
+    def show_list(fingerprint: Fingerprint = None, topic: Topic = None, key: Key = None) -> None:
+        _list(_find(runtime(), Filter(fingerprint, topic, key)))
+
+    @app.command(help="Show the events that wait under parked keys, without their content.")
+    def show(fingerprint: Fingerprint = None, topic: Topic = None, key: Key = None) -> None:
+        _show(runtime(), Filter(fingerprint, topic, key))
+
+    @app.command(help="Handle parked events now, in order, until one fails again.")
+    def retry(fingerprint: Fingerprint = None, topic: Topic = None, key: Key = None, dry_run: DryRun = False) -> None:
+        _retry(runtime(), Filter(fingerprint, topic, key), dry_run)
+
+    @app.command(help="Give up the first event of each key; its followers run.")
+    def discard(
+        reason: Reason, fingerprint: Fingerprint = None, topic: Topic = None, key: Key = None, dry_run: DryRun = False
+    ) -> None:
+        _discard(runtime(), Filter(fingerprint, topic, key), reason, dry_run)
+
+    @app.command(help="Close the breaker and consume again.")
+    def resume(reason: Reason) -> None:
+        _resume(runtime(), reason)
+
+    return app
+
+
+def _find(runtime: Runtime[Any, Any], which: Filter) -> list[ParkedKey]:
+    with transaction(runtime.engine) as connection:
+        return operators.find(connection, which)
+
+
+def _list(keys: Sequence[ParkedKey]) -> None:
+    table = Table("topic", "key", "state", "events", "tries", "due at", "fingerprint", "error")
+    for parked in keys:
+        tries = (str(parked.events), str(parked.attempts))
+        table.add_row(
+            parked.topic, parked.key, parked.state, *tries, parked.due_at, parked.fingerprint, parked.error[:80]
+        )
+    Console().print(table if keys else "nothing is parked")
+
+
+def _show(runtime: Runtime[Any, Any], which: Filter) -> None:
+    with transaction(runtime.engine) as connection:
+        for parked in operators.find(connection, which):
+            waiting = operators.events_of(connection, parked)
+            typer.echo(json.dumps({**asdict(parked), "events": waiting}, indent=2))
+
+
+def _retry(runtime: Runtime[Any, Any], which: Filter, dry_run: bool) -> None:
+    processors = {s.consumer: runtime.processor(s) for s in runtime.subscriptions}
+    for parked in _find(runtime, which):
+        if dry_run:
+            typer.echo(f"would retry {parked.events} event(s) of {parked.topic} {parked.key}")
+            continue
+        processor = processors[parked.consumer]
+        handled = 0
+        while processor.retry((parked.topic, parked.key)):
+            handled += 1
+        left = _find(runtime, Filter(topic=parked.topic, key=parked.key))
+        typer.echo(f"{parked.topic} {parked.key}: {handled} handled, {left[0].events if left else 0} still parked")
+
+
+def _discard(runtime: Runtime[Any, Any], which: Filter, reason: str, dry_run: bool) -> None:
+    if which == Filter():
+        raise OmsError("discard needs --key, --topic or --fingerprint: it gives events up")
+    for parked in _find(runtime, which):
+        if dry_run:
+            typer.echo(f"would discard the first of {parked.events} event(s) of {parked.topic} {parked.key}")
+            continue
+        event_id = operators.discard_head(runtime.engine, parked, reason=reason, actor=getpass.getuser())
+        typer.echo(f"{parked.topic} {parked.key}: discarded {event_id}")
+
+
+def _resume(runtime: Runtime[Any, Any], reason: str) -> None:
+    for subscription in runtime.subscriptions:
+        with transaction(runtime.engine) as connection:
+            was_open = breaker.resume(connection, subscription.consumer, reason=reason, actor=getpass.getuser())
+        typer.echo(f"{subscription.consumer}: {'resumed' if was_open else 'was not stopped'}")

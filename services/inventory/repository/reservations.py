@@ -1,0 +1,99 @@
+"""Reservations: one row an order, locked before any SKU."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.chassis.events import from_micros, to_micros
+from services.inventory.domain.reservations import Line, Reservation, ReservationStatus
+
+_COLUMNS = "order_id::text, status, lines, deadline_at, events"
+LOCK_RESERVATIONS = sa.text(f"""
+SELECT {_COLUMNS} FROM reservations WHERE order_id = ANY(:ids ::uuid[]) ORDER BY order_id FOR NO KEY UPDATE
+""")
+# What waits parked for an order could still confirm it.
+LOCK_OVERDUE = sa.text(f"""
+SELECT {_COLUMNS} FROM reservations r WHERE deadline_at <= :until
+    AND NOT EXISTS (SELECT FROM parked_keys p WHERE p.key = r.order_id::text)
+ORDER BY order_id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+""")
+COUNT_OVERDUE = sa.text("SELECT count(*) FROM reservations WHERE deadline_at <= now()")
+INSERT_RESERVATIONS = sa.text("""
+INSERT INTO reservations (order_id, status, lines, deadline_at, events)
+SELECT * FROM unnest(:ids ::uuid[], :statuses ::text[], :lines ::jsonb[], :deadlines ::timestamptz[], :events ::bigint[])
+""")
+UPDATE_RESERVATIONS = sa.text("""
+UPDATE reservations r SET status = d.status, lines = d.lines, deadline_at = d.deadline_at, events = d.events,
+    updated_at = now()
+FROM unnest(:ids ::uuid[], :statuses ::text[], :lines ::jsonb[], :deadlines ::timestamptz[], :events ::bigint[])
+    d(order_id, status, lines, deadline_at, events)
+WHERE r.order_id = d.order_id
+""")
+# Rows of finished orders are kept as long as a late event could ask for them.
+PRUNE = sa.text("""
+DELETE FROM reservations WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM reservations WHERE updated_at < now() - interval '90 days'
+        AND status NOT IN ('reserved', 'allocated') LIMIT 5000))
+""")
+
+
+def lock(connection: sa.Connection, order_ids: Iterable[str]) -> dict[str, Reservation]:
+    """Lock the reservations of orders, sorted, and return those that exist."""
+    wanted = sorted(set(order_ids))
+    if not wanted:
+        return {}
+    return {row.order_id: _reservation(row) for row in connection.execute(LOCK_RESERVATIONS, {"ids": wanted})}
+
+
+def lock_overdue(connection: sa.Connection, until: datetime, limit: int) -> dict[str, Reservation]:
+    """Lock reservations whose deadline passed by `until` and that no parked event could still confirm."""
+    rows = connection.execute(LOCK_OVERDUE, {"until": until, "limit": limit})
+    return {row.order_id: _reservation(row) for row in rows}
+
+
+def count_overdue(connection: sa.Connection) -> int:
+    """Return how many deadlines have passed by now."""
+    return int(connection.execute(COUNT_OVERDUE).scalar_one())
+
+
+def insert(connection: sa.Connection, reservations: Sequence[Reservation]) -> None:
+    """Add reservations that have no row yet."""
+    if reservations:
+        connection.execute(INSERT_RESERVATIONS, _columns(reservations))
+
+
+def update(connection: sa.Connection, reservations: Sequence[Reservation]) -> None:
+    """Write reservations whose rows are locked."""
+    if reservations:
+        connection.execute(UPDATE_RESERVATIONS, _columns(reservations))
+
+
+def prune(connection: sa.Connection) -> None:
+    """Delete some rows of orders that finished long ago."""
+    connection.execute(PRUNE)
+
+
+def _reservation(row: sa.Row[Any]) -> Reservation:
+    return Reservation(
+        order_id=row.order_id,
+        status=ReservationStatus(row.status),
+        lines=tuple(Line(sku, location, quantity) for sku, location, quantity in row.lines),
+        expires_at=None if row.deadline_at is None else to_micros(row.deadline_at),
+        events=row.events,
+    )
+
+
+def _columns(reservations: Sequence[Reservation]) -> dict[str, object]:
+    return {
+        "ids": [reservation.order_id for reservation in reservations],
+        "statuses": [reservation.status.value for reservation in reservations],
+        "lines": [
+            json.dumps([[line.sku, line.location, line.quantity] for line in reservation.lines])
+            for reservation in reservations
+        ],
+        "deadlines": [r.expires_at and from_micros(r.expires_at) for r in reservations],
+        "events": [reservation.events for reservation in reservations],
+    }

@@ -1,0 +1,102 @@
+"""Levels and their ledger. Whoever reads a level to change it holds its SKU's row (`variants.lock`)."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from services.inventory.domain.stock import Movement, Stock, StockLevel
+
+READ_LEVELS = sa.text("""
+SELECT sku, location, on_hand, reserved, allocated, safety_stock, version
+FROM stock_levels WHERE sku = ANY(:skus ::text[])
+""")
+UPDATE_LEVELS = sa.text("""
+UPDATE stock_levels l SET on_hand = d.on_hand, reserved = d.reserved, allocated = d.allocated, version = d.version
+FROM unnest(:skus ::text[], :locations ::text[], :on_hand ::bigint[], :reserved ::bigint[], :allocated ::bigint[],
+            :versions ::bigint[]) d(sku, location, on_hand, reserved, allocated, version)
+WHERE l.sku = d.sku AND l.location = d.location
+""")
+INSERT_LEVELS = sa.text("""
+INSERT INTO stock_levels (sku, location, on_hand, reserved, allocated, version)
+SELECT * FROM unnest(:skus ::text[], :locations ::text[], :on_hand ::bigint[], :reserved ::bigint[],
+                     :allocated ::bigint[], :versions ::bigint[])
+""")
+INSERT_MOVEMENTS = sa.text("""
+INSERT INTO stock_movements (sku, location, kind, on_hand, reserved, allocated, on_hand_after, reserved_after,
+                             allocated_after, reason, reference, order_id, actor, event_id)
+SELECT * FROM unnest(:skus ::text[], :locations ::text[], :kinds ::text[], :on_hand ::bigint[], :reserved ::bigint[],
+                     :allocated ::bigint[], :on_hand_after ::bigint[], :reserved_after ::bigint[],
+                     :allocated_after ::bigint[], :reasons ::text[], :references ::text[], :order_ids ::uuid[],
+                     :actors ::text[], :event_ids ::uuid[])
+""")
+
+
+def read_levels(connection: sa.Connection, skus: Sequence[str]) -> Stock:
+    """Return the levels of SKUs whose rows are locked."""
+    if not skus:
+        return Stock()
+    rows = connection.execute(READ_LEVELS, {"skus": list(skus)})
+    levels = [
+        StockLevel(
+            sku=row.sku,
+            location=row.location,
+            on_hand=row.on_hand,
+            reserved=row.reserved,
+            allocated=row.allocated,
+            safety_stock=row.safety_stock,
+            version=row.version,
+        )
+        for row in rows
+    ]
+    return Stock({(level.sku, level.location): level for level in levels})
+
+
+def save(connection: sa.Connection, stock: Stock, existing: frozenset[tuple[str, str]]) -> None:
+    """Write the levels that were moved, and the ledger.
+
+    Args:
+        connection: the transaction.
+        stock: what was moved.
+        existing: the (sku, location) pairs that have a row.
+
+    """
+    if not stock.movements:
+        return
+    moved = list(stock.moved())
+    changed = [level for level in moved if (level.sku, level.location) in existing]
+    new = [level for level in moved if (level.sku, level.location) not in existing]
+    if changed:
+        connection.execute(UPDATE_LEVELS, _level_columns(changed))
+    if new:
+        connection.execute(INSERT_LEVELS, _level_columns(new))
+    connection.execute(INSERT_MOVEMENTS, _movement_columns(stock.movements))
+
+
+def _level_columns(levels: Sequence[StockLevel]) -> dict[str, object]:
+    return {
+        "skus": [level.sku for level in levels],
+        "locations": [level.location for level in levels],
+        "on_hand": [level.on_hand for level in levels],
+        "reserved": [level.reserved for level in levels],
+        "allocated": [level.allocated for level in levels],
+        "versions": [level.version for level in levels],
+    }
+
+
+def _movement_columns(movements: Sequence[Movement]) -> dict[str, object]:
+    return {
+        "skus": [movement.sku for movement in movements],
+        "locations": [movement.location for movement in movements],
+        "kinds": [movement.kind.value for movement in movements],
+        "on_hand": [movement.on_hand for movement in movements],
+        "reserved": [movement.reserved for movement in movements],
+        "allocated": [movement.allocated for movement in movements],
+        "on_hand_after": [movement.on_hand_after for movement in movements],
+        "reserved_after": [movement.reserved_after for movement in movements],
+        "allocated_after": [movement.allocated_after for movement in movements],
+        "reasons": [movement.because.reason for movement in movements],
+        "references": [movement.because.reference for movement in movements],
+        "order_ids": [movement.because.order_id for movement in movements],
+        "actors": [movement.because.actor for movement in movements],
+        "event_ids": [movement.because.event_id for movement in movements],
+    }

@@ -1,0 +1,72 @@
+"""The catalog's rows: one a SKU, locked before anything of the SKU is changed."""
+
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+
+from services.inventory.domain.variants import Variant
+
+_COLUMNS = """sku, product_name, variant_name, vendor_id, price_minor, currency, low_stock_threshold, active, retired,
+    version, low_stock_open, out_of_stock_open, catalog_events, stock_events"""
+# In one global order, so that two transactions that want the same SKUs meet at the first of them.
+LOCK_SKUS = sa.text(f"SELECT {_COLUMNS} FROM skus WHERE sku = ANY(:skus ::text[]) ORDER BY sku FOR NO KEY UPDATE")
+INSERT_SKUS = sa.text("""
+INSERT INTO skus (sku, product_name, variant_name, vendor_id, price_minor, currency, low_stock_threshold, active,
+                  retired, version, low_stock_open, out_of_stock_open, catalog_events, stock_events)
+SELECT * FROM unnest(:skus ::text[], :product_names ::text[], :variant_names ::text[], :vendor_ids ::text[],
+                     :prices ::bigint[], :currencies ::text[], :thresholds ::int[], :active ::boolean[],
+                     :retired ::boolean[], :versions ::bigint[], :low ::boolean[], :out ::boolean[],
+                     :catalog_events ::bigint[], :stock_events ::bigint[])
+""")
+UPDATE_SKUS = sa.text("""
+UPDATE skus s SET product_name = d.product_name, variant_name = d.variant_name, vendor_id = d.vendor_id,
+    price_minor = d.price_minor, currency = d.currency, low_stock_threshold = d.threshold, active = d.active,
+    retired = d.retired, version = d.version, low_stock_open = d.low, out_of_stock_open = d.out,
+    catalog_events = d.catalog_events, stock_events = d.stock_events, updated_at = now()
+FROM unnest(:skus ::text[], :product_names ::text[], :variant_names ::text[], :vendor_ids ::text[],
+            :prices ::bigint[], :currencies ::text[], :thresholds ::int[], :active ::boolean[],
+            :retired ::boolean[], :versions ::bigint[], :low ::boolean[], :out ::boolean[],
+            :catalog_events ::bigint[], :stock_events ::bigint[])
+    d(sku, product_name, variant_name, vendor_id, price_minor, currency, threshold, active, retired, version, low,
+      out, catalog_events, stock_events)
+WHERE s.sku = d.sku
+""")
+
+
+def lock(connection: sa.Connection, skus: Iterable[str]) -> dict[str, Variant]:
+    """Lock the rows of SKUs, sorted, and return what is known of each."""
+    wanted = sorted(set(skus))
+    if not wanted:
+        return {}
+    return {row.sku: Variant(**row._asdict()) for row in connection.execute(LOCK_SKUS, {"skus": wanted})}
+
+
+def insert(connection: sa.Connection, variants: Sequence[Variant]) -> None:
+    """Add variants that have no row yet."""
+    if variants:
+        connection.execute(INSERT_SKUS, _columns(variants))
+
+
+def update(connection: sa.Connection, variants: Sequence[Variant]) -> None:
+    """Write variants whose rows are locked."""
+    if variants:
+        connection.execute(UPDATE_SKUS, _columns(variants))
+
+
+def _columns(variants: Sequence[Variant]) -> dict[str, object]:
+    return {
+        "skus": [variant.sku for variant in variants],
+        "product_names": [variant.product_name for variant in variants],
+        "variant_names": [variant.variant_name for variant in variants],
+        "vendor_ids": [variant.vendor_id for variant in variants],
+        "prices": [variant.price_minor for variant in variants],
+        "currencies": [variant.currency for variant in variants],
+        "thresholds": [variant.low_stock_threshold for variant in variants],
+        "active": [variant.active for variant in variants],
+        "retired": [variant.retired for variant in variants],
+        "versions": [variant.version for variant in variants],
+        "low": [variant.low_stock_open for variant in variants],
+        "out": [variant.out_of_stock_open for variant in variants],
+        "catalog_events": [variant.catalog_events for variant in variants],
+        "stock_events": [variant.stock_events for variant in variants],
+    }
