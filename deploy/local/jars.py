@@ -84,7 +84,7 @@ def _fetch(jars: Sequence[Jar], cache: Path) -> None:
 @tenacity.retry(
     retry=tenacity.retry_if_exception_type(requests.RequestException),
     stop=tenacity.stop_after_attempt(_ATTEMPTS),
-    wait=tenacity.wait_exponential_jitter(initial=0.5, max=5),
+    wait=tenacity.wait_exponential_jitter(multiplier=0.5, max=5),
     reraise=True,
 )
 def _fetch_one(jar: Jar, download: Path, cache: Path) -> None:

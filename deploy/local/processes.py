@@ -197,9 +197,10 @@ class Processes:
             self._save()
 
     def end_all(self, *, grace: float = GRACE_SECONDS) -> list[str]:
-        """End every process of the stack, users before servers; return the names of those that were alive."""
+        """End every process of the stack, users before servers; return the names of those that lived."""
         self.close()
-        alive = [record for record in self._records.values() if self._find(record) and record.pid != os.getpid()]
+        others = (record for record in self._records.values() if record.pid != os.getpid())
+        alive = sorted((record for record in others if self._find(record)), key=lambda record: record.rank)
         for rank in Rank:
             self._end([record for record in alive if record.rank == rank], grace)
         strays = _strays(self._directory)
@@ -256,8 +257,8 @@ class Processes:
 
     def _find(self, record: Record) -> psutil.Process | None:
         child = self._children.get(record.name)
-        if child is not None and child.pid == record.pid and child.poll() is not None:
-            return None
+        if child is not None and child.pid == record.pid:
+            return psutil.Process(child.pid) if child.poll() is None else None
         return record.find()
 
     def _signal_tree(self, name: str, number: int) -> None:

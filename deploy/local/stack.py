@@ -78,7 +78,7 @@ class Stack:
         self.stays = False
         self._overrides = overrides
         self._take_port = take
-        self._mail_port = take(ports.mail)
+        self.mail_port = take(ports.mail)
         self._http_ports = {
             "order": take(ports.order),
             "inventory": take(ports.inventory),
@@ -127,7 +127,7 @@ class Stack:
 
     def start_mail(self) -> None:
         """Start the mail sink and wait until it listens."""
-        arguments = ("deploy.local.mail", "--directory", str(self._mails), "--port", str(self._mail_port))
+        arguments = ("deploy.local.mail", "--directory", str(self.mails), "--port", str(self.mail_port))
         self.processes.start(python_command("mail", arguments, environment={}, rank=Rank.MAIL))
         self.await_ready("mail")
 
@@ -203,7 +203,7 @@ class Stack:
             services={service: self._address(service) for service in SERVICES},
             bootstrap_servers=self.kafka.bootstrap_servers,
             postgres_url=self.postgres.databases.admin.url,
-            mail=MailSink(directory=str(self._mails), smtp_url=f"smtp://{LOOPBACK}:{self._mail_port}"),
+            mail=MailSink(directory=str(self.mails), smtp_url=f"smtp://{LOOPBACK}:{self.mail_port}"),
             jwt=self._jwt,
             processes={name: pid for name, pid in self.processes.pids().items() if pid != os.getpid()},
         )
@@ -213,7 +213,8 @@ class Stack:
         self.state.save(self.directory)
 
     @property
-    def _mails(self) -> Path:
+    def mails(self) -> Path:
+        """Return the directory in which every mail ends up as a file."""
         return self.directory / places.MAIL
 
     def _start_postgres(self) -> None:
@@ -253,7 +254,7 @@ class Stack:
 
     def _mail_missing(self) -> str | None:
         try:
-            socket.create_connection((LOOPBACK, self._mail_port), timeout=1).close()
+            socket.create_connection((LOOPBACK, self.mail_port), timeout=1).close()
         except OSError as error:
             return str(error)
         return None

@@ -1,0 +1,26 @@
+"""Fixtures for all tests: real servers, shared by the session."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.local.databases import Databases
+from tests.support.servers import OwnServers, StackServers, session_servers
+
+
+@pytest.fixture(scope="session")
+def _servers() -> Iterator[OwnServers | StackServers]:
+    with session_servers() as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def postgres_server(_servers: OwnServers | StackServers) -> Databases:
+    """A real PostgreSQL: makes databases, and clones a template for each test (tests.support.servers)."""
+    return _servers.databases
+
+
+@pytest.fixture(scope="session")
+def kafka_server(_servers: OwnServers | StackServers) -> str:
+    """The bootstrap address of a real Kafka that creates no topics by itself."""
+    return _servers.bootstrap_servers
