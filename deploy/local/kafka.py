@@ -17,7 +17,8 @@ from confluent_kafka.admin import AdminClient
 from deploy.local import jars
 from deploy.local.errors import StackError
 from deploy.local.ports import LOOPBACK
-from deploy.local.processes import Command, Processes, Rank
+from deploy.local.processes import Command, Processes
+from deploy.local.records import Rank
 
 PROCESS = "kafka"
 _START_SECONDS = 60.0

@@ -20,7 +20,8 @@ import psycopg2
 from deploy.local.databases import SUPERUSER, Databases
 from deploy.local.errors import StackError
 from deploy.local.ports import LOOPBACK
-from deploy.local.processes import Command, Processes, Rank
+from deploy.local.processes import Command, Processes
+from deploy.local.records import Rank
 
 PROCESS = "postgres"
 _UNPRIVILEGED_USER = "nobody"
@@ -125,7 +126,7 @@ class _Place:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             return cls(binaries=package / "pginstall" / "bin", data=directory.resolve(), user=None)
         directory.parent.mkdir(parents=True, exist_ok=True)
-        if not directory.exists() and not (_reachable(directory.parent) and _reachable(package)):
+        if not directory.exists() and not (_reachable(directory.parent) and _usable(package)):
             _make_reachable_copy(package, directory)
         directory.mkdir(mode=0o700, exist_ok=True)
         data = directory.resolve()
@@ -172,6 +173,12 @@ def _reachable(path: Path) -> bool:
     return all(parent.stat().st_mode & 0o001 for parent in (path.resolve(), *path.resolve().parents))
 
 
+def _usable(package: Path) -> bool:
+    """Tell whether any user may run the package's programs: a strict umask at its installation forbids it."""
+    server = package / "pginstall" / "bin" / "postgres"
+    return _reachable(server.parent) and server.stat().st_mode & 0o005 == 0o005
+
+
 def _make_reachable_copy(package: Path, directory: Path) -> None:
     home = Path(tempfile.mkdtemp(prefix="order-management-postgres-"))
     home.chmod(0o711)
@@ -179,5 +186,9 @@ def _make_reachable_copy(package: Path, directory: Path) -> None:
     libraries = package.with_name(f"{package.name}.libs")
     if libraries.exists():
         shutil.copytree(libraries, home / libraries.name)
+    for path in home.rglob("*"):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | (0o055 if mode & 0o100 else 0o044))
     (home / "data").mkdir(mode=0o700)
     directory.symlink_to(home / "data")

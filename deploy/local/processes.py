@@ -7,14 +7,12 @@ that.
 """
 
 import contextlib
-import enum
-import json
 import os
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -22,24 +20,13 @@ import psutil
 
 from deploy.local.errors import ProcessFailedError, StackError, StackStateError
 from deploy.local.files import last_lines, write_privately
+from deploy.local.records import MARK, Rank, Record, load, send, strays_of
 
-MARK = "OMS_LOCAL_STACK"
 Probe = Callable[[], str | None]
 """Returns what a process still misses before it is ready, or None when it is ready."""
 
 GRACE_SECONDS = 10.0
 _POLL_SECONDS = 0.05
-_SAME_START_SECONDS = 2.0  # a stepped clock moves what the system reports as start time
-
-
-class Rank(enum.IntEnum):
-    """In which order processes are ended: whoever uses a server goes before it."""
-
-    LAUNCHER = 0
-    SERVICE = 1
-    MAIL = 2
-    BROKER = 3
-    DATABASE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,28 +42,6 @@ class Command:
     stop_signal: int = signal.SIGTERM
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """A process that was started; `started` is its start time in seconds since the epoch."""
-
-    name: str
-    pid: int
-    started: float
-    rank: int
-    stop_signal: int
-
-    def find(self) -> psutil.Process | None:
-        """Return the process while it lives, never another one that got its id."""
-        try:
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) < _SAME_START_SECONDS
-            if same and process.status() != psutil.STATUS_ZOMBIE:
-                return process
-        except psutil.NoSuchProcess:
-            pass
-        return None
-
-
 class Processes:
     """Starts, watches and ends the processes of the stack in `directory`, each addressed by its name."""
 
@@ -87,7 +52,7 @@ class Processes:
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._commands: dict[str, Command] = {}
         self._closed = False
-        self._records = {record.name: record for record in _load(self._file)}
+        self._records = {record.name: record for record in load(self._file)}
 
     def start(self, command: Command) -> int:
         """Start a process in a session of its own and return its id."""
@@ -203,8 +168,8 @@ class Processes:
         alive = sorted((record for record in others if self._find(record)), key=lambda record: record.rank)
         for rank in Rank:
             self._end([record for record in alive if record.rank == rank], grace)
-        strays = _strays(self._directory)
-        _send(signal.SIGKILL, strays)
+        strays = strays_of(self._directory)
+        send(signal.SIGKILL, strays)
         psutil.wait_procs(strays, timeout=GRACE_SECONDS)
         self._records.clear()
         self._file.unlink(missing_ok=True)
@@ -265,7 +230,7 @@ class Processes:
         process = self._find(self._record(name))
         if process is None:
             raise StackStateError(f"{name} is not running")
-        _send(number, [process, *process.children(recursive=True)])
+        send(number, [process, *process.children(recursive=True)])
 
     def _end(self, records: Sequence[Record], grace: float) -> None:
         members: list[psutil.Process] = []
@@ -275,10 +240,10 @@ class Processes:
                 continue
             with contextlib.suppress(psutil.NoSuchProcess):
                 members += [process, *process.children(recursive=True)]
-            _send(record.stop_signal, [process])
-        _send(signal.SIGCONT, members)  # a frozen process acts on no other signal
+            send(record.stop_signal, [process])
+        send(signal.SIGCONT, members)  # a frozen process acts on no other signal
         self._await_end(records, grace)
-        _send(signal.SIGKILL, members)
+        send(signal.SIGKILL, members)
         self._await_end(records, GRACE_SECONDS)
 
     def _await_end(self, records: Sequence[Record], seconds: float) -> None:
@@ -295,27 +260,3 @@ def _group_of(user: str) -> int:
     import pwd  # noqa: PLC0415 - not on every system, and only asked for as root on Unix
 
     return pwd.getpwnam(user).pw_gid
-
-
-def _load(file: Path) -> list[Record]:
-    if not file.exists():
-        return []
-    return [Record(**entry) for entry in json.loads(file.read_text(encoding="utf-8"))]
-
-
-def _strays(directory: Path) -> list[psutil.Process]:
-    """Return the processes that carry the stack's mark, but for this one and those above it."""
-    own = {process.pid for process in (psutil.Process(), *psutil.Process().parents())}
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.pid not in own and process.environ().get(MARK) == str(directory):
-                found.append(process)
-    return found
-
-
-def _send(number: int, processes: Iterable[psutil.Process]) -> None:
-    """Signal those of the processes that still live."""
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.send_signal(number)

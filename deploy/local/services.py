@@ -8,7 +8,8 @@ from pathlib import Path
 import requests
 
 from deploy.local.ports import LOOPBACK
-from deploy.local.processes import Command, Rank
+from deploy.local.processes import Command
+from deploy.local.records import Rank
 
 ROOT = Path(__file__).parents[2]
 _PROBE_SECONDS = 2.0

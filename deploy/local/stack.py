@@ -24,7 +24,8 @@ from deploy.local.errors import StackStateError
 from deploy.local.kafka import KafkaServer
 from deploy.local.ports import LOOPBACK, Ports
 from deploy.local.postgres import PostgresServer
-from deploy.local.processes import Probe, Processes, Rank
+from deploy.local.processes import Probe, Processes
+from deploy.local.records import Rank
 from deploy.local.services import ROOT, ServiceProcess, python_command
 from deploy.local.signals import ignored
 from deploy.local.state import (

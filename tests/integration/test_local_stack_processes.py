@@ -1,5 +1,6 @@
 """The local stack leaves no process behind, and ends none that is not its own."""
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -12,22 +13,29 @@ import pytest
 
 from deploy.local import directory as places
 from deploy.local.errors import ProcessFailedError, StackStateError
-from deploy.local.processes import Command, Processes, Rank
+from deploy.local.processes import Command, Processes
+from deploy.local.records import Rank
 from deploy.local.stack import launch
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def launcher(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that holds a stack with PostgreSQL and a mail sink in tmp_path."""
-    arguments = [sys.executable, "-m", "tests.support.launcher", str(tmp_path)]
+@contextlib.contextmanager
+def launcher_of(directory: Path, *servers: str) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds a stack with a mail sink, and with the servers that are named."""
+    arguments = [sys.executable, "-m", "tests.support.launcher", str(directory), *servers]
     with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         yield process
         process.kill()
-    places.end(tmp_path)
+    places.end(directory)
+
+
+@pytest.fixture
+def launcher(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    with launcher_of(tmp_path) as process:
+        yield process
 
 
 def down(directory: Path) -> str:
@@ -51,14 +59,13 @@ def sleeper(name: str, *, seconds: int = 300) -> Command:
     return Command(name=name, arguments=[sys.executable, "-c", script], rank=Rank.SERVICE, directory=ROOT)
 
 
-def test_down_leaves_no_process_after_the_launcher_was_killed(
-    launcher: subprocess.Popen[str], tmp_path: Path
-) -> None:
-    launcher.kill()
-    launcher.wait()
-    assert len(of_stack(tmp_path)) == 2
+def test_down_leaves_no_process_after_the_launcher_was_killed(tmp_path: Path) -> None:
+    with launcher_of(tmp_path, "postgres") as launcher:
+        launcher.kill()
+        launcher.wait()
+        assert len(of_stack(tmp_path)) == 2
 
-    assert "mail, postgres" in down(tmp_path)
+        assert "mail, postgres" in down(tmp_path)
 
     assert of_stack(tmp_path) == []
     assert not (tmp_path / "postgres").exists()
@@ -97,7 +104,7 @@ def test_a_new_launch_ends_what_a_killed_one_left(launcher: subprocess.Popen[str
     launcher.wait()
 
     with launch(tmp_path):
-        assert [line for line in of_stack(tmp_path) if "postgres" in line or "deploy.local.mail" in line] == []
+        assert of_stack(tmp_path) == []
 
 
 def test_two_launchers_cannot_hold_one_directory(launcher: subprocess.Popen[str], tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ from deploy.local.signals import ending_by_exception
 from deploy.local.stack import launch
 
 
-def main(directory: Path) -> None:
+def main(directory: Path, *servers: str) -> None:
     """Hold the stack until a signal comes."""
     with ending_by_exception(), launch(directory) as stack:
-        stack.postgres.start()
+        if "postgres" in servers:
+            stack.postgres.start()
         stack.start_mail()
         sys.stdout.write("ready\n")
         sys.stdout.flush()
@@ -22,4 +23,4 @@ def main(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])
