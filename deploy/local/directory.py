@@ -40,9 +40,7 @@ def is_running(directory: Path) -> bool:
     alive = Processes(directory).pids()
     ended = sorted(set(expected) - set(alive))
     if ended and alive:
-        raise StackStateError(
-            f"of the stack in {directory} these processes ended: {', '.join(ended)}; run down first"
-        )
+        raise StackStateError(f"of the stack in {directory} these processes ended: {', '.join(ended)}; run down first")
     return bool(alive)
 
 

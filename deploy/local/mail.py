@@ -71,9 +71,7 @@ async def serve(directory: Path, port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     mailbox = Mailbox(directory)
-    server = await loop.create_server(
-        lambda: SMTP(mailbox, hostname="localhost", enable_SMTPUTF8=True), LOOPBACK, port
-    )
+    server = await loop.create_server(lambda: SMTP(mailbox, hostname="localhost", enable_SMTPUTF8=True), LOOPBACK, port)
     await stopped.wait()
     server.close()  # without waiting for clients: one that keeps its connection would hold us up
 

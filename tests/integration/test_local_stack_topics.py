@@ -34,9 +34,7 @@ def declaration(tmp_path: Path, kafka_server: str) -> Iterator[Path]:
 
 def run_topics(bootstrap_servers: str, declaration: Path, *options: str) -> subprocess.CompletedProcess[str]:
     arguments = ["-m", "deploy.kafka", "topics", "--bootstrap-servers", bootstrap_servers, "--file", str(declaration)]
-    return subprocess.run(
-        [sys.executable, *arguments, *options], cwd=ROOT, check=False, capture_output=True, text=True
-    )
+    return subprocess.run([sys.executable, *arguments, *options], cwd=ROOT, check=False, capture_output=True, text=True)
 
 
 def test_every_declared_topic_is_created_as_declared_and_a_second_run_changes_nothing(
