@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from services.chassis import inbox
 from services.chassis.database import transaction
@@ -74,7 +75,8 @@ def end_offsets(admin: AdminClient, topics: Sequence[str]) -> dict[Place, int]:
         BrokerUnavailable: the broker does not answer.
 
     """
-    places = {TopicPartition(*place): OffsetSpec.latest() for place in partitions_of(admin, topics)}
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client does not annotate it
+    places = {TopicPartition(*place): latest for place in partitions_of(admin, topics)}
     try:
         answers = admin.list_offsets(places, request_timeout=5)
         return {(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}

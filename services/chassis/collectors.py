@@ -75,9 +75,7 @@ class DatabaseCollector(Collector):
 
     def _pool(self) -> GaugeMetricFamily:
         pool = self._engine.pool
-        family = GaugeMetricFamily(
-            "oms_db_pool_connections", "Database connections of this process", labels=["state"]
-        )
+        family = GaugeMetricFamily("oms_db_pool_connections", "Database connections of this process", labels=["state"])
         if isinstance(pool, sa.QueuePool):
             family.add_metric(["in_use"], pool.checkedout())
             family.add_metric(["idle"], pool.checkedin())

@@ -15,12 +15,11 @@ from typing import Any, Generic, TypeVar
 import sqlalchemy as sa
 
 from services.chassis import idempotency, logs, metrics
-from services.chassis.database import transaction
 from services.chassis.errors import OmsError, Problem, RowExists, TransactionConflict, TransientError
 from services.chassis.events import Cause
 from services.chassis.idempotency import Answer, IdempotencyKey
 from services.chassis.outbox import Outbox
-from services.chassis.unit_of_work import Transaction, UnitOfWork
+from services.chassis.unit_of_work import Transaction, UnitOfWork, begin
 
 U = TypeVar("U", bound=UnitOfWork)
 C_co = TypeVar("C_co", covariant=True)
@@ -200,9 +199,8 @@ class Commands(Generic[U]):
                 return
 
     def _transact_once(self, group: Sequence[_Entry[U]]) -> None:
-        with transaction(self._engine) as connection:
-            tx = Transaction(connection, self._outbox())
-            todo = _claim(connection, group)
+        with begin(self._engine, self._outbox()) as tx:
+            todo = _claim(tx.connection, group)
             uow = self._unit_of_work(tx)
             uow.lock([entry.submitted for entry in todo])
             for entry in todo:
@@ -210,7 +208,7 @@ class Commands(Generic[U]):
             uow.save()
             for entry in todo:
                 _render(entry, uow)
-            _store(connection, todo)
+            _store(tx.connection, todo)
             tx.finish()
 
 

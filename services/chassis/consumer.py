@@ -13,7 +13,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import sqlalchemy as sa
 from confluent_kafka import OFFSET_STORED, KafkaError, KafkaException, Message, TopicPartition
@@ -145,7 +145,7 @@ class Consumer(Generic[U]):
             if error is None:
                 self._pending.append(_record(message))
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # librdkafka's own codes have no public names
-                self._ends.moved({(message.topic(), message.partition()): message.offset()})
+                self._ends.moved({_place(message): message.offset() or 0})
             else:
                 _complain(error)
 
@@ -267,15 +267,17 @@ def _committed_positions(kafka: KafkaConsumer, partitions: list[TopicPartition])
 
 
 def _record(message: Message) -> Record:
+    # The client's annotations allow for messages that were never delivered; a consumed one has everything.
+    taken: Any = message
+    headers = tuple(taken.headers() or ())
     return Record(
-        message.topic(),
-        message.partition(),
-        message.offset(),
-        message.key(),
-        message.value(),
-        tuple(message.headers() or ()),
-        message.timestamp()[1],
+        taken.topic(), taken.partition(), taken.offset(), taken.key(), taken.value(), headers, taken.timestamp()[1]
     )
+
+
+def _place(message: Message) -> Place:
+    place: Any = message
+    return place.topic(), place.partition()
 
 
 def _reason(error: TransientError) -> Reason:

@@ -19,7 +19,7 @@ from services.chassis.database import DEADLINES_LOCK, session, transaction, try_
 from services.chassis.errors import TransientError
 from services.chassis.health import Health, Reason
 from services.chassis.outbox import Outbox
-from services.chassis.unit_of_work import Transaction, UnitOfWork
+from services.chassis.unit_of_work import Transaction, UnitOfWork, begin
 
 # Whole since when: the last tick came in time, no partition is behind, and no event waits to be published.
 TICK = sa.text("""
@@ -149,17 +149,16 @@ class Deadlines(Generic[U]):
         if now - whole_since >= grace:
             while self._fire(deadline) == _LIMIT:
                 pass
-        with transaction(self._engine) as connection:
-            left = deadline.due(self._unit_of_work(Transaction(connection, self._outbox())))
+        with begin(self._engine, self._outbox()) as tx:
+            left = deadline.due(self._unit_of_work(tx))
         if left:
             metrics.DEADLINES_DEFERRED.inc(left)
             log.info("deadlines_deferred", deadline=deadline.name, count=left, whole_since=whole_since.isoformat())
 
     def _fire(self, deadline: Deadline[U]) -> int:
-        with transaction(self._engine) as connection:
+        with begin(self._engine, self._outbox()) as tx:
             places = {"consumers": self._consumers, "topics": list(deadline.topics)}
-            reached = connection.execute(REACHED, places).scalar_one()
-            tx = Transaction(connection, self._outbox())
+            reached = tx.connection.execute(REACHED, places).scalar_one()
             uow = self._unit_of_work(tx)
             fired = deadline.fire(uow, min(reached or tx.now, tx.now), _LIMIT)
             uow.save()

@@ -10,7 +10,8 @@ from concurrent.futures import Future
 from typing import Any
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
 
 _EVERY_SECONDS = 1.0
 Place = tuple[str, int]
@@ -69,7 +70,8 @@ class EndOffsets:
         self._asked_at = now
         if not wanted:
             return
-        places = {TopicPartition(*place): OffsetSpec.latest() for place in wanted}
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client does not annotate it
+        places = {TopicPartition(*place): latest for place in wanted}
         answers = self._admin.list_offsets(places, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=5)
         self._asked = {(place.topic, place.partition): answer for place, answer in answers.items()}
 

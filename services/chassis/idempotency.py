@@ -36,7 +36,7 @@ WHERE i.caller = d.caller AND i.key = d.key
 """)
 PRUNE = sa.text("""
 DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
-    SELECT ctid FROM idempotency_keys WHERE created_at < now() - make_interval(hours => :hours) LIMIT :step))
+    SELECT ctid FROM idempotency_keys WHERE created_at < now() - make_interval(secs => :hours * 3600) LIMIT :step))
 """)
 
 

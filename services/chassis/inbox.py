@@ -32,7 +32,7 @@ WHERE p.consumer = :consumer AND p.topic = d.topic AND p.partition = d.partition
 READ_PROGRESS = sa.text("SELECT topic, partition, next_offset FROM consumer_progress WHERE consumer = :consumer")
 PRUNE = sa.text("""
 DELETE FROM inbox WHERE ctid = ANY(ARRAY(
-    SELECT ctid FROM inbox WHERE claimed_at < now() - make_interval(days => :days) LIMIT :step))
+    SELECT ctid FROM inbox WHERE claimed_at < now() - make_interval(secs => :days * 86400) LIMIT :step))
 """)
 
 

@@ -40,7 +40,7 @@ def make_consumer(settings: ServiceSettings, group: str, statistics: Callable[[s
     return Consumer(conf)
 
 
-def make_producer(settings: ServiceSettings, bad_reports: Callable[[KafkaError], None]) -> Producer:
+def make_producer(settings: ServiceSettings) -> Producer:
     """Return a producer that keeps the order of a key, whatever the broker does.
 
     `message.timeout.ms=0`: with librdkafka's own time-out a broker's pause left a hole in the middle of a key, and
@@ -48,7 +48,6 @@ def make_producer(settings: ServiceSettings, bad_reports: Callable[[KafkaError],
 
     Args:
         settings: the service's settings.
-        bad_reports: told of errors of the client as a whole.
 
     """
     return Producer(
@@ -60,7 +59,8 @@ def make_producer(settings: ServiceSettings, bad_reports: Callable[[KafkaError],
             "message.timeout.ms": 0,
             "partitioner": "murmur2_random",
             "linger.ms": 1,
-            "error_cb": bad_reports,
+            "topic.metadata.propagation.max.ms": 2_000,
+            "error_cb": _complain,
         }
     )
 
@@ -68,6 +68,10 @@ def make_producer(settings: ServiceSettings, bad_reports: Callable[[KafkaError],
 def make_admin(settings: ServiceSettings) -> AdminClient:
     """Return a client for questions to the cluster."""
     return AdminClient(settings.kafka_client())
+
+
+def _complain(error: KafkaError) -> None:
+    log.warning("kafka_producer_error", code=error.name(), detail=error.str())
 
 
 def _committed(error: KafkaError | None, partitions: list[TopicPartition]) -> None:

@@ -77,9 +77,7 @@ def require_mode(engine: sa.Engine, schema_mode: str) -> None:
     with transaction(engine) as connection:
         recorded = connection.execute(_RECALL, {"name": "schema_mode"}).scalar()
     if recorded != schema_mode:
-        raise SchemaMismatch(
-            f"this database was begun with schema ids from the {recorded}, not from the {schema_mode}"
-        )
+        raise SchemaMismatch(f"this database was begun with schema ids from the {recorded}, not from the {schema_mode}")
 
 
 def _config(line: Line, connection: sa.Connection) -> Config:

@@ -65,9 +65,7 @@ class Outbox:
         """
         payload = self._codec.encode(event)
         if len(payload) > self._max_event_bytes:
-            raise EventTooLarge(
-                f"{event.FULLNAME} has {len(payload)} bytes, at most {self._max_event_bytes} are taken"
-            )
+            raise EventTooLarge(f"{event.FULLNAME} has {len(payload)} bytes, at most {self._max_event_bytes} are taken")
         headers = {"ce_time": now.isoformat().replace("+00:00", "Z"), "ce_correlationid": cause.correlation_id}
         if cause.causation_id is not None:
             headers["ce_causationid"] = cause.causation_id

@@ -31,7 +31,8 @@ ON CONFLICT (consumer, topic, key) DO UPDATE SET state = excluded.state, attempt
     due_at = excluded.due_at, fingerprint = excluded.fingerprint, error = excluded.error
 """)
 PARK_EVENTS = sa.text("""
-INSERT INTO parked_events (consumer, topic, key, partition, "offset", event_id, record_key, value, headers, timestamp_ms)
+INSERT INTO parked_events
+    (consumer, topic, key, partition, "offset", event_id, record_key, value, headers, timestamp_ms)
 SELECT :consumer, * FROM unnest(:topics ::text[], :keys ::text[], :partitions ::int[], :offsets ::bigint[],
     :event_ids ::uuid[], :record_keys ::bytea[], :values ::bytea[], :headers ::jsonb[], :timestamps ::bigint[])
 ON CONFLICT (consumer, topic, partition, "offset") DO NOTHING
@@ -62,7 +63,7 @@ BURY = sa.text("""
 INSERT INTO dead_events (consumer, topic, key, partition, "offset", event_id, value, headers, error, actor)
 VALUES (:consumer, :topic, :key, :partition, :offset, :event_id ::uuid, :value, :headers ::jsonb, :error, :actor)
 """)
-PRUNE_DEAD = sa.text("DELETE FROM dead_events WHERE died_at < now() - make_interval(days => :days)")
+PRUNE_DEAD = sa.text("DELETE FROM dead_events WHERE died_at < now() - make_interval(secs => :days * 86400)")
 
 
 @dataclass(frozen=True, slots=True)

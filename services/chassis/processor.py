@@ -20,7 +20,7 @@ from services.chassis.database import is_reachable, transaction
 from services.chassis.errors import DatabaseUnavailable, StatementTimeout, TransientError, UndecodableEvent
 from services.chassis.events import Cause, Event, Received, Record, event_id_of
 from services.chassis.outbox import Outbox
-from services.chassis.unit_of_work import Deferral, Transaction, UnitOfWork
+from services.chassis.unit_of_work import Deferral, Transaction, UnitOfWork, begin
 
 U = TypeVar("U", bound=UnitOfWork)
 Handler = Callable[[Sequence[Received[Any]], U], None]
@@ -166,7 +166,6 @@ class Processor(Generic[U]):
         for attempt in range(1, _STATEMENT_TIMEOUT_TRIES + 1):
             try:
                 self._transact(records, [item for item in items if item is not None])
-                return
             except TransientError:
                 raise
             except StatementTimeout as error:
@@ -174,6 +173,8 @@ class Processor(Generic[U]):
                     self._isolate(records, items, error)
             except Exception as error:  # noqa: BLE001  # whatever a handler raises is its events' fault
                 self._isolate(records, items, error)
+                return
+            else:
                 return
 
     def _isolate(self, records: Sequence[Record], items: Sequence[Item | None], error: Exception) -> None:
@@ -188,8 +189,8 @@ class Processor(Generic[U]):
 
     def _transact(self, records: Sequence[Record], items: Sequence[Item]) -> None:
         results: Counter[tuple[str, str, str]] = Counter()
-        with transaction(self._engine) as connection:
-            tx = Transaction(connection, self._outbox())
+        with begin(self._engine, self._outbox()) as tx:
+            connection = tx.connection
             fresh = self._claim(connection, items)
             parked = parking.lock_keys(connection, self._consumer, {item.key for item in fresh})
             waiting = [item for item in fresh if item.key in parked]
@@ -207,18 +208,17 @@ class Processor(Generic[U]):
         return [item for item in items if item.received.event_id in new and first[item.received.event_id] is item]
 
     def _run(self, tx: Transaction, items: Sequence[Item]) -> list[Item]:
-        """Handle the items and write what they changed; return those to be parked, the deferred and their followers."""
-        unreadable = self._defer_unreadable(tx, items)
+        """Handle the items and write what they changed; return those to be parked: deferred ones and followers."""
+        self._defer_unreadable(tx, items)
         uow = self._unit_of_work(tx)
-        uow.lock([item.received for item in items if item.received.event_id not in unreadable])
+        uow.lock([item.received for item in items if item.received.event_id not in tx.deferrals])
         waiting: list[Item] = []
         stopped: set[parking.Key] = set()
         for wave in _waves(items):
             for handler, events in self._by_handler(tx, wave, stopped, waiting):
                 handler(events, uow)
             self._stop_deferred(tx, wave, stopped, waiting)
-        uow.save()
-        tx.finish()
+        self._finish(tx, uow)
         return waiting
 
     def _by_handler(
@@ -249,13 +249,19 @@ class Processor(Generic[U]):
             waiting.append(item)
             self._park_key(tx.connection, item.key, deferral, attempts=0, error=deferral.reason)
 
-    def _defer_unreadable(self, tx: Transaction, items: Sequence[Item]) -> set[str]:
+    def _defer_unreadable(self, tx: Transaction, items: Sequence[Item]) -> None:
         """Defer what cannot be decoded, except on foreign topics, whose service answers it."""
-        unreadable = {item.received.event_id for item in items if item.kind is Undecodable}
         for item in items:
             if item.kind is Undecodable and item.received.record.topic not in self.subscription.foreign:
                 tx.defer(item.received, "undecodable")
-        return unreadable
+
+    def _finish(self, tx: Transaction, uow: U) -> None:
+        uow.save()
+        tx.finish()
+        for received, error in tx.dead:
+            parking.bury(
+                tx.connection, self._consumer, received.event_id, received.record, error=error, actor=self._consumer
+            )
 
     # --- parking
 
@@ -306,13 +312,13 @@ class Processor(Generic[U]):
             self._breaker.count(connection, key[0], fault.reason)
 
     def _retry(self, key: parking.Key) -> bool:
-        with transaction(self._engine) as connection:
+        with begin(self._engine, self._outbox()) as tx:
+            connection = tx.connection
             attempts = parking.lock_key(connection, self._consumer, key)
             parked = parking.head(connection, self._consumer, key)
             if attempts is None or parked is None:
                 return False
             item = self._decode(parked.record, parked)
-            tx = Transaction(connection, self._outbox())
             if item is not None and self._run_again(tx, item, attempts):
                 return False
             parking.release_head(connection, self._consumer, key, parked)
@@ -325,15 +331,13 @@ class Processor(Generic[U]):
         """Handle the head of a parked key; return whether it has to wait once more."""
         self._defer_unreadable(tx, [item])
         uow = self._unit_of_work(tx)
-        if item.kind is not Undecodable:
-            uow.lock([item.received])
+        uow.lock([item.received] if not tx.deferrals else [])
         for handler, events in self._by_handler(tx, [item], set(), []):
             handler(events, uow)
         deferral = tx.deferrals.get(item.received.event_id)
         if deferral is not None:
             self._park_key(tx.connection, item.key, deferral, attempts=attempts, error=deferral.reason)
-        uow.save()
-        tx.finish()
+        self._finish(tx, uow)
         return deferral is not None
 
     def _record_failure(self, key: parking.Key, error: Exception) -> None:
@@ -345,7 +349,7 @@ class Processor(Generic[U]):
                 self._park_key(connection, key, fault, attempts=attempts, error=f"{type(error).__name__}: {error}")
 
     def _reraise_if_away(self, error: Exception) -> None:
-        """An error while the database does not answer says nothing about the event."""
+        """Raise DatabaseUnavailable if the database does not answer: then the error says nothing about the event."""
         if not is_reachable(self._engine):
             raise DatabaseUnavailable("a statement failed and the database does not answer") from error
 
@@ -436,9 +440,7 @@ def _waves(items: Sequence[Item]) -> list[list[Item]]:
 
 
 def _in_log_order(items: Sequence[Item]) -> list[tuple[str, Record]]:
-    ordered = sorted(
-        items, key=lambda item: (item.key[0], item.received.record.partition, item.received.record.offset)
-    )
+    ordered = sorted(items, key=lambda item: (item.key[0], item.received.record.partition, item.received.record.offset))
     return [(item.received.event_id, item.received.record) for item in ordered]
 
 

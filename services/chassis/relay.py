@@ -76,7 +76,7 @@ class DeliveryReports:
         if error is None:
             self._acknowledged += 1
         else:
-            self._bad.append((error, message.topic()))
+            self._bad.append((error, message.topic() or ""))
 
     def check(self, expected: int) -> None:
         """Raise RefusedByBroker or BrokerUnavailable unless all `expected` records were acknowledged."""
@@ -203,7 +203,7 @@ class Relay:
         producer.flush(max(0.0, until - time.monotonic()))
         reports.check(len(rows))
 
-    def _headers(self, row: sa.Row[Any]) -> list[tuple[str, bytes]]:
+    def _headers(self, row: sa.Row[Any]) -> list[tuple[str, str | bytes | None]]:
         """Return the CloudEvents headers (binary mode, version 1.0) of a row."""
         varying = json.loads(row.headers) if isinstance(row.headers, str) else row.headers
         return [
@@ -251,7 +251,11 @@ class Relay:
 
 
 def _produce_one(
-    producer: Producer, row: sa.Row[Any], headers: list[tuple[str, bytes]], report: Callable[..., None], until: float
+    producer: Producer,
+    row: sa.Row[Any],
+    headers: list[tuple[str, str | bytes | None]],
+    report: Callable[..., None],
+    until: float,
 ) -> None:
     while True:
         try:
@@ -273,7 +277,7 @@ def _refusal(topic: str, error: KafkaError) -> OmsError:
 
 
 def _wait_for_notify(connection: sa.Connection, seconds: float) -> None:
-    driver: Any = connection.connection.driver_connection
+    driver: Any = connection.connection.dbapi_connection
     driver.poll()
     if not driver.notifies:
         select.select([driver], [], [], seconds)

@@ -1,9 +1,11 @@
-"""Checks at start that the inbox remembers longer than the log: else a replay could handle an event twice (DESIGN 5.2)."""
+"""Checks at start that the inbox outlives the log: else a replay could handle an event twice (DESIGN 5.2)."""
 
 from collections.abc import Sequence
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._resource import ResourceType
 
 from services.chassis import logs
 from services.chassis.errors import BrokerUnavailable, SchemaMismatch

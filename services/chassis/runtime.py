@@ -21,6 +21,7 @@ from services.chassis.consumer import Consumer
 from services.chassis.database import create_engine, transaction
 from services.chassis.deadlines import Chore, Deadlines
 from services.chassis.end_offsets import EndOffsets
+from services.chassis.errors import SchemaMismatch
 from services.chassis.health import Health
 from services.chassis.lag import Lag
 from services.chassis.outbox import Outbox
@@ -106,7 +107,7 @@ class Runtime(Generic[S, U]):
         """
         behind = migrate.pending(self.engine, self.service.migrations)
         if behind:
-            raise migrate.SchemaMismatch("migrations are pending: " + "; ".join(behind))
+            raise SchemaMismatch("migrations are pending: " + "; ".join(behind))
         migrate.require_mode(self.engine, self.schemas.mode)
 
     def processor(self, subscription: Subscription[U]) -> Processor[U]:
@@ -181,7 +182,5 @@ class Runtime(Generic[S, U]):
                 10,
                 lambda connection: idempotency.prune(connection, settings.idempotency_retention_hours),
             ),
-            Chore(
-                "dead_events", 600, lambda connection: parking.prune_dead(connection, settings.dead_retention_days)
-            ),
+            Chore("dead_events", 600, lambda connection: parking.prune_dead(connection, settings.dead_retention_days)),
         ]

@@ -36,9 +36,11 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
 
     version: str = VERSION
-    build_id: str = Field(VERSION, description="tells one deployed build from another; a new one lifts the breaker")
+    build_id: str = Field(
+        default=VERSION, description="tells one deployed build from another; a new one lifts the breaker"
+    )
     database_url: str = Field(description="postgresql+psycopg2://user:password@host:port/database")
-    database_pool_size: int = Field(10, ge=1, le=200)
+    database_pool_size: int = Field(default=10, ge=1, le=200)
     kafka_bootstrap_servers: str = Field(description="host:port, comma separated")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_security_ca_location: str | None = None
@@ -55,29 +57,37 @@ class ServiceSettings(BaseSettings):
 
     http_host: str = "127.0.0.1"
     http_port: int = Field(ge=1, le=65535)
-    http_workers: int = Field(2, ge=1, le=64)
+    http_workers: int = Field(default=2, ge=1, le=64)
     metrics_port: int = Field(ge=1, le=65535)
     log_level: LogLevel = "INFO"
     log_levels: Annotated[dict[str, LogLevel], NoDecode, BeforeValidator(_pairs)] = Field(default_factory=dict)
 
-    consumer_batch_max: int = Field(500, ge=1, le=10_000)
-    consumer_sweep_seconds: float = Field(0.005, ge=0, le=1, description="how long a busy consumer fills its batch")
-    relay_batch_max: int = Field(1000, ge=1, le=10_000)
-    relay_flush_seconds: float = Field(10, gt=0, le=60)
-    outbox_max_rows: int = Field(1_000_000, ge=1)
-    max_event_bytes: int = Field(900_000, ge=1_000)
-    max_attempts: int = Field(10, ge=1, le=100, description="tries of a parked event before it is dead")
-    park_backoff_seconds: float = Field(1, gt=0, le=3600, description="first pause of a parked key, then doubled")
-    park_backoff_max_seconds: float = Field(300, gt=0, le=86_400)
-    park_breaker_keys: int = Field(20, ge=1)
-    park_breaker_seconds: int = Field(60, ge=1)
-    inbox_retention_days: float = Field(17, gt=0)
+    consumer_batch_max: int = Field(default=500, ge=1, le=10_000)
+    consumer_sweep_seconds: float = Field(
+        default=0.005, ge=0, le=1, description="how long a busy consumer fills its batch"
+    )
+    relay_batch_max: int = Field(default=1000, ge=1, le=10_000)
+    relay_flush_seconds: float = Field(default=10, gt=0, le=60)
+    outbox_max_rows: int = Field(default=1_000_000, ge=1)
+    max_event_bytes: int = Field(default=900_000, ge=1_000)
+    max_attempts: int = Field(default=10, ge=1, le=100, description="tries of a parked event before it is dead")
+    park_backoff_seconds: float = Field(
+        default=1, gt=0, le=3600, description="first pause of a parked key, then doubled"
+    )
+    park_backoff_max_seconds: float = Field(default=300, gt=0, le=86_400)
+    park_breaker_keys: int = Field(default=20, ge=1)
+    park_breaker_seconds: int = Field(default=60, ge=1)
+    inbox_retention_days: float = Field(default=17, gt=0)
     inbox_retention_check: Literal["refuse", "warn"] = "refuse"
-    dead_retention_days: float = Field(30, gt=0)
-    idempotency_retention_hours: float = Field(24, gt=0)
-    deadline_poll_seconds: float = Field(1, gt=0, le=60)
-    deadline_away_seconds: float = Field(5, gt=0, description="a silence longer than this counts as having been away")
-    deadline_grace_max_seconds: float = Field(60, gt=0, description="most that a deadline waits after an absence")
+    dead_retention_days: float = Field(default=30, gt=0)
+    idempotency_retention_hours: float = Field(default=24, gt=0)
+    deadline_poll_seconds: float = Field(default=1, gt=0, le=60)
+    deadline_away_seconds: float = Field(
+        default=5, gt=0, description="a silence longer than this counts as having been away"
+    )
+    deadline_grace_max_seconds: float = Field(
+        default=60, gt=0, description="most that a deadline waits after an absence"
+    )
 
     @field_validator("database_url")
     @classmethod
@@ -86,19 +96,20 @@ class ServiceSettings(BaseSettings):
             raise ValueError("must start with postgresql+psycopg2:// (a bare postgresql:// picks another driver)")
         return value
 
-    def kafka_client(self) -> dict[str, object]:
+    def kafka_client(self) -> dict[str, str | int | float | bool]:
         """Return the librdkafka settings that every client of this service shares."""
-        client: dict[str, object] = {
+        client: dict[str, str | int | float | bool] = {
             "bootstrap.servers": self.kafka_bootstrap_servers,
             "security.protocol": self.kafka_security_protocol,
             "reconnect.backoff.max.ms": 1000,
             "socket.keepalive.enable": True,
         }
+        password = self.kafka_security_password
         optional = {
             "ssl.ca.location": self.kafka_security_ca_location,
             "sasl.mechanism": self.kafka_security_sasl_mechanism,
             "sasl.username": self.kafka_security_username,
-            "sasl.password": self.kafka_security_password and self.kafka_security_password.get_secret_value(),
+            "sasl.password": None if password is None else password.get_secret_value(),
         }
         return client | {name: value for name, value in optional.items() if value is not None}
 

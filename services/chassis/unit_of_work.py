@@ -6,13 +6,15 @@ Invariant: nothing is locked after `lock`; aggregates are locked before SKU rows
 that want the same rows meet at the first of them and never deadlock (DESIGN 5.1).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from services.chassis.database import transaction
 from services.chassis.events import Cause, Event, Received
 from services.chassis.outbox import Outbox
 
@@ -43,6 +45,7 @@ class Transaction:
 
     Attributes:
         now: PostgreSQL's time at the start of the transaction; the only clock that decides anything.
+        dead: events to be kept among the dead ones, and why.
         deferrals: event id → why it could not be handled yet.
 
     """
@@ -52,6 +55,17 @@ class Transaction:
         self.outbox = outbox
         self.now: datetime = connection.execute(_NOW).scalar_one()
         self.deferrals: dict[str, Deferral] = {}
+        self.dead: list[tuple[Received[Any], str]] = []
+        self._after: list[Callable[[], None]] = []
+
+    def on_commit(self, work: Callable[[], None]) -> None:
+        """Do something once the transaction stands, such as counting: never for one that is rolled back."""
+        self._after.append(work)
+
+    def committed(self) -> None:
+        """Run what `on_commit` was given."""
+        for work in self._after:
+            work()
 
     def emit(self, event: Event, *, sequence: int, cause: Cause) -> str:
         """Put an event into the outbox and return its id.
@@ -71,9 +85,22 @@ class Transaction:
         """
         self.deferrals[received.event_id] = Deferral(reason, retry_in)
 
+    def bury(self, received: Received[Any], error: str) -> None:
+        """Keep the bytes of an event that was answered but not understood, for as long as dead events are kept."""
+        self.dead.append((received, error))
+
     def finish(self) -> None:
         """Write what was emitted; called once, after the service's own `save`."""
         self.outbox.write(self.connection)
+
+
+@contextmanager
+def begin(engine: sa.Engine, outbox: Outbox) -> Iterator[Transaction]:
+    """Lend a transaction, committed at the end of the block; see `database.transaction` for what it raises."""
+    with transaction(engine) as connection:
+        tx = Transaction(connection, outbox)
+        yield tx
+    tx.committed()
 
 
 class UnitOfWork(Protocol):

@@ -11,7 +11,7 @@ from services.chassis.unit_of_work import Transaction
 from services.inventory.domain.reservations import Reservation
 from services.inventory.domain.stock import Stock
 from services.inventory.domain.variants import Variant
-from services.inventory.repository import reservations, stock, variants
+from services.inventory.repository import audit, reservations, stock, variants
 from services.inventory.settings import InventorySettings
 
 ORDER_EVENTS = (OrderPlaced, OrderConfirmed, OrderCancelled, OrderShipped)
@@ -56,6 +56,14 @@ class InventoryUnitOfWork:
         self._load_reservations(reservations.lock_overdue(self.tx.connection, until, limit))
         self._lock_skus({line.sku for reservation in self._reservations.values() for line in reservation.lines})
         return list(self._reservations.values())
+
+    def count_overdue(self) -> int:
+        """Return how many reservations' deadlines have passed by now."""
+        return reservations.count_overdue(self.tx.connection)
+
+    def audit(self) -> tuple[dict[str, int], list[dict[str, object]]]:
+        """Return how much was looked at, and every disagreement of the books."""
+        return audit.totals(self.tx.connection), audit.differences(self.tx.connection)
 
     def reservation(self, order_id: str) -> Reservation | None:
         """Return the reservation of an order, None where there is none."""

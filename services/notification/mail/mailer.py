@@ -1,0 +1,218 @@
+"""The mailer: claims queued mails, hands them to the mail server, and writes down each answer at once.
+
+Three transactions a mail, none of them open while the server is asked: the claim (for a batch), the result (each its
+own), and nothing between. A kill before the server answered loses nothing: the claim ends and the mail is tried
+again. A kill after the server took a mail and before our commit leaves the one window that nobody can close; results
+are committed singly, so it is never wider than one mail (`UnknownOutcome` says what is done with it).
+
+A mail server that cannot be reached is no fault of a mail: nothing is counted against any, all wait for its return.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from jinja2 import TemplateError
+
+from services.chassis import logs, metrics
+from services.chassis.database import transaction
+from services.chassis.errors import TransientError
+from services.chassis.events import Cause, to_micros
+from services.chassis.health import Health, Reason
+from services.chassis.outbox import Outbox
+from services.chassis.runtime import Runtime
+from services.chassis.unit_of_work import begin
+from services.notification.domain.deliveries import Answer, AnswerKind, Delivery, Verdict, judge, told
+from services.notification.domain.notifications import NotificationStatus
+from services.notification.mail.letters import Undeliverable, letter_of
+from services.notification.mail.rendering import Renderer
+from services.notification.mail.smtp import MailServerAway, SmtpPostman
+from services.notification.repository import queue, subjects
+from services.notification.settings import NotificationSettings
+
+NAME = "mailer"
+_PAUSE_SECONDS, _PAUSE_MAX_SECONDS = 0.5, 15.0
+# What a template or facts that do not fit raise: the mail waits for a better build, the others go on.
+_UNRENDERABLE = (TemplateError, LookupError, TypeError, ValueError)
+log = logs.logger(__name__)
+
+
+class Mailer:
+    """Sends what is queued; any number of them may run.
+
+    Args:
+        engine: the service's database.
+        outbox: makes an empty outbox for a transaction.
+        postman: hands mails to the server.
+        health: told that the thread is alive, and whether the database is.
+        settings: the service's settings.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: sa.Engine,
+        outbox: Callable[[], Outbox],
+        postman: SmtpPostman,
+        health: Health,
+        settings: NotificationSettings,
+    ) -> None:
+        self._engine = engine
+        self._outbox = outbox
+        self._postman = postman
+        self._health = health
+        self._settings = settings
+        self._terms = settings.delivery_terms
+        self._sender = settings.sender
+        self._renderer = Renderer()
+
+    def run(self, stop: threading.Event) -> None:
+        """Send until `stop` is set; the mail that is being sent is finished, claims on others are given back."""
+        pause = _PAUSE_SECONDS
+        while not stop.is_set():
+            self._health.beat(NAME)
+            try:
+                found = self.send_due(stop)
+            except TransientError as error:
+                self._note_absence(error)
+                stop.wait(pause)
+                pause = min(pause * 2, _PAUSE_MAX_SECONDS)
+                continue
+            self._health.report(NAME, None)
+            pause = _PAUSE_SECONDS
+            if not found:
+                self._postman.rest()
+                stop.wait(self._settings.mail_poll_seconds)
+        self._postman.close()
+
+    def send_due(self, stop: threading.Event) -> int:
+        """Claim a batch, send it, and return how many mails were claimed.
+
+        Raises:
+            MailServerAway: the server cannot be reached; what was claimed is queued again.
+            TransientError: the database is away.
+
+        """
+        settings = self._settings
+        with transaction(self._engine) as connection:
+            overdue = queue.settle_overdue(connection, settings.mail_unknown_outcome)
+        for found in overdue:
+            _note_unknown(found, settings.mail_unknown_outcome.value)
+        # Nothing is begun in the second half of a claim, so that each try ends within it.
+        until = time.monotonic() + settings.mail_lease_seconds / 2
+        with transaction(self._engine) as connection:
+            claim = queue.claim(connection, settings.claim_size, settings.mail_lease_seconds)
+        self._work_off(claim, until, stop)
+        return len(claim.deliveries)
+
+    def _work_off(self, claim: queue.Claim, until: float, stop: threading.Event) -> None:
+        left = list(claim.deliveries)
+        try:
+            while left and not stop.is_set() and time.monotonic() < until:
+                self._health.beat(NAME)
+                answer = self._try(left[0])
+                delivery = left.pop(0)
+                self._settle(claim.id, delivery, judge(answer, delivery.attempts, self._terms), stop)
+        finally:
+            self._give_back(claim.id, left)
+
+    def _try(self, delivery: Delivery) -> Answer:
+        """Try one mail; raises MailServerAway where it was not tried."""
+        try:
+            rendered = self._renderer.render(
+                delivery.template,
+                locale=delivery.locale,
+                facts=delivery.facts,
+                subject_facts=delivery.subject_facts,
+            )
+            letter = letter_of(delivery, rendered, self._sender)
+        except Undeliverable as error:
+            return Answer(AnswerKind.REFUSED, str(error))
+        except _UNRENDERABLE as error:
+            log.error("mail_unrenderable", error=type(error).__name__, template=delivery.template.value)
+            return Answer(AnswerKind.PUT_OFF, "unrenderable")
+        return self._postman.deliver(letter)
+
+    def _settle(self, claim_id: str, delivery: Delivery, verdict: Verdict, stop: threading.Event) -> None:
+        """Write down what became of a mail, however long the database is away.
+
+        Raises:
+            TransientError: the database is away and we were told to stop; the claim will end without a result.
+
+        """
+        while True:
+            try:
+                ours = self._write(claim_id, delivery, verdict)
+            except TransientError as error:
+                self._note_absence(error)
+                if stop.is_set():
+                    raise
+                self._health.beat(NAME)
+                stop.wait(_PAUSE_SECONDS)
+            else:
+                _note_result(delivery, verdict, ours=ours)
+                return
+
+    def _write(self, claim_id: str, delivery: Delivery, verdict: Verdict) -> bool:
+        """Write one result and its event; return False where the claim had ended, or where a lost commit stood."""
+        with begin(self._engine, self._outbox()) as tx:
+            subjects.lock_one(tx.connection, delivery.subject)
+            if not queue.settle(tx.connection, claim_id, delivery, verdict):
+                return False
+            event = told(delivery, verdict, to_micros(tx.now))
+            if event is not None:
+                cause = Cause(delivery.correlation_id, delivery.event_id, delivery.traceparent)
+                tx.emit(event, sequence=subjects.count_event(tx.connection, delivery.subject), cause=cause)
+            tx.finish()
+        return True
+
+    def _give_back(self, claim_id: str, left: Sequence[Delivery]) -> None:
+        if left:
+            with transaction(self._engine) as connection:
+                queue.unclaim(connection, claim_id, left)
+
+    def _note_absence(self, error: TransientError) -> None:
+        if isinstance(error, MailServerAway):
+            # The worker's other parts do their work: it stays ready, and the queue's gauge shows what waits.
+            self._health.report(NAME, None)
+            log.warning("mail_server_away", detail=str(error))
+        else:
+            self._health.report(NAME, Reason.DATABASE_UNREACHABLE)
+            log.warning("mailer_put_off", error=type(error).__name__)
+
+
+def mailer(runtime: Runtime[NotificationSettings, Any]) -> Mailer:
+    """Return the mailer of a worker."""
+    settings = runtime.settings
+    postman = SmtpPostman(settings.smtp_server, settings.sender.domain, settings.smtp_timeout_seconds)
+    return Mailer(
+        engine=runtime.engine,
+        outbox=runtime.outbox,
+        postman=postman,
+        health=runtime.health,
+        settings=settings,
+    )
+
+
+def _note_unknown(found: queue.Overdue, policy: str) -> None:
+    metrics.EMAILS.labels(found.template, "outcome_unknown").inc()
+    log.warning("mail_outcome_unknown", notification_id=found.id, template=found.template, policy=policy)
+
+
+def _note_result(delivery: Delivery, verdict: Verdict, *, ours: bool) -> None:
+    result = "put_off" if verdict.status is NotificationStatus.QUEUED else verdict.status.value
+    if ours:
+        metrics.EMAILS.labels(delivery.template.value, result).inc()
+    log.info(
+        "mail_tried",
+        notification_id=delivery.id,
+        template=delivery.template.value,
+        result=result,
+        failure=verdict.failure,
+        smtp_status=verdict.smtp_status,
+        attempt=verdict.attempts,
+        recorded=ours,
+    )

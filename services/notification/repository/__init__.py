@@ -1,0 +1,1 @@
+"""Notification's statements, beside the functions that run them."""

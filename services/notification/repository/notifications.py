@@ -1,0 +1,159 @@
+"""Notifications as consumers write them and admins read them; `queue` has the mailer's side."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.notification.domain.notifications import Mail
+
+_EMAIL = "email"
+# A notification that stands already stays as it is, also where the inbox has forgotten its event.
+INSERT_NOTIFICATIONS = sa.text("""
+INSERT INTO notifications (id, subject, event_id, channel, audience, template, recipient, facts, correlation_id,
+                           traceparent, status)
+SELECT id, subject, event_id, :channel, audience, template, recipient, facts, correlation_id, traceparent, status
+FROM unnest(:ids ::uuid[], :subjects ::text[], :event_ids ::uuid[], :audiences ::text[], :templates ::text[],
+            :recipients ::text[], :facts ::jsonb[], :correlation_ids ::text[], :traceparents ::text[],
+            :statuses ::text[])
+    d(id, subject, event_id, audience, template, recipient, facts, correlation_id, traceparent, status)
+ON CONFLICT (subject, event_id, channel, audience) DO NOTHING
+""")
+# Behind the mail about the OrderPlaced, which is due at the start of this transaction.
+RELEASE = sa.text("""
+UPDATE notifications n SET status = 'queued', recipient = d.email, due_at = clock_timestamp(), updated_at = now()
+FROM unnest(:subjects ::text[], :emails ::text[]) d(subject, email)
+WHERE n.subject = d.subject AND n.status = 'waiting' AND d.email IS NOT NULL
+""")
+DROP_UNWANTED = sa.text("""
+DELETE FROM notifications n USING unnest(:subjects ::text[], :emails ::text[]) d(subject, email)
+WHERE n.subject = d.subject AND n.status = 'waiting' AND d.email IS NULL
+""")
+PRUNE = sa.text("""
+DELETE FROM notifications WHERE id = ANY(ARRAY(
+    SELECT id FROM notifications WHERE updated_at < now() - make_interval(secs => :seconds)
+    LIMIT 5000 FOR UPDATE SKIP LOCKED))
+""")
+_table = sa.table(
+    "notifications",
+    *(
+        sa.column(name, kind)
+        for name, kind in {
+            "id": sa.Uuid(as_uuid=False),
+            "subject": sa.Text(),
+            "event_id": sa.Uuid(as_uuid=False),
+            "channel": sa.Text(),
+            "audience": sa.Text(),
+            "template": sa.Text(),
+            "recipient": sa.Text(),
+            "status": sa.Text(),
+            "due_at": sa.DateTime(timezone=True),
+            "attempts": sa.Integer(),
+            "failure": sa.Text(),
+            "smtp_status": sa.Integer(),
+            "created_at": sa.DateTime(timezone=True),
+            "updated_at": sa.DateTime(timezone=True),
+            "sent_at": sa.DateTime(timezone=True),
+        }.items()
+    ),
+)
+_subjects = sa.table("subjects", sa.column("key", sa.Text()), sa.column("kind", sa.Text()))
+_SELECT = sa.select(_table, _subjects.c.kind).join_from(_table, _subjects, _table.c.subject == _subjects.c.key)
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedMail:
+    """A mail to be written down, with where it comes from."""
+
+    id: str
+    subject: str
+    event_id: str
+    mail: Mail
+    correlation_id: str
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationRow:
+    """A notification as admins see it."""
+
+    id: str
+    subject: str
+    kind: str
+    event_id: str
+    channel: str
+    audience: str
+    template: str
+    recipient: str | None
+    status: str
+    due_at: datetime
+    attempts: int
+    failure: str | None
+    smtp_status: int | None
+    created_at: datetime
+    updated_at: datetime
+    sent_at: datetime | None
+
+
+def insert(connection: sa.Connection, mails: Sequence[QueuedMail]) -> None:
+    """Write mails down, each once an event and audience."""
+    if mails:
+        connection.execute(INSERT_NOTIFICATIONS, _columns(mails))
+
+
+def release(connection: sa.Connection, emails: Mapping[str, str | None]) -> None:
+    """Queue what waited for these orders to become known; drop it where the customer wants no mail."""
+    if emails:
+        columns = {"subjects": list(emails), "emails": list(emails.values())}
+        connection.execute(RELEASE, columns)
+        connection.execute(DROP_UNWANTED, columns)
+
+
+def prune(connection: sa.Connection, days: float) -> None:
+    """Delete some of the notifications that have not changed for `days`, whatever became of them."""
+    connection.execute(PRUNE, {"seconds": days * 86_400})
+
+
+def find(connection: sa.Connection, notification_id: str) -> NotificationRow | None:
+    """Return one notification."""
+    row = connection.execute(_SELECT.where(_table.c.id == notification_id)).first()
+    return None if row is None else NotificationRow(**row._asdict())
+
+
+def page(
+    connection: sa.Connection, filters: Mapping[str, str], *, after: str | None, limit: int
+) -> list[NotificationRow]:
+    """Return notifications, the newest first.
+
+    Args:
+        connection: the transaction.
+        filters: column → the value that it must have.
+        after: id of the last row of the page before.
+        limit: rows at most.
+
+    """
+    wanted: list[sa.ColumnElement[Any]] = [_table.c[column] == value for column, value in filters.items()]
+    if after is not None:
+        wanted.append(_table.c.id < after)
+    query = _SELECT.where(*wanted).order_by(_table.c.id.desc()).limit(limit)
+    return [NotificationRow(**row._asdict()) for row in connection.execute(query)]
+
+
+def _columns(mails: Sequence[QueuedMail]) -> dict[str, object]:
+    return {
+        "channel": _EMAIL,
+        "ids": [row.id for row in mails],
+        "subjects": [row.subject for row in mails],
+        "event_ids": [row.event_id for row in mails],
+        "audiences": [row.mail.audience.value for row in mails],
+        "templates": [row.mail.template.value for row in mails],
+        "recipients": [row.mail.recipient for row in mails],
+        "facts": [_encode(row.mail.facts) for row in mails],
+        "correlation_ids": [row.correlation_id for row in mails],
+        "traceparents": [row.traceparent for row in mails],
+        "statuses": [row.mail.status.value for row in mails],
+    }

@@ -1,0 +1,127 @@
+"""The mailer's side of the notifications: claim, settle, and find what nobody settled.
+
+Invariant: a mail is sent only under a claim that was committed before, and a result is written only by the holder of
+the claim; so several mailers may run, and one that comes back from a long sleep settles nothing that is not its own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.chassis.events import new_id
+from services.notification.domain.deliveries import Delivery, UnknownOutcome, Verdict
+from services.notification.domain.notifications import Audience, SubjectKind, Template
+
+CLAIM = sa.text("""
+WITH due AS (
+    SELECT id FROM notifications WHERE status = 'queued' AND due_at <= now()
+    ORDER BY due_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED),
+taken AS (
+    UPDATE notifications n SET status = 'sending', claim = :claim ::uuid,
+        due_at = now() + make_interval(secs => :lease), updated_at = now()
+    FROM due WHERE n.id = due.id RETURNING n.*)
+SELECT taken.id::text, taken.subject, s.kind, taken.event_id::text, taken.template, taken.audience, taken.recipient,
+       taken.facts, taken.attempts, taken.created_at, taken.correlation_id, taken.traceparent, s.locale,
+       s.facts AS subject_facts
+FROM taken JOIN subjects s ON s.key = taken.subject ORDER BY taken.created_at, taken.id
+""")
+SETTLE = sa.text("""
+UPDATE notifications SET status = :status, attempts = :attempts, failure = :failure, smtp_status = :smtp_status,
+    claim = NULL, due_at = now() + make_interval(secs => :pause), updated_at = now(),
+    sent_at = CASE WHEN :status = 'sent' THEN now() END
+WHERE id = :id ::uuid AND claim = :claim ::uuid RETURNING id
+""")
+UNCLAIM = sa.text("""
+UPDATE notifications SET status = 'queued', claim = NULL, due_at = now(), updated_at = now()
+WHERE id = ANY(:ids ::uuid[]) AND claim = :claim ::uuid
+""")
+# Their claims ended without a result: the mailer died, or lost the mail server's answer.
+_OVERDUE = """
+SELECT id FROM notifications WHERE status = 'sending' AND due_at < now() LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED
+"""
+HOLD_OVERDUE = sa.text(f"""
+WITH overdue AS ({_OVERDUE})
+UPDATE notifications n SET status = 'held', claim = NULL, failure = 'outcome_unknown', updated_at = now()
+FROM overdue WHERE n.id = overdue.id RETURNING n.id::text, n.template
+""")
+REQUEUE_OVERDUE = sa.text(f"""
+WITH overdue AS ({_OVERDUE})
+UPDATE notifications n SET status = 'queued', claim = NULL, due_at = now(), failure = 'outcome_unknown',
+    updated_at = now()
+FROM overdue WHERE n.id = overdue.id RETURNING n.id::text, n.template
+""")
+REQUEUE_HELD = sa.text("""
+WITH held AS (SELECT id FROM notifications WHERE status = 'held' LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED)
+UPDATE notifications n SET status = 'queued', due_at = now(), updated_at = now()
+FROM held WHERE n.id = held.id RETURNING n.id::text, n.template
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Mails that one mailer may send now.
+
+    Args:
+        id: tells this claim from any other of the same mails.
+        deliveries: the oldest first.
+
+    """
+
+    id: str
+    deliveries: tuple[Delivery, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """A notification that was found with its outcome unknown, and what was done with it."""
+
+    id: str
+    template: str
+
+
+def claim(connection: sa.Connection, limit: int, lease_seconds: float) -> Claim:
+    """Claim up to `limit` mails that are due, for `lease_seconds`."""
+    claim_id = new_id()
+    rows = connection.execute(CLAIM, {"claim": claim_id, "limit": limit, "lease": lease_seconds})
+    return Claim(claim_id, tuple(_delivery(row) for row in rows))
+
+
+def settle(connection: sa.Connection, claim_id: str, delivery: Delivery, verdict: Verdict) -> bool:
+    """Write what became of a mail, and return whether the claim on it was still ours."""
+    row = {
+        "id": delivery.id,
+        "claim": claim_id,
+        "status": verdict.status.value,
+        "attempts": verdict.attempts,
+        "failure": verdict.failure,
+        "smtp_status": verdict.smtp_status,
+        "pause": verdict.pause_seconds or 0.0,
+    }
+    return connection.execute(SETTLE, row).first() is not None
+
+
+def unclaim(connection: sa.Connection, claim_id: str, deliveries: Sequence[Delivery]) -> None:
+    """Give back mails that were claimed and not tried."""
+    connection.execute(UNCLAIM, {"claim": claim_id, "ids": [delivery.id for delivery in deliveries]})
+
+
+def settle_overdue(connection: sa.Connection, policy: UnknownOutcome) -> list[Overdue]:
+    """Hold, or queue once more, what was being sent when its claim ended; a change of policy frees what was held."""
+    if policy is UnknownOutcome.HOLD:
+        return _overdue(connection, HOLD_OVERDUE)
+    return _overdue(connection, REQUEUE_OVERDUE) + _overdue(connection, REQUEUE_HELD)
+
+
+def _overdue(connection: sa.Connection, statement: sa.TextClause) -> list[Overdue]:
+    return [Overdue(row.id, row.template) for row in connection.execute(statement)]
+
+
+def _delivery(row: sa.Row[Any]) -> Delivery:
+    typed = {
+        "kind": SubjectKind(row.kind),
+        "template": Template(row.template),
+        "audience": Audience(row.audience),
+    }
+    return Delivery(**{**row._asdict(), **typed})

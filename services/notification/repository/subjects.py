@@ -1,0 +1,83 @@
+"""Subjects: what notifications are about; one row a key, locked before any of its notifications."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+import sqlalchemy as sa
+
+from services.notification.domain.notifications import Snapshot, Subject, SubjectKind
+
+LOCK_SUBJECTS = sa.text("""
+SELECT key, kind, email, facts IS NOT NULL AS known FROM subjects
+WHERE key = ANY(:keys ::text[]) ORDER BY key FOR NO KEY UPDATE
+""")
+INSERT_SUBJECTS = sa.text("""
+INSERT INTO subjects (key, kind, email, locale, facts)
+SELECT * FROM unnest(:keys ::text[], :kinds ::text[], :emails ::text[], :locales ::text[], :facts ::jsonb[])
+ON CONFLICT (key) DO NOTHING
+""")
+# For orders of which only later events had come.
+COMPLETE_SUBJECTS = sa.text("""
+UPDATE subjects s SET email = d.email, locale = d.locale, facts = d.facts, updated_at = now()
+FROM unnest(:keys ::text[], :emails ::text[], :locales ::text[], :facts ::jsonb[]) d(key, email, locale, facts)
+WHERE s.key = d.key
+""")
+COUNT_EVENT = sa.text("UPDATE subjects SET events = events + 1, updated_at = now() WHERE key = :key RETURNING events")
+LOCK_SUBJECT = sa.text("SELECT FROM subjects WHERE key = :key FOR NO KEY UPDATE")
+# SKIP LOCKED: rows are taken in no order here, so this must never wait for one.
+PRUNE = sa.text("""
+DELETE FROM subjects WHERE key = ANY(ARRAY(
+    SELECT key FROM subjects s WHERE updated_at < now() - make_interval(secs => :seconds)
+        AND NOT EXISTS (SELECT FROM notifications n WHERE n.subject = s.key)
+    LIMIT 5000 FOR UPDATE SKIP LOCKED))
+""")
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def lock(connection: sa.Connection, keys: Iterable[str]) -> dict[str, Subject]:
+    """Lock subjects, sorted, and return those that exist."""
+    wanted = sorted(set(keys))
+    if not wanted:
+        return {}
+    return {
+        key: Subject(key=key, kind=SubjectKind(kind), email=email, known=known)
+        for key, kind, email, known in connection.execute(LOCK_SUBJECTS, {"keys": wanted})
+    }
+
+
+def insert(connection: sa.Connection, subjects: Sequence[Subject], snapshots: Mapping[str, Snapshot]) -> None:
+    """Add subjects that have no row yet; one without a snapshot is not known yet."""
+    if subjects:
+        kinds = [subject.kind.value for subject in subjects]
+        connection.execute(INSERT_SUBJECTS, {"kinds": kinds, **_columns(subjects, snapshots)})
+
+
+def complete(connection: sa.Connection, subjects: Sequence[Subject], snapshots: Mapping[str, Snapshot]) -> None:
+    """Write what became known of subjects whose rows are locked."""
+    if subjects:
+        connection.execute(COMPLETE_SUBJECTS, _columns(subjects, snapshots))
+
+
+def lock_one(connection: sa.Connection, key: str) -> None:
+    """Lock the row that counts a subject's events."""
+    connection.execute(LOCK_SUBJECT, {"key": key})
+
+
+def count_event(connection: sa.Connection, key: str) -> int:
+    """Count an event about a subject whose row is locked, and return its number."""
+    return int(connection.execute(COUNT_EVENT, {"key": key}).scalar_one())
+
+
+def prune(connection: sa.Connection, days: float) -> None:
+    """Delete some of the subjects that nothing refers to and that have not changed for `days`."""
+    connection.execute(PRUNE, {"seconds": days * 86_400})
+
+
+def _columns(subjects: Sequence[Subject], snapshots: Mapping[str, Snapshot]) -> dict[str, object]:
+    found = [snapshots.get(subject.key) for subject in subjects]
+    return {
+        "keys": [subject.key for subject in subjects],
+        "emails": [subject.email for subject in subjects],
+        "locales": [snapshot and snapshot.locale for snapshot in found],
+        "facts": [None if snapshot is None else _encode(snapshot.facts) for snapshot in found],
+    }

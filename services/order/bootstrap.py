@@ -1,0 +1,46 @@
+"""The order service, described for the chassis."""
+
+from pathlib import Path
+
+from schemas import contracts
+from services.chassis.deadlines import Deadline
+from services.chassis.processor import Subscription
+from services.chassis.service import Service
+from services.order import stuck
+from services.order.handlers import CATALOG_HANDLERS, COMMANDS, FOREIGN, HANDLERS
+from services.order.handlers.stock import end_overdue
+from services.order.repository import gauges
+from services.order.settings import OrderSettings
+from services.order.unit_of_work import OrderUnitOfWork
+
+_CATALOG, _ORDER = "order-catalog", "order"
+
+
+def _deadlines(settings: OrderSettings) -> list[Deadline[OrderUnitOfWork]]:
+    return [
+        Deadline(
+            name="saga",
+            topics=(contracts.StockReserved.TOPIC,),
+            seconds=min(settings.saga_timeout_seconds, settings.allocation_timeout_seconds),
+            due=OrderUnitOfWork.count_overdue,
+            fire=end_overdue,
+        )
+    ]
+
+
+SERVICE = Service(
+    name="order",
+    settings=OrderSettings,
+    events=contracts.EVENTS,
+    schemas=Path(contracts.__file__).parent,
+    migrations=Path(__file__).parent / "migrations",
+    unit_of_work=OrderUnitOfWork,
+    subscriptions=lambda _settings: [
+        Subscription(_CATALOG, CATALOG_HANDLERS, foreign={}, projection=True),
+        Subscription(_ORDER, HANDLERS, foreign=FOREIGN, after=_CATALOG),
+    ],
+    commands=COMMANDS,
+    deadlines=_deadlines,
+    reports={"stuck": stuck.report},
+    gauges=gauges.GAUGES,
+)

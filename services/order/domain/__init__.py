@@ -1,0 +1,1 @@
+"""What the order service decides: prices, transitions, reactions; pure, with time and ids as arguments."""

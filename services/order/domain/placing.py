@@ -1,0 +1,335 @@
+"""Placing an order: from what a customer wants to a priced order, or to every reason why not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from schemas.contracts import OrderPlaced, OrderPlacedLine
+from services.order.domain.numbers import order_number
+from services.order.domain.orders import Order, OrderContent, OrderLine, When
+from services.order.domain.pricing import NO_TAX, ShippingMethod, TaxRate, Totals, total_up
+from services.order.domain.statuses import PendingOperation
+
+_MICROS = 1_000_000
+Address = Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class WantedItem:
+    """Units of a SKU that a customer wants."""
+
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Discount:
+    """A discount that the storefront grants, in minor units."""
+
+    code: str
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderDraft:
+    """What is wanted, wherever it came from (REST or Kafka).
+
+    Args:
+        billing_address: None for the shipping address.
+        shipping_method: None for the first.
+        payment_method: None for the first.
+        expected_total_minor: refuse unless this is the total.
+
+    """
+
+    customer_id: str | None
+    customer_email: str | None
+    items: tuple[WantedItem, ...]
+    shipping_address: Address
+    billing_address: Address | None = None
+    shipping_method: str | None = None
+    payment_method: str | None = None
+    notes: str | None = None
+    locale: str | None = None
+    external_reference: str | None = None
+    metadata: Mapping[str, str] | None = None
+    discounts: tuple[Discount, ...] = ()
+    expected_total_minor: int | None = None
+    currency: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogVariant:
+    """A variant as the catalog's projection knows it."""
+
+    sku: str
+    product_name: str
+    variant_name: str
+    vendor_id: str | None
+    price_minor: int
+    currency: str
+    active: bool
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentMethod:
+    """A way to pay.
+
+    Args:
+        code: its name in requests.
+        kind: prepaid (needs a payment to be confirmed), on_delivery, or invoice.
+        hold_seconds: how long stock is held for an unconfirmed order; None takes inventory's default.
+
+    """
+
+    code: str
+    kind: str
+    hold_seconds: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShopTerms:
+    """The shop's rules, from the settings.
+
+    Args:
+        shipping_methods: by code; the first is the default.
+        payment_methods: by code; the first is the default.
+        tax_rates: country, or country-region → rate.
+        max_quantity_per_line: units.
+        saga_timeout_seconds: how long inventory has to answer.
+        number_prefix: of order numbers.
+        number_length: digits of order numbers.
+        default_locale: of orders that name none.
+
+    """
+
+    shipping_methods: Mapping[str, ShippingMethod]
+    payment_methods: Mapping[str, PaymentMethod]
+    tax_rates: Mapping[str, TaxRate]
+    max_quantity_per_line: int
+    saga_timeout_seconds: int
+    number_prefix: str
+    number_length: int
+    default_locale: str
+
+    def tax_for(self, address: Address) -> TaxRate:
+        """Return the rate where goods go: the region's, else the country's, else none."""
+        country = address.get("country_code") or ""
+        region = f"{country}-{address.get('state_province') or ''}"
+        return self.tax_rates.get(region) or self.tax_rates.get(country) or NO_TAX
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One reason why a draft is refused.
+
+    Args:
+        pointer: JSON pointer to what is wrong.
+        code: a stable code of the catalogue.
+        detail: names the offender and the valid options.
+
+    """
+
+    pointer: str
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Ids for a new order, drawn beforehand.
+
+    Args:
+        order_id: UUIDv7.
+        item_ids: one a line.
+        count: from the sequence of order numbers.
+        number_key: the key of the permutation.
+
+    """
+
+    order_id: str
+    item_ids: tuple[str, ...]
+    count: int
+    number_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A new order, and what others are told of it."""
+
+    order: Order
+    content: OrderContent
+    told: OrderPlaced
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """A draft that can be placed, with everything looked up."""
+
+    variants: tuple[CatalogVariant, ...]
+    shipping: ShippingMethod
+    payment: PaymentMethod
+    currency: str
+    totals: Totals
+
+
+def price(draft: OrderDraft, catalog: Mapping[str, CatalogVariant], terms: ShopTerms) -> Priced | list[Fault]:
+    """Look up and price a draft.
+
+    Returns:
+        The priced draft, or every fault that was found.
+
+    """
+    faults = _item_faults(draft, catalog, terms) + _method_faults(draft, terms)
+    if faults:
+        return faults
+    variants = tuple(catalog[item.sku] for item in draft.items)
+    shipping = terms.shipping_methods[draft.shipping_method or next(iter(terms.shipping_methods))]
+    payment = terms.payment_methods[draft.payment_method or next(iter(terms.payment_methods))]
+    currency = variants[0].currency
+    lines = [(variant.price_minor, item.quantity) for variant, item in zip(variants, draft.items, strict=True)]
+    subtotal = sum(unit * quantity for unit, quantity in lines)
+    discount = sum(discount.amount_minor for discount in draft.discounts)
+    if discount > subtotal:
+        detail = f"the discounts come to {discount} minor units, the subtotal is {subtotal}"
+        return [Fault("/discounts", "discount_exceeds_subtotal", detail)]
+    totals = total_up(lines, discount, shipping.price(subtotal, currency), terms.tax_for(draft.shipping_address))
+    if draft.expected_total_minor is not None and draft.expected_total_minor != totals.total:
+        detail = f"the total is {totals.total} minor units of {currency}, not {draft.expected_total_minor}"
+        return [Fault("/expected_total", "price_changed", detail)]
+    return Priced(variants, shipping, payment, currency, totals)
+
+
+def place(draft: OrderDraft, priced: Priced, terms: ShopTerms, identity: Identity, when: When) -> Placed:
+    """Make an order of a priced draft; inventory is asked to reserve next."""
+    totals = priced.totals
+    order = Order(
+        id=identity.order_id,
+        number=order_number(identity.count, identity.number_key, terms.number_prefix, terms.number_length),
+        customer_id=draft.customer_id,
+        currency=priced.currency,
+        total_minor=totals.total,
+        payment_method=priced.payment.code,
+        pending_operation=PendingOperation.RESERVING,
+        deadline_at=when.now + terms.saga_timeout_seconds * _MICROS,
+        created_at=when.now,
+        updated_at=when.now,
+    )
+    order.note_change(order.status, "placed", when)
+    content = OrderContent(
+        order_id=order.id,
+        request_id=draft.request_id,
+        customer_email=draft.customer_email,
+        locale=draft.locale or terms.default_locale,
+        subtotal_minor=totals.subtotal,
+        discount_minor=totals.discount,
+        tax_minor=totals.tax,
+        shipping_minor=totals.shipping,
+        shipping_address=draft.shipping_address,
+        billing_address=draft.billing_address or draft.shipping_address,
+        shipping_method=priced.shipping.code,
+        notes=draft.notes,
+        external_reference=draft.external_reference,
+        metadata=draft.metadata or {},
+        lines=_lines(draft, priced, identity),
+    )
+    return Placed(order, content, _told(order, content, priced))
+
+
+def _item_faults(draft: OrderDraft, catalog: Mapping[str, CatalogVariant], terms: ShopTerms) -> list[Fault]:
+    faults = []
+    if not draft.items:
+        faults.append(Fault("/items", "missing_items", "an order needs at least one item"))
+    for i, item in enumerate(draft.items):
+        variant = catalog.get(item.sku)
+        if variant is None:
+            faults.append(Fault(f"/items/{i}/sku", "unknown_sku", f"no variant has the SKU {item.sku!r}"))
+        elif not variant.active:
+            faults.append(Fault(f"/items/{i}/sku", "inactive_variant", f"{item.sku!r} is not for sale"))
+        if not 1 <= item.quantity <= terms.max_quantity_per_line:
+            detail = f"{item.quantity} of {item.sku!r}: between 1 and {terms.max_quantity_per_line} can be ordered"
+            faults.append(Fault(f"/items/{i}/quantity", "quantity_limit", detail))
+    return faults + _currency_faults(draft, catalog)
+
+
+def _currency_faults(draft: OrderDraft, catalog: Mapping[str, CatalogVariant]) -> list[Fault]:
+    known = {catalog[item.sku].currency for item in draft.items if item.sku in catalog}
+    if len(known) > 1:
+        return [
+            Fault("/items", "mixed_currency", f"the items are priced in {', '.join(sorted(known))}; order them apart")
+        ]
+    if draft.currency is not None and known and draft.currency not in known:
+        return [Fault("/currency", "mixed_currency", f"the items are priced in {known.pop()}, not {draft.currency}")]
+    return []
+
+
+def _method_faults(draft: OrderDraft, terms: ShopTerms) -> list[Fault]:
+    faults = []
+    if draft.shipping_method is not None and draft.shipping_method not in terms.shipping_methods:
+        detail = f"{draft.shipping_method!r}: the shop has {', '.join(terms.shipping_methods)}"
+        faults.append(Fault("/shipping_method", "unknown_shipping_method", detail))
+    if draft.payment_method is not None and draft.payment_method not in terms.payment_methods:
+        detail = f"{draft.payment_method!r}: the shop has {', '.join(terms.payment_methods)}"
+        faults.append(Fault("/payment_method", "unknown_payment_method", detail))
+    return faults + [
+        Fault(f"/discounts/{i}/amount", "negative_discount", f"{discount.code!r} is below zero")
+        for i, discount in enumerate(draft.discounts)
+        if discount.amount_minor < 0
+    ]
+
+
+def _lines(draft: OrderDraft, priced: Priced, identity: Identity) -> tuple[OrderLine, ...]:
+    rows = zip(identity.item_ids, draft.items, priced.variants, priced.totals.lines, strict=True)
+    return tuple(
+        OrderLine(
+            item_id=item_id,
+            sku=item.sku,
+            product_name=variant.product_name,
+            variant_name=variant.variant_name,
+            vendor_id=variant.vendor_id,
+            quantity=item.quantity,
+            unit_price_minor=variant.price_minor,
+            discount_minor=amounts.discount,
+            tax_minor=amounts.tax,
+            total_minor=amounts.total,
+        )
+        for item_id, item, variant, amounts in rows
+    )
+
+
+def _told(order: Order, content: OrderContent, priced: Priced) -> OrderPlaced:
+    return OrderPlaced(
+        order_id=order.id,
+        order_number=order.number,
+        request_id=content.request_id,
+        customer_id=order.customer_id,
+        customer_email=content.customer_email,
+        locale=content.locale,
+        currency=order.currency,
+        lines=tuple(
+            OrderPlacedLine(
+                item_id=line.item_id,
+                sku=line.sku,
+                product_name=line.product_name,
+                variant_name=line.variant_name,
+                vendor_id=line.vendor_id,
+                quantity=line.quantity,
+                unit_price_minor=line.unit_price_minor,
+                discount_minor=line.discount_minor,
+                tax_minor=line.tax_minor,
+                total_minor=line.total_minor,
+            )
+            for line in content.lines
+        ),
+        subtotal_minor=content.subtotal_minor,
+        discount_minor=content.discount_minor,
+        shipping_minor=content.shipping_minor,
+        tax_minor=content.tax_minor,
+        total_minor=order.total_minor,
+        shipping_method=content.shipping_method,
+        payment_method=order.payment_method,
+        hold_seconds=priced.payment.hold_seconds,
+        external_reference=content.external_reference,
+        placed_at=order.created_at,
+    )

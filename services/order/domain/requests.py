@@ -1,0 +1,95 @@
+"""Requests by Kafka are foreign input: what REST's models check by their types is checked here, every fault at once."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from schemas.contracts import OrderRequested, OrderRequestedAddress
+from services.order.domain.placing import Discount, Fault, OrderDraft, WantedItem
+
+# Longest texts, in characters; REST's models use the same.
+MAX_ID, MAX_EMAIL, MAX_NOTES, MAX_ADDRESS_FIELD = 128, 254, 2000, 200
+MAX_ITEMS, MAX_DISCOUNTS, MAX_METADATA = 200, 20, 50
+EMAIL = r"^[^@\s<>,;]+@[^@\s<>,;]+$"
+COUNTRY = r"^[A-Z]{2}$"
+LOCALE = r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$"
+_REQUIRED = ("first_name", "last_name", "address1", "city", "postal_code", "country_code")
+
+
+def draft_of(request: OrderRequested) -> OrderDraft | list[Fault]:
+    """Return the draft that a request asks for, or everything that is wrong with its form."""
+    faults = list(_faults(request))
+    if faults:
+        return faults
+    return OrderDraft(
+        request_id=request.request_id,
+        customer_id=request.customer_id,
+        customer_email=request.customer_email,
+        items=tuple(WantedItem(item.sku, item.quantity) for item in request.items),
+        shipping_address=_address(request.shipping_address),
+        billing_address=None if request.billing_address is None else _address(request.billing_address),
+        shipping_method=request.shipping_method,
+        payment_method=request.payment_method,
+        notes=request.notes,
+        locale=request.locale,
+        external_reference=request.external_reference,
+        metadata=request.metadata,
+        discounts=tuple(Discount(discount.code, discount.amount_minor) for discount in request.discounts),
+        expected_total_minor=request.expected_total_minor,
+        currency=request.currency,
+    )
+
+
+def _faults(request: OrderRequested) -> Iterator[Fault]:
+    yield from _text("/request_id", request.request_id, MAX_ID, required=True)
+    yield from _text("/customer_id", request.customer_id, MAX_ID)
+    yield from _text("/customer_email", request.customer_email, MAX_EMAIL, pattern=EMAIL)
+    yield from _text("/external_reference", request.external_reference, MAX_ID)
+    yield from _text("/notes", request.notes, MAX_NOTES)
+    yield from _text("/locale", request.locale, MAX_ID, pattern=LOCALE)
+    yield from _count("/items", len(request.items), MAX_ITEMS)
+    yield from _count("/discounts", len(request.discounts), MAX_DISCOUNTS)
+    yield from _count("/metadata", len(request.metadata), MAX_METADATA)
+    for i, item in enumerate(request.items[:MAX_ITEMS]):
+        yield from _text(f"/items/{i}/sku", item.sku, MAX_ID, required=True)
+    yield from _address_faults("/shipping_address", _address(request.shipping_address))
+    if request.billing_address is not None:
+        yield from _address_faults("/billing_address", _address(request.billing_address))
+
+
+def _text(
+    pointer: str, value: str | None, longest: int, *, required: bool = False, pattern: str | None = None
+) -> Iterator[Fault]:
+    # Never the value itself: the detail travels in an event, and the value may be personal.
+    if not value:
+        if required:
+            yield Fault(pointer, "missing", f"{pointer} must not be empty")
+    elif len(value) > longest:
+        yield Fault(pointer, "too_long", f"{pointer} has {len(value)} characters, at most {longest} are taken")
+    elif "\x00" in value or (pattern is not None and re.match(pattern, value) is None):
+        yield Fault(pointer, "invalid_format", f"{pointer} does not have the form that it needs")
+
+
+def _count(pointer: str, number: int, most: int) -> Iterator[Fault]:
+    if number > most:
+        yield Fault(pointer, "too_long", f"{pointer} has {number} entries, at most {most} are taken")
+
+
+def _address_faults(pointer: str, address: Mapping[str, str | None]) -> Iterator[Fault]:
+    for name, value in address.items():
+        pattern = COUNTRY if name == "country_code" else None
+        yield from _text(f"{pointer}/{name}", value, MAX_ADDRESS_FIELD, required=name in _REQUIRED, pattern=pattern)
+
+
+def _address(address: OrderRequestedAddress) -> dict[str, str | None]:
+    return {
+        "first_name": address.first_name,
+        "last_name": address.last_name,
+        "company": address.company,
+        "address1": address.address1,
+        "address2": address.address2,
+        "city": address.city,
+        "state_province": address.state_province,
+        "postal_code": address.postal_code,
+        "country_code": address.country_code,
+        "phone": address.phone,
+    }

@@ -1,0 +1,45 @@
+"""What the order service does with events, commands and deadlines; the tables say which handler takes what."""
+
+from typing import Any
+
+from schemas.contracts import (
+    OrderRequested,
+    StockAllocated,
+    StockRejected,
+    StockReleased,
+    StockReservationExpired,
+    StockReserved,
+    StockShortfall,
+    VariantPublished,
+    VariantRetired,
+)
+from services.order.domain.commands import AdvanceOrder, CancelOrder, ConfirmOrder, PlaceOrder
+from services.order.handlers.catalog import publish_variants, retire_variants
+from services.order.handlers.orders import advance_order, cancel_order, confirm_order, place_order
+from services.order.handlers.requests import place_requested_orders, reject_malformed_requests
+from services.order.handlers.stock import (
+    cancel_expired,
+    cancel_rejected,
+    cancel_short,
+    note_allocated,
+    note_released,
+    note_reserved,
+)
+
+HANDLERS: dict[type[Any], Any] = {
+    StockReleased: note_released,
+    StockRejected: cancel_rejected,
+    StockReservationExpired: cancel_expired,
+    StockReserved: note_reserved,
+    StockShortfall: cancel_short,
+    StockAllocated: note_allocated,
+    OrderRequested: place_requested_orders,
+}
+CATALOG_HANDLERS: dict[type[Any], Any] = {VariantPublished: publish_variants, VariantRetired: retire_variants}
+FOREIGN = {OrderRequested.TOPIC: reject_malformed_requests}
+COMMANDS: dict[type[Any], Any] = {
+    PlaceOrder: place_order,
+    ConfirmOrder: confirm_order,
+    CancelOrder: cancel_order,
+    AdvanceOrder: advance_order,
+}

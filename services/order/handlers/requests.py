@@ -1,0 +1,79 @@
+"""Orders that storefronts ask for by Kafka: each request is answered, once, whatever it says (EVENTS 4)."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+
+from schemas.contracts import OrderRequested, OrderRequestRejected, OrderRequestRejectedError
+from services.chassis.events import Cause, Received
+from services.chassis.processor import Undecodable
+from services.order.domain.orders import Actor, When
+from services.order.domain.placing import Fault, OrderDraft, place, price
+from services.order.domain.requests import draft_of
+from services.order.unit_of_work import OrderUnitOfWork
+
+_RETRY_SECONDS = 1.0
+_STOREFRONT = Actor(type="service", id="storefront")
+
+
+def place_requested_orders(requested: Sequence[Received[OrderRequested]], uow: OrderUnitOfWork) -> None:
+    """Reacts to: storefront.OrderRequested.  Emits: OrderPlaced | OrderRequestRejected."""
+    for received in requested:
+        request = received.event
+        digest = hashlib.sha256(json.dumps(request.to_avro(), sort_keys=True).encode()).hexdigest()
+        answered = uow.request(request.request_id)
+        if answered.content_hash is None:
+            _answer(received, digest, uow)
+        elif answered.content_hash != digest:
+            fault = Fault("/request_id", "request_id_reused", f"{request.request_id!r} came before with other content")
+            _reject(request.request_id, [fault], "request_id_reused", received.cause, uow)
+
+
+def reject_malformed_requests(malformed: Sequence[Received[Undecodable]], uow: OrderUnitOfWork) -> None:
+    """Reacts to: what cannot be decoded.  Emits: OrderRequestRejected; the bytes are kept among the dead events."""
+    for received in malformed:
+        fault = Fault("", "malformed_request", received.event.error)
+        _reject(received.key, [fault], "malformed_request", received.cause, uow)
+        uow.tx.bury(received, received.event.error)
+
+
+def _answer(received: Received[OrderRequested], digest: str, uow: OrderUnitOfWork) -> None:
+    draft = draft_of(received.event)
+    if isinstance(draft, list):
+        uow.request(received.event.request_id).content_hash = digest
+        _reject(received.event.request_id, draft, "invalid_request", received.cause, uow)
+    else:
+        _place(received, draft, digest, uow)
+
+
+def _place(received: Received[OrderRequested], draft: OrderDraft, digest: str, uow: OrderUnitOfWork) -> None:
+    terms = uow.settings.shop_terms
+    priced = price(draft, uow.catalog, terms)
+    if isinstance(priced, list) and _may_become_known(received, priced, uow):
+        uow.tx.defer(received, "unknown_sku", _RETRY_SECONDS)
+        return
+    request = uow.request(received.event.request_id)
+    request.content_hash = digest
+    if isinstance(priced, list):
+        _reject(request.request_id, priced, "invalid_request", received.cause, uow)
+        return
+    when = When(now=uow.now, actor=_STOREFRONT, event_id=received.event_id)
+    placed = place(draft, priced, terms, uow.new_identity(len(draft.items)), when)
+    request.order_id = placed.order.id
+    uow.add(placed, received.cause)
+
+
+def _may_become_known(received: Received[OrderRequested], faults: Sequence[Fault], uow: OrderUnitOfWork) -> bool:
+    """Whether all that is wrong is a SKU that the catalog may still bring."""
+    grace = timedelta(seconds=uow.settings.catalog_grace_seconds)
+    waited = uow.tx.now - (received.waiting_since or uow.tx.now)
+    return waited < grace and all(fault.code == "unknown_sku" for fault in faults)
+
+
+def _reject(request_id: str, faults: Sequence[Fault], code: str, cause: Cause, uow: OrderUnitOfWork) -> None:
+    errors = tuple(
+        OrderRequestRejectedError(pointer=fault.pointer, code=fault.code, detail=fault.detail) for fault in faults
+    )
+    rejected = OrderRequestRejected(request_id=request_id, code=code, errors=errors, rejected_at=uow.now)
+    uow.tell_request(request_id, rejected, cause)

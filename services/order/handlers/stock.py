@@ -1,0 +1,79 @@
+"""Inventory's answers, and the deadlines that stand in for missing ones."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from schemas.contracts import (
+    StockAllocated,
+    StockRejected,
+    StockReleased,
+    StockReservationExpired,
+    StockReserved,
+    StockShortfall,
+)
+from services.chassis.events import Cause, Received, new_id
+from services.order.domain.orders import SYSTEM, Actor, When
+from services.order.domain.reactions import StockAnswer, react
+from services.order.domain.statuses import CancelReason, PendingOperation
+from services.order.unit_of_work import OrderUnitOfWork
+
+_INVENTORY = Actor(type="system", id="inventory")
+
+
+def note_reserved(reserved: Sequence[Received[StockReserved]], uow: OrderUnitOfWork) -> None:
+    """Reacts to: inventory.StockReserved.  Emits: OrderConfirmed, where nothing else is needed."""
+    for received in reserved:
+        _react(received, uow)
+
+
+def cancel_rejected(rejected: Sequence[Received[StockRejected]], uow: OrderUnitOfWork) -> None:
+    """Reacts to: inventory.StockRejected.  Emits: OrderCancelled."""
+    for received in rejected:
+        _react(received, uow)
+
+
+def cancel_expired(expired: Sequence[Received[StockReservationExpired]], uow: OrderUnitOfWork) -> None:
+    """Reacts to: inventory.StockReservationExpired.  Emits: OrderCancelled."""
+    for received in expired:
+        _react(received, uow)
+
+
+def note_allocated(allocated: Sequence[Received[StockAllocated]], uow: OrderUnitOfWork) -> None:
+    """Reacts to: inventory.StockAllocated.  Emits: nothing."""
+    for received in allocated:
+        _react(received, uow)
+
+
+def cancel_short(short: Sequence[Received[StockShortfall]], uow: OrderUnitOfWork) -> None:
+    """Reacts to: inventory.StockShortfall.  Emits: OrderCancelled, unless the order has moved on."""
+    for received in short:
+        _react(received, uow)
+
+
+def note_released(released: Sequence[Received[StockReleased]], uow: OrderUnitOfWork) -> None:
+    """Reacts to: inventory.StockReleased.  Emits: nothing."""
+    for received in released:
+        _react(received, uow)
+
+
+def _react(received: Received[StockAnswer], uow: OrderUnitOfWork) -> None:
+    order = uow.order(received.event.order_id)
+    if order is None:
+        uow.tx.defer(received, "order_missing")
+        return
+    when = When(now=uow.now, actor=_INVENTORY, event_id=received.event_id)
+    uow.tell(order, react(received.event, order, uow.settings.confirm_terms, when), received.cause)
+
+
+def end_overdue(uow: OrderUnitOfWork, until: datetime, limit: int) -> int:
+    """Reacts to: an order's deadline.  Emits: OrderCancelled, where inventory never answered."""
+    overdue = uow.lock_overdue(until, limit)
+    for order in overdue:
+        deadline_id = new_id()
+        when = When(now=uow.now, actor=SYSTEM, event_id=deadline_id)
+        cause = Cause(correlation_id=order.id, causation_id=deadline_id)
+        if order.pending_operation is PendingOperation.RESERVING:
+            uow.tell(order, order.cancel(CancelReason.TIMEOUT, when), cause)
+        else:
+            order.wait_no_longer("allocation_timeout", when)
+    return len(overdue)

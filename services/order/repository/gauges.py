@@ -1,0 +1,22 @@
+"""The order service's metrics that are read from the database."""
+
+import sqlalchemy as sa
+
+from services.chassis.service import DatabaseGauge
+
+GAUGES = (
+    DatabaseGauge(
+        "oms_saga_in_flight",
+        "Orders that wait for an answer of inventory",
+        ("state",),
+        sa.text("""SELECT pending_operation, count(*) FROM orders WHERE pending_operation IS NOT NULL
+                   GROUP BY pending_operation"""),
+    ),
+    DatabaseGauge(
+        "oms_saga_oldest_in_flight_seconds",
+        "Age of the order that has waited longest for an answer of inventory, 0 where none waits",
+        (),
+        sa.text("""SELECT coalesce((SELECT extract(epoch FROM now() - created_at)::float8 FROM orders
+                   WHERE pending_operation IS NOT NULL ORDER BY created_at LIMIT 1), 0)"""),
+    ),
+)

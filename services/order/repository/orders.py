@@ -1,0 +1,249 @@
+"""Orders' state: loaded under a lock, written in one statement a transaction."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.chassis.events import from_micros, to_micros
+from services.order.domain.orders import Change, Held, Order, OrderContent, Shortage
+from services.order.domain.statuses import CancelReason, OrderStatus, PendingOperation, ReservationStatus
+
+STATE_COLUMNS = """id::text, order_number, customer_id, currency, total_minor, payment_method, status,
+    reservation_status, pending_operation, recorded_minor, refund_waived, confirm_when_reserved, payment_provider,
+    payment_reference, cancel_reason, shortages, held, reserved_until, deadline_at, stuck_reason, version, events,
+    created_at, updated_at, confirmed_at, cancelled_at"""
+LOCK_ORDERS = sa.text(f"""
+SELECT {STATE_COLUMNS} FROM orders WHERE id = ANY(:ids ::uuid[]) ORDER BY id FOR NO KEY UPDATE
+""")
+# An answer that waits parked for an order could still settle it.
+LOCK_OVERDUE = sa.text(f"""
+SELECT {STATE_COLUMNS} FROM orders o
+WHERE deadline_at <= :until AND NOT EXISTS (SELECT FROM parked_keys p WHERE p.key = o.id::text)
+ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+""")
+COUNT_OVERDUE = sa.text("SELECT count(*) FROM orders WHERE deadline_at <= now()")
+INSERT_ORDERS = sa.text("""
+INSERT INTO orders (
+    id, order_number, request_id, customer_id, customer_email, locale, currency, subtotal_minor, discount_minor,
+    tax_minor, shipping_minor, total_minor, shipping_address, billing_address, shipping_method, payment_method, notes,
+    external_reference, metadata, created_at,
+    status, reservation_status, pending_operation, recorded_minor, refund_waived, confirm_when_reserved,
+    payment_provider, payment_reference, cancel_reason, shortages, held, reserved_until, deadline_at, stuck_reason,
+    version, events, updated_at, confirmed_at, cancelled_at)
+SELECT * FROM unnest(
+    :ids ::uuid[], :numbers ::text[], :request_ids ::text[], :customer_ids ::text[], :emails ::text[],
+    :locales ::text[], :currencies ::text[], :subtotals ::bigint[], :discounts ::bigint[], :taxes ::bigint[],
+    :shippings ::bigint[], :totals ::bigint[], :shipping_addresses ::jsonb[], :billing_addresses ::jsonb[],
+    :shipping_methods ::text[], :payment_methods ::text[], :notes ::text[], :references ::text[],
+    :metadata ::jsonb[], :created ::timestamptz[],
+    :statuses ::text[], :reservations ::text[], :operations ::text[], :recorded ::bigint[], :waived ::boolean[],
+    :confirming ::boolean[], :providers ::text[], :payment_references ::text[], :cancel_reasons ::text[],
+    :shortages ::jsonb[], :held ::jsonb[], :reserved_until ::timestamptz[], :deadlines ::timestamptz[],
+    :stuck ::text[], :versions ::int[], :events ::bigint[], :updated ::timestamptz[], :confirmed ::timestamptz[],
+    :cancelled ::timestamptz[])
+""")
+UPDATE_ORDERS = sa.text("""
+UPDATE orders o SET status = d.status, reservation_status = d.reservation, pending_operation = d.operation,
+    recorded_minor = d.recorded, refund_waived = d.waived, confirm_when_reserved = d.confirming,
+    payment_provider = d.provider, payment_reference = d.payment_reference, cancel_reason = d.cancel_reason,
+    shortages = d.shortages, held = d.held, reserved_until = d.reserved_until, deadline_at = d.deadline,
+    stuck_reason = d.stuck, version = d.version, events = d.events, updated_at = d.updated,
+    confirmed_at = d.confirmed, cancelled_at = d.cancelled
+FROM unnest(
+    :ids ::uuid[], :statuses ::text[], :reservations ::text[], :operations ::text[], :recorded ::bigint[],
+    :waived ::boolean[], :confirming ::boolean[], :providers ::text[], :payment_references ::text[],
+    :cancel_reasons ::text[], :shortages ::jsonb[], :held ::jsonb[], :reserved_until ::timestamptz[],
+    :deadlines ::timestamptz[], :stuck ::text[], :versions ::int[], :events ::bigint[], :updated ::timestamptz[],
+    :confirmed ::timestamptz[], :cancelled ::timestamptz[])
+    d(id, status, reservation, operation, recorded, waived, confirming, provider, payment_reference, cancel_reason,
+      shortages, held, reserved_until, deadline, stuck, version, events, updated, confirmed, cancelled)
+WHERE o.id = d.id
+""")
+INSERT_ITEMS = sa.text("""
+INSERT INTO order_items (order_id, position, id, sku, product_name, variant_name, vendor_id, quantity,
+                         unit_price_minor, discount_minor, tax_minor, total_minor)
+SELECT * FROM unnest(:order_ids ::uuid[], :positions ::int[], :ids ::uuid[], :skus ::text[], :products ::text[],
+                     :variants ::text[], :vendors ::text[], :quantities ::int[], :prices ::bigint[],
+                     :discounts ::bigint[], :taxes ::bigint[], :totals ::bigint[])
+""")
+INSERT_HISTORY = sa.text("""
+INSERT INTO order_history (order_id, version, previous_status, status, reason, note, public, actor_type, actor_id,
+                           event_id, created_at)
+SELECT * FROM unnest(:order_ids ::uuid[], :versions ::int[], :previous ::text[], :statuses ::text[],
+                     :reasons ::text[], :notes ::text[], :public ::boolean[], :actor_types ::text[],
+                     :actor_ids ::text[], :event_ids ::text[], :created ::timestamptz[])
+""")
+
+
+def lock(connection: sa.Connection, order_ids: Iterable[str]) -> dict[str, Order]:
+    """Lock orders, sorted, and return those that exist."""
+    wanted = sorted(set(order_ids))
+    if not wanted:
+        return {}
+    return {row.id: to_order(row) for row in connection.execute(LOCK_ORDERS, {"ids": wanted})}
+
+
+def lock_overdue(connection: sa.Connection, until: datetime, limit: int) -> dict[str, Order]:
+    """Lock orders whose deadline passed by `until` and that no parked event could still settle."""
+    rows = connection.execute(LOCK_OVERDUE, {"until": until, "limit": limit})
+    return {row.id: to_order(row) for row in rows}
+
+
+def count_overdue(connection: sa.Connection) -> int:
+    """Return how many deadlines have passed by now."""
+    return int(connection.execute(COUNT_OVERDUE).scalar_one())
+
+
+def insert(connection: sa.Connection, placed: Sequence[tuple[Order, OrderContent]]) -> None:
+    """Add new orders with their lines."""
+    if placed:
+        orders = [order for order, _ in placed]
+        contents = [content for _, content in placed]
+        connection.execute(INSERT_ORDERS, _content_columns(orders, contents) | _state_columns(orders))
+        connection.execute(INSERT_ITEMS, _item_columns(contents))
+
+
+def update(connection: sa.Connection, orders: Sequence[Order]) -> None:
+    """Write the state of orders whose rows are locked."""
+    if orders:
+        connection.execute(UPDATE_ORDERS, _state_columns(orders))
+
+
+def insert_history(connection: sa.Connection, orders: Sequence[Order]) -> None:
+    """Append the history rows that were added since the orders were loaded."""
+    rows = [
+        (change, order.version - len(order.history) + 1 + i)
+        for order in orders
+        for i, change in enumerate(order.history)
+    ]
+    if rows:
+        connection.execute(INSERT_HISTORY, _history_columns(rows))
+
+
+def to_order(row: sa.Row[Any]) -> Order:
+    """Return the order of a row with STATE_COLUMNS."""
+    return Order(
+        id=row.id,
+        number=row.order_number,
+        customer_id=row.customer_id,
+        currency=row.currency,
+        total_minor=row.total_minor,
+        payment_method=row.payment_method,
+        status=OrderStatus(row.status),
+        reservation_status=ReservationStatus(row.reservation_status),
+        pending_operation=row.pending_operation and PendingOperation(row.pending_operation),
+        recorded_minor=row.recorded_minor,
+        refund_waived=row.refund_waived,
+        confirm_when_reserved=row.confirm_when_reserved,
+        payment_provider=row.payment_provider,
+        payment_reference=row.payment_reference,
+        cancel_reason=row.cancel_reason and CancelReason(row.cancel_reason),
+        shortages=tuple(Shortage(*shortage) for shortage in row.shortages),
+        held=tuple(Held(*held) for held in row.held),
+        reserved_until=_micros(row.reserved_until),
+        deadline_at=_micros(row.deadline_at),
+        stuck_reason=row.stuck_reason,
+        version=row.version,
+        events=row.events,
+        created_at=to_micros(row.created_at),
+        updated_at=to_micros(row.updated_at),
+        confirmed_at=_micros(row.confirmed_at),
+        cancelled_at=_micros(row.cancelled_at),
+    )
+
+
+def _micros(moment: datetime | None) -> int | None:
+    return None if moment is None else to_micros(moment)
+
+
+def _moment(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)
+
+
+def _state_columns(orders: Sequence[Order]) -> dict[str, object]:
+    return {
+        "ids": [order.id for order in orders],
+        "statuses": [order.status.value for order in orders],
+        "reservations": [order.reservation_status.value for order in orders],
+        "operations": [order.pending_operation and order.pending_operation.value for order in orders],
+        "recorded": [order.recorded_minor for order in orders],
+        "waived": [order.refund_waived for order in orders],
+        "confirming": [order.confirm_when_reserved for order in orders],
+        "providers": [order.payment_provider for order in orders],
+        "payment_references": [order.payment_reference for order in orders],
+        "cancel_reasons": [order.cancel_reason and order.cancel_reason.value for order in orders],
+        "shortages": [
+            json.dumps([[s.sku, s.requested, s.available, s.expected_at] for s in order.shortages]) for order in orders
+        ],
+        "held": [json.dumps([[h.sku, h.location, h.quantity] for h in order.held]) for order in orders],
+        "reserved_until": [_moment(order.reserved_until) for order in orders],
+        "deadlines": [_moment(order.deadline_at) for order in orders],
+        "stuck": [order.stuck_reason for order in orders],
+        "versions": [order.version for order in orders],
+        "events": [order.events for order in orders],
+        "updated": [from_micros(order.updated_at) for order in orders],
+        "confirmed": [_moment(order.confirmed_at) for order in orders],
+        "cancelled": [_moment(order.cancelled_at) for order in orders],
+    }
+
+
+def _content_columns(orders: Sequence[Order], contents: Sequence[OrderContent]) -> dict[str, object]:
+    return {
+        "numbers": [order.number for order in orders],
+        "request_ids": [content.request_id for content in contents],
+        "customer_ids": [order.customer_id for order in orders],
+        "emails": [content.customer_email for content in contents],
+        "locales": [content.locale for content in contents],
+        "currencies": [order.currency for order in orders],
+        "subtotals": [content.subtotal_minor for content in contents],
+        "discounts": [content.discount_minor for content in contents],
+        "taxes": [content.tax_minor for content in contents],
+        "shippings": [content.shipping_minor for content in contents],
+        "totals": [order.total_minor for order in orders],
+        "shipping_addresses": [json.dumps(dict(content.shipping_address)) for content in contents],
+        "billing_addresses": [json.dumps(dict(content.billing_address)) for content in contents],
+        "shipping_methods": [content.shipping_method for content in contents],
+        "payment_methods": [order.payment_method for order in orders],
+        "notes": [content.notes for content in contents],
+        "references": [content.external_reference for content in contents],
+        "metadata": [json.dumps(dict(content.metadata)) for content in contents],
+        "created": [from_micros(order.created_at) for order in orders],
+    }
+
+
+def _item_columns(contents: Sequence[OrderContent]) -> dict[str, object]:
+    rows = [(content.order_id, i, line) for content in contents for i, line in enumerate(content.lines)]
+    return {
+        "order_ids": [order_id for order_id, _, _ in rows],
+        "positions": [position for _, position, _ in rows],
+        "ids": [line.item_id for _, _, line in rows],
+        "skus": [line.sku for _, _, line in rows],
+        "products": [line.product_name for _, _, line in rows],
+        "variants": [line.variant_name for _, _, line in rows],
+        "vendors": [line.vendor_id for _, _, line in rows],
+        "quantities": [line.quantity for _, _, line in rows],
+        "prices": [line.unit_price_minor for _, _, line in rows],
+        "discounts": [line.discount_minor for _, _, line in rows],
+        "taxes": [line.tax_minor for _, _, line in rows],
+        "totals": [line.total_minor for _, _, line in rows],
+    }
+
+
+def _history_columns(rows: Sequence[tuple[Change, int]]) -> dict[str, object]:
+    changes = [change for change, _ in rows]
+    return {
+        "order_ids": [change.order_id for change in changes],
+        "versions": [version for _, version in rows],
+        "previous": [change.previous_status and change.previous_status.value for change in changes],
+        "statuses": [change.status.value for change in changes],
+        "reasons": [change.reason for change in changes],
+        "notes": [change.note for change in changes],
+        "public": [change.public for change in changes],
+        "actor_types": [change.actor.type for change in changes],
+        "actor_ids": [change.actor.id for change in changes],
+        "event_ids": [change.event_id for change in changes],
+        "created": [from_micros(change.at) for change in changes],
+    }

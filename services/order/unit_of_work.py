@@ -1,0 +1,187 @@
+"""One transaction of the order service: requests, then orders, each locked once and sorted; everything saved once."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from schemas.contracts import OrderRequested, VariantPublished, VariantRetired
+from services.chassis import metrics
+from services.chassis.commands import Submitted
+from services.chassis.events import Cause, Event, Received, new_id, to_micros
+from services.chassis.processor import Undecodable
+from services.chassis.unit_of_work import Transaction
+from services.order.domain.commands import ConfirmOrder, PlaceOrder, Shipment
+from services.order.domain.orders import Order, OrderContent, Payment
+from services.order.domain.placing import CatalogVariant, Identity, Placed
+from services.order.repository import catalog, details, orders, requests, stuck
+from services.order.repository.requests import KnownRequest
+from services.order.repository.stuck import StuckOrder
+from services.order.settings import OrderSettings
+
+CHANNEL = "orders"
+DRAW_NUMBERS = sa.text("SELECT nextval('order_numbers') FROM generate_series(1, :n)")
+NUMBER_KEY = sa.text("SELECT value FROM facts WHERE name = 'order_number_key'")
+# One a transaction, without ids: whoever waits for orders looks at all of them once.
+NOTIFY_WAITERS = sa.text("SELECT pg_notify('orders', '')")
+
+
+class OrderUnitOfWork:
+    """What a handler of the order service works on.
+
+    Attributes:
+        now: microseconds since the epoch, PostgreSQL's clock.
+        catalog: what is known of the SKUs that are asked for.
+        settings: the service's settings.
+
+    """
+
+    def __init__(self, tx: Transaction, settings: OrderSettings) -> None:
+        self.tx = tx
+        self.settings = settings
+        self.now = to_micros(tx.now)
+        self.catalog: dict[str, CatalogVariant] = {}
+        self._requests: dict[str, KnownRequest] = {}
+        self._known_requests: frozenset[str] = frozenset()
+        self._orders: dict[str, Order] = {}
+        self._contents: dict[str, OrderContent] = {}
+        self._payments: dict[tuple[str, str], str] = {}
+        self._placed: list[Placed] = []
+        self._counts: list[int] = []
+        self._number_key = b""
+
+    def lock(self, messages: Sequence[Any]) -> None:
+        """Lock and load what events and commands touch."""
+        connection = self.tx.connection
+        received = [message for message in messages if isinstance(message, Received)]
+        asked = [message.event for message in received if isinstance(message.event, OrderRequested)]
+        illegible = [message.key for message in received if isinstance(message.event, Undecodable)]
+        self._requests = requests.lock(connection, [*(event.request_id for event in asked), *illegible])
+        self._known_requests = frozenset(self._requests)
+        self._lock_orders(messages)
+        placing = [m.command.draft for m in messages if isinstance(m, Submitted) and isinstance(m.command, PlaceOrder)]
+        wanted = {item.sku for draft in placing for item in draft.items}
+        wanted |= {item.sku for event in asked for item in event.items}
+        self.catalog = catalog.read(connection, wanted)
+        if asked or placing:
+            self._draw_numbers(len(asked) + len(placing))
+
+    def _lock_orders(self, messages: Sequence[Any]) -> None:
+        connection = self.tx.connection
+        answered = {m.event.order_id for m in messages if isinstance(m, Received) and hasattr(m.event, "order_id")}
+        commanded = {m.subject for m in messages if isinstance(m, Submitted) and m.subject is not None}
+        self._orders = orders.lock(connection, answered | commanded)
+        self._contents = details.contents(connection, sorted(commanded & self._orders.keys()))
+        confirming = [m.command for m in messages if isinstance(m, Submitted) and isinstance(m.command, ConfirmOrder)]
+        payments = [command.payment for command in confirming if command.payment is not None]
+        self._payments = details.known_payments(connection, payments)
+
+    def _draw_numbers(self, n: int) -> None:
+        self._counts = list(self.tx.connection.execute(DRAW_NUMBERS, {"n": n}).scalars())
+        self._number_key = bytes.fromhex(self.tx.connection.execute(NUMBER_KEY).scalar_one())
+
+    def lock_overdue(self, until: datetime, limit: int) -> list[Order]:
+        """Lock orders whose deadline has passed."""
+        self._orders = orders.lock_overdue(self.tx.connection, until, limit)
+        return list(self._orders.values())
+
+    def count_overdue(self) -> int:
+        """Return how many orders' deadlines have passed by now."""
+        return orders.count_overdue(self.tx.connection)
+
+    def stuck(self) -> list[StuckOrder]:
+        """Return the orders that wait too long for something, oldest first."""
+        return stuck.find(self.tx.connection)
+
+    def order(self, order_id: str) -> Order | None:
+        """Return an order that is locked, None where there is none."""
+        return self._orders.get(order_id)
+
+    def content(self, order_id: str) -> OrderContent:
+        """Return what an order that a command names is about."""
+        return self._contents[order_id]
+
+    def new_identity(self, lines: int) -> Identity:
+        """Return the ids for a new order with so many lines."""
+        return Identity(
+            order_id=new_id(),
+            item_ids=tuple(new_id() for _ in range(lines)),
+            count=self._counts.pop(),
+            number_key=self._number_key,
+        )
+
+    def add(self, placed: Placed, cause: Cause) -> None:
+        """Keep a new order and tell inventory of it."""
+        self._placed.append(placed)
+        self._contents[placed.order.id] = placed.content
+        self.tell(placed.order, placed.told, cause)
+
+    def tell(self, order: Order, event: Event | None, cause: Cause) -> None:
+        """Emit what happened to an order, if anything did."""
+        if event is not None:
+            order.events += 1
+            self.tx.emit(event, sequence=order.events, cause=cause)
+
+    def request(self, request_id: str) -> KnownRequest:
+        """Return what is known of a request by Kafka; a new one is kept from now on."""
+        return self._requests.setdefault(request_id, KnownRequest(request_id))
+
+    def tell_request(self, request_id: str, event: Event, cause: Cause) -> None:
+        """Emit an answer under a request's key."""
+        request = self.request(request_id)
+        request.events += 1
+        self.tx.emit(event, sequence=request.events, cause=cause)
+
+    def publish_variants(self, events: Sequence[VariantPublished]) -> None:
+        """Project publications of the catalog."""
+        catalog.publish(self.tx.connection, events)
+
+    def retire_variants(self, events: Sequence[VariantRetired]) -> None:
+        """Project retirements of the catalog."""
+        catalog.retire(self.tx.connection, events)
+
+    def payment_holder(self, payment: Payment) -> str | None:
+        """Return the order that a payment's reference is recorded for."""
+        return self._payments.get((payment.provider, payment.reference))
+
+    def add_payment(self, order: Order, payment: Payment) -> None:
+        """Keep a payment that was recorded for an order."""
+        self._payments[payment.provider, payment.reference] = order.id
+        details.add_payment(self.tx.connection, order.id, payment, self.now)
+
+    def shipments(self, order_id: str) -> list[Shipment]:
+        """Return the shipments of an order."""
+        return details.shipments(self.tx.connection, [order_id]).get(order_id, [])
+
+    def add_shipment(self, shipment: Shipment) -> None:
+        """Keep what left."""
+        details.add_shipment(self.tx.connection, shipment)
+
+    def deliver_shipments(self, order_id: str) -> None:
+        """Keep that everything of an order arrived."""
+        details.deliver_shipments(self.tx.connection, order_id, self.now)
+
+    def save(self) -> None:
+        """Write everything, and wake whoever waits for an order."""
+        connection = self.tx.connection
+        new = [placed.order for placed in self._placed]
+        orders.insert(connection, [(placed.order, placed.content) for placed in self._placed])
+        changed = [self._orders[order_id] for order_id in sorted(self._orders) if self._orders[order_id].history]
+        orders.update(connection, changed)
+        orders.insert_history(connection, [*new, *changed])
+        told = [request for _, request in sorted(self._requests.items()) if request.content_hash or request.events]
+        requests.insert(connection, [r for r in told if r.request_id not in self._known_requests])
+        requests.update(connection, [r for r in told if r.request_id in self._known_requests])
+        if changed:
+            connection.execute(NOTIFY_WAITERS)
+        self.tx.on_commit(lambda: _count([*new, *changed]))
+
+
+def _count(changed: Sequence[Order]) -> None:
+    for order in changed:
+        for change in order.history:
+            metrics.ORDERS.labels(change.reason).inc()
+            if change.previous_status != change.status and change.previous_status is not None:
+                seconds = (change.at - order.created_at) / 1_000_000
+                metrics.SAGA_DURATION.labels(change.status.value).observe(seconds)
