@@ -1,12 +1,13 @@
 """Notification's settings."""
 
-from email.headerregistry import AddressHeader, HeaderRegistry
-from typing import Self, cast
+from email.headerregistry import Address
+from typing import Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from services.chassis.settings import ServiceSettings
 from services.notification.domain.deliveries import DeliveryTerms, UnknownOutcome
+from services.notification.mail.addresses import recipient_of, sender_of
 from services.notification.mail.smtp_url import SmtpServer
 
 
@@ -38,12 +39,16 @@ class NotificationSettings(ServiceSettings):
         SmtpServer.of(value.get_secret_value())
         return value
 
-    @field_validator("mail_from", "operator_email")
+    @field_validator("mail_from")
     @classmethod
-    def _one_address(cls, value: str | None) -> str | None:
-        if value is not None:
-            _parse(value)
+    def _mail_from_is_a_sender(cls, value: str) -> str:
+        sender_of(value)
         return value
+
+    @field_validator("operator_email")
+    @classmethod
+    def _operator_email_is_an_address(cls, value: str | None) -> str | None:
+        return None if not value else recipient_of(value).addr_spec
 
     @model_validator(mode="after")
     def _lease_outlasts_a_mail(self) -> Self:
@@ -52,9 +57,9 @@ class NotificationSettings(ServiceSettings):
         return self
 
     @property
-    def sender(self) -> AddressHeader:
+    def sender(self) -> Address:
         """The sender, parsed."""
-        return _parse(self.mail_from)
+        return sender_of(self.mail_from)
 
     @property
     def smtp_server(self) -> SmtpServer:

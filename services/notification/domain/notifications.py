@@ -7,6 +7,7 @@ wait behind it for ever. Its notification waits instead, and OrderPlaced lets it
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
 
@@ -109,6 +110,39 @@ class Mail:
         return NotificationStatus.WAITING if self.recipient is None else NotificationStatus.QUEUED
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """A notification as it stands, for who looks after them.
+
+    Args:
+        subject: the order's id or the SKU, as `kind` says.
+        event_id: the event that it tells of.
+        recipient: the address; None while it waits for its order to become known.
+        due_at: the next try of a queued one, the end of the claim of one being sent; else without meaning.
+        attempts: tries so far.
+        failure: stable code of what went wrong last.
+        smtp_status: the mail server's last reply code.
+
+    """
+
+    id: str
+    subject: str
+    kind: SubjectKind
+    event_id: str
+    channel: str
+    audience: Audience
+    template: Template
+    recipient: str | None
+    status: NotificationStatus
+    due_at: datetime
+    attempts: int
+    failure: str | None
+    smtp_status: int | None
+    created_at: datetime
+    updated_at: datetime
+    sent_at: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class OrderLine:
     """A line of an order as it was sold; amounts are in minor units of the order's currency."""
@@ -205,7 +239,7 @@ def _nothing_more(_event: OrderPlaced) -> Facts:
 
 
 def _confirmed(event: OrderConfirmed) -> Facts:
-    return {"total_minor": event.total_minor, "currency": event.currency, "paid": event.payment_reference is not None}
+    return {"total_minor": event.total_minor, "paid": event.payment_reference is not None}
 
 
 def _shipped(event: OrderShipped) -> Facts:
@@ -223,7 +257,7 @@ def _delivered(event: OrderDelivered) -> Facts:
 
 
 def _cancelled(event: OrderCancelled) -> Facts:
-    return {"reason": event.reason.value, "refund_minor": event.refund_minor, "currency": event.currency}
+    return {"reason": event.reason.value, "refund_minor": event.refund_minor}
 
 
 _CUSTOMER_MAILS: Mapping[type[OrderEvent], tuple[Template, Callable[[Any], Facts]]] = {

@@ -132,7 +132,8 @@ class Mailer:
         except Undeliverable as error:
             return Answer(AnswerKind.REFUSED, str(error))
         except _UNRENDERABLE as error:
-            log.error("mail_unrenderable", error=type(error).__name__, template=delivery.template.value)
+            # Without a traceback: its last line may repeat what is in the order.
+            log.warning("mail_unrenderable", error=type(error).__name__, template=delivery.template.value)
             return Answer(AnswerKind.PUT_OFF, "unrenderable")
         return self._postman.deliver(letter)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def environment() -> Environment:
     )
 
 
-@cache
+@lru_cache(maxsize=1000)
 def locale_of(tag: str) -> Locale:
     """Return the locale of a BCP 47 tag, of its language where the rest is unknown, or English."""
     subtags = re.split("[-_]", tag)

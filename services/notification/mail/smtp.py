@@ -73,7 +73,7 @@ class SmtpPostman:
             log.warning("mail_connection_lost", error=type(error).__name__)
             answer = _LOST
         self._used = time.monotonic()
-        if answer.smtp_status in (None, _CLOSING) and answer is not _ACCEPTED:
+        if answer is _LOST or answer.kind is AnswerKind.UNKNOWN or answer.smtp_status == _CLOSING:
             self._drop()
         return answer
 

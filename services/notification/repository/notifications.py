@@ -3,12 +3,18 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from services.notification.domain.notifications import Mail
+from services.notification.domain.notifications import (
+    Audience,
+    Mail,
+    Notification,
+    NotificationStatus,
+    SubjectKind,
+    Template,
+)
 
 _EMAIL = "email"
 # A notification that stands already stays as it is, also where the inbox has forgotten its event.
@@ -37,30 +43,26 @@ DELETE FROM notifications WHERE id = ANY(ARRAY(
     SELECT id FROM notifications WHERE updated_at < now() - make_interval(secs => :seconds)
     LIMIT 5000 FOR UPDATE SKIP LOCKED))
 """)
+_TEXT, _TIME, _ID = sa.Text(), sa.DateTime(timezone=True), sa.Uuid(as_uuid=False)
 _table = sa.table(
     "notifications",
-    *(
-        sa.column(name, kind)
-        for name, kind in {
-            "id": sa.Uuid(as_uuid=False),
-            "subject": sa.Text(),
-            "event_id": sa.Uuid(as_uuid=False),
-            "channel": sa.Text(),
-            "audience": sa.Text(),
-            "template": sa.Text(),
-            "recipient": sa.Text(),
-            "status": sa.Text(),
-            "due_at": sa.DateTime(timezone=True),
-            "attempts": sa.Integer(),
-            "failure": sa.Text(),
-            "smtp_status": sa.Integer(),
-            "created_at": sa.DateTime(timezone=True),
-            "updated_at": sa.DateTime(timezone=True),
-            "sent_at": sa.DateTime(timezone=True),
-        }.items()
-    ),
+    sa.column("id", _ID),
+    sa.column("subject", _TEXT),
+    sa.column("event_id", _ID),
+    sa.column("channel", _TEXT),
+    sa.column("audience", _TEXT),
+    sa.column("template", _TEXT),
+    sa.column("recipient", _TEXT),
+    sa.column("status", _TEXT),
+    sa.column("due_at", _TIME),
+    sa.column("attempts", sa.Integer()),
+    sa.column("failure", _TEXT),
+    sa.column("smtp_status", sa.Integer()),
+    sa.column("created_at", _TIME),
+    sa.column("updated_at", _TIME),
+    sa.column("sent_at", _TIME),
 )
-_subjects = sa.table("subjects", sa.column("key", sa.Text()), sa.column("kind", sa.Text()))
+_subjects = sa.table("subjects", sa.column("key", _TEXT), sa.column("kind", _TEXT))
 _SELECT = sa.select(_table, _subjects.c.kind).join_from(_table, _subjects, _table.c.subject == _subjects.c.key)
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -75,28 +77,6 @@ class QueuedMail:
     mail: Mail
     correlation_id: str
     traceparent: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotificationRow:
-    """A notification as admins see it."""
-
-    id: str
-    subject: str
-    kind: str
-    event_id: str
-    channel: str
-    audience: str
-    template: str
-    recipient: str | None
-    status: str
-    due_at: datetime
-    attempts: int
-    failure: str | None
-    smtp_status: int | None
-    created_at: datetime
-    updated_at: datetime
-    sent_at: datetime | None
 
 
 def insert(connection: sa.Connection, mails: Sequence[QueuedMail]) -> None:
@@ -118,15 +98,13 @@ def prune(connection: sa.Connection, days: float) -> None:
     connection.execute(PRUNE, {"seconds": days * 86_400})
 
 
-def find(connection: sa.Connection, notification_id: str) -> NotificationRow | None:
+def find(connection: sa.Connection, notification_id: str) -> Notification | None:
     """Return one notification."""
     row = connection.execute(_SELECT.where(_table.c.id == notification_id)).first()
-    return None if row is None else NotificationRow(**row._asdict())
+    return None if row is None else _notification(row)
 
 
-def page(
-    connection: sa.Connection, filters: Mapping[str, str], *, after: str | None, limit: int
-) -> list[NotificationRow]:
+def page(connection: sa.Connection, filters: Mapping[str, str], *, after: str | None, limit: int) -> list[Notification]:
     """Return notifications, the newest first.
 
     Args:
@@ -140,7 +118,17 @@ def page(
     if after is not None:
         wanted.append(_table.c.id < after)
     query = _SELECT.where(*wanted).order_by(_table.c.id.desc()).limit(limit)
-    return [NotificationRow(**row._asdict()) for row in connection.execute(query)]
+    return [_notification(row) for row in connection.execute(query)]
+
+
+def _notification(row: sa.Row[Any]) -> Notification:
+    typed = {
+        "kind": SubjectKind(row.kind),
+        "audience": Audience(row.audience),
+        "template": Template(row.template),
+        "status": NotificationStatus(row.status),
+    }
+    return Notification(**{**row._asdict(), **typed})
 
 
 def _columns(mails: Sequence[QueuedMail]) -> dict[str, object]:

@@ -1,0 +1,6 @@
+"""`python -m services.notification …`."""
+
+from services.chassis.cli import main
+from services.notification.bootstrap import SERVICE
+
+main(SERVICE)
