@@ -1,6 +1,6 @@
 """A toy service: boxes with lines and addresses, kept in memory. What a service's `api` module looks like.
 
-Run as `python -m tests.support.toy_service` it serves itself with the real gunicorn on $HTTP_PORT.
+`toy_server` serves it with the real gunicorn.
 """
 
 import threading
@@ -315,7 +315,7 @@ def make_app(application: Application[Boxes] | None = None, cors_origins: Sequen
     """Return the toy's Flask application."""
     return create_app(
         application or make_application(),
-        title="Toys",
+        service="toys",
         version="1.0",
         apis=[boxes],
         problems=PROBLEMS,

@@ -1,13 +1,13 @@
 """One log line a request, in the shape of all others (`logs`), written directly: a third of the usual cost."""
 
-import json
 import logging
 import sys
 from datetime import UTC, datetime
 
+from pydantic_core import to_json
+
 # Its level decides whether lines are written, so that LOG_LEVELS can silence them.
 _LOGGER = logging.getLogger(__name__)
-_ENCODE = json.JSONEncoder(separators=(", ", ": ")).encode
 
 
 class AccessLog:
@@ -26,5 +26,5 @@ class AccessLog:
         """Write a line with `fields`: ids, numbers and codes only."""
         if _LOGGER.isEnabledFor(logging.INFO):
             ts = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-            sys.stdout.write(_ENCODE({**self._fixed, **fields, "ts": ts}) + "\n")
+            sys.stdout.write(to_json({**self._fixed, **fields, "ts": ts}).decode() + "\n")
             sys.stdout.flush()

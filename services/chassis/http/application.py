@@ -10,6 +10,7 @@ from services.chassis.health import Health
 from services.chassis.http.auth import TokenVerifier
 from services.chassis.idempotency import Answer, IdempotencyKey
 from services.chassis.unit_of_work import UnitOfWork
+from services.chassis.waiting import Waiters
 
 EXTENSION = "oms"
 U = TypeVar("U", bound=UnitOfWork)
@@ -41,6 +42,7 @@ class Application(Generic[U]):
         queries: lends a unit of work for reading.
         health: what the process says about itself; a request that waits stops when it is shutting down.
         tokens: knows who calls.
+        waiters: wakes requests that wait; None where the service has nothing to wait for.
 
     """
 
@@ -48,3 +50,4 @@ class Application(Generic[U]):
     queries: Callable[[], AbstractContextManager[U]]
     health: Health
     tokens: TokenVerifier
+    waiters: Waiters[U] | None = None

@@ -55,6 +55,14 @@ class Call(Generic[U]):
             subject=subject,
         )
 
+    def wait_for(self, subject: str, default_seconds: int = 0) -> bool:
+        """Wait, as long as the caller prefers, until nothing is awaited for `subject`; return whether we waited."""
+        seconds = default_seconds if self.wait_seconds is None else self.wait_seconds
+        if not seconds or self.application.waiters is None:
+            return False
+        self.application.waiters.wait(subject, seconds)
+        return True
+
     def is_unchanged(self, version: int) -> bool:
         """Return whether the caller has this version already: then the answer is `not_modified(version)`."""
         return is_unchanged(self.if_none_match, version)

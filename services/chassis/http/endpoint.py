@@ -165,7 +165,8 @@ class Endpoint:
         about = context.current()
         header, key = environ.get("HTTP_IDEMPOTENCY_KEY"), None
         if header is not None and self.changes:
-            key = headers.idempotency_key(header, request.method, request.full_path, raw)
+            target = f"{environ['PATH_INFO']}?{environ.get('QUERY_STRING', '')}"
+            key = headers.idempotency_key(header, environ["REQUEST_METHOD"], target, raw)
         if key is None and not caller.roles.isdisjoint(self.key_required_of):
             raise named("idempotency_key_required", "send an Idempotency-Key: 1 to 255 characters, new for each")
         if_match = environ.get("HTTP_IF_MATCH") if self.if_match else None

@@ -4,6 +4,8 @@ import hashlib
 import json
 import re
 
+from pydantic_core import from_json
+
 from services.chassis.errors import Problem
 from services.chassis.http.problems import CODES, refused
 from services.chassis.idempotency import IdempotencyKey
@@ -41,7 +43,7 @@ def idempotency_key(header: str, method: str, target: str, body: bytes) -> Idemp
     """
     if _IDEMPOTENCY_KEY.fullmatch(header) is None:
         raise invalid_header("Idempotency-Key", "must be 1 to 255 printable ASCII characters")
-    canonical = json.dumps(json.loads(body), sort_keys=True, separators=(",", ":")) if body.strip() else ""
+    canonical = json.dumps(from_json(body), sort_keys=True, separators=(",", ":")) if body.strip() else ""
     path, _, query = target.partition("?")
     asked = "\n".join((method, path.rstrip("/"), query, canonical))
     return IdempotencyKey(header, hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest())

@@ -1,0 +1,40 @@
+"""Puts a service's Flask application together, in the worker process that serves it."""
+
+from typing import TypeVar
+
+from flask import Flask
+
+from services.chassis.collectors import DatabaseCollector
+from services.chassis.http.app import create_app
+from services.chassis.http.application import Application
+from services.chassis.http.auth import TokenVerifier
+from services.chassis.http.readiness import ApiReadiness
+from services.chassis.runtime import Runtime
+from services.chassis.settings import ServiceSettings
+from services.chassis.unit_of_work import UnitOfWork
+
+S = TypeVar("S", bound=ServiceSettings)
+U = TypeVar("U", bound=UnitOfWork)
+
+
+def assemble(runtime: Runtime[S, U]) -> Flask:
+    """Return the Flask application of a service; opens no connection yet."""
+    service, settings = runtime.service, runtime.settings
+    ApiReadiness(runtime).register()
+    application = Application(
+        commands=runtime.commands(),
+        queries=runtime.queries,
+        health=runtime.health,
+        tokens=TokenVerifier.from_settings(settings),
+    )
+    # The outbox's own gauges are the worker's; here only what is this process' own.
+    own = DatabaseCollector(runtime.engine, [], {"service": service.name, "version": settings.version})
+    return create_app(
+        application,
+        service=service.name,
+        version=settings.version,
+        apis=service.blueprints,
+        problems=service.problems,
+        cors_origins=settings.cors_origins,
+        collectors=[own],
+    )
