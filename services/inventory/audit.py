@@ -23,7 +23,7 @@ class Audit:
     levels: int
     movements: int
     open_reservations: int
-    differences: list[dict[str, object]]
+    differences: list[dict[str, str | int | None]]
 
 
 def run(uow: InventoryUnitOfWork) -> Audit:

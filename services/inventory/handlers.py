@@ -89,6 +89,9 @@ def retire_variant(submitted: Submitted[RetireVariant], uow: InventoryUnitOfWork
     variant = uow.variants.get(submitted.command.sku)
     if variant is None:
         return _unknown(submitted.command.sku)
+    foreign = commands.refuse_foreign(variant, submitted.command.only_of_vendor)
+    if foreign is not None:
+        return foreign
     if not variant.retired:
         uow.publish(variant, variant.retire(uow.now), submitted.cause)
         uow.caused([variant.sku], submitted.cause)

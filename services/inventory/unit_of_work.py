@@ -8,10 +8,11 @@ from schemas.contracts import OrderCancelled, OrderConfirmed, OrderPlaced, Order
 from services.chassis.commands import Submitted
 from services.chassis.events import Cause, Event, Received, to_micros
 from services.chassis.unit_of_work import Transaction
+from services.inventory.domain.ledger import LedgerRow
 from services.inventory.domain.reservations import Reservation
-from services.inventory.domain.stock import Stock
+from services.inventory.domain.stock import Stock, StockLevel
 from services.inventory.domain.variants import Variant
-from services.inventory.repository import audit, reservations, stock, variants
+from services.inventory.repository import audit, listing, reservations, stock, variants
 from services.inventory.settings import InventorySettings
 
 ORDER_EVENTS = (OrderPlaced, OrderConfirmed, OrderCancelled, OrderShipped)
@@ -61,9 +62,29 @@ class InventoryUnitOfWork:
         """Return how many reservations' deadlines have passed by now."""
         return reservations.count_overdue(self.tx.connection)
 
-    def audit(self) -> tuple[dict[str, int], list[dict[str, object]]]:
+    def audit(self) -> tuple[dict[str, int], list[dict[str, str | int | None]]]:
         """Return how much was looked at, and every disagreement of the books."""
         return audit.totals(self.tx.connection), audit.differences(self.tx.connection)
+
+    def find_variants(self, wanted: dict[str, Any]) -> list[Variant]:
+        """Return a page of variants; see `listing.find_variants`."""
+        return listing.find_variants(self.tx.connection, wanted)
+
+    def find_variant(self, sku: str) -> Variant | None:
+        """Return a variant, None where there is none."""
+        return listing.find_variant(self.tx.connection, sku)
+
+    def find_levels(self, sku: str) -> list[StockLevel]:
+        """Return the levels of a SKU, by location."""
+        return listing.find_levels(self.tx.connection, sku)
+
+    def find_reservations(self, wanted: dict[str, Any]) -> list[Reservation]:
+        """Return a page of reservations; see `listing.find_reservations`."""
+        return listing.find_reservations(self.tx.connection, wanted)
+
+    def find_movements(self, wanted: dict[str, Any]) -> Sequence[LedgerRow]:
+        """Return a page of the ledger; see `listing.find_movements`."""
+        return listing.find_movements(self.tx.connection, wanted)
 
     def reservation(self, order_id: str) -> Reservation | None:
         """Return the reservation of an order, None where there is none."""

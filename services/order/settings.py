@@ -104,6 +104,7 @@ class OrderSettings(ServiceSettings):
             number_prefix=self.order_number_prefix,
             number_length=self.order_number_length,
             default_locale=self.default_locale,
+            minor_units=minor_units,
         )
 
     @cached_property

@@ -13,9 +13,11 @@ from services.chassis.events import Cause, Event, Received, new_id, to_micros
 from services.chassis.processor import Undecodable
 from services.chassis.unit_of_work import Transaction
 from services.order.domain.commands import ConfirmOrder, PlaceOrder, Shipment
+from services.order.domain.details import OrderDetails
 from services.order.domain.orders import Order, OrderContent, Payment
 from services.order.domain.placing import CatalogVariant, Identity, Placed
-from services.order.repository import catalog, details, orders, requests, stuck
+from services.order.domain.scopes import OrderFilter, Scope
+from services.order.repository import catalog, details, listing, orders, requests, stuck
 from services.order.repository.requests import KnownRequest
 from services.order.repository.stuck import StuckOrder
 from services.order.settings import OrderSettings
@@ -93,6 +95,22 @@ class OrderUnitOfWork:
     def stuck(self) -> list[StuckOrder]:
         """Return the orders that wait too long for something, oldest first."""
         return stuck.find(self.tx.connection)
+
+    def find_one(self, scope: Scope, id_or_number: str) -> Order | None:
+        """Return an order within a scope."""
+        return listing.find_one(self.tx.connection, scope, id_or_number)
+
+    def find_page(self, scope: Scope, wanted: OrderFilter, after: tuple[Any, ...] | None, limit: int) -> list[Order]:
+        """Return a page of orders within a scope."""
+        return listing.find_page(self.tx.connection, scope, wanted, after, limit)
+
+    def settled(self, order_ids: list[str]) -> set[str]:
+        """Return those of the orders for which no answer is awaited any more."""
+        return listing.settled(self.tx.connection, order_ids)
+
+    def details(self, order_ids: Sequence[str]) -> dict[str, OrderDetails]:
+        """Return what belongs to orders."""
+        return details.details(self.tx.connection, order_ids)
 
     def order(self, order_id: str) -> Order | None:
         """Return an order that is locked, None where there is none."""

@@ -43,6 +43,7 @@ class Application(Generic[U]):
         health: what the process says about itself; a request that waits stops when it is shutting down.
         tokens: knows who calls.
         waiters: wakes requests that wait; None where the service has nothing to wait for.
+        settings: the service's settings, for its own endpoints.
 
     """
 
@@ -51,3 +52,4 @@ class Application(Generic[U]):
     health: Health
     tokens: TokenVerifier
     waiters: Waiters[U] | None = None
+    settings: Any = None

@@ -40,6 +40,11 @@ class Call(Generic[U]):
     if_none_match: str | None
     application: Application[U]
 
+    @property
+    def settings(self) -> Any:
+        """The service's settings."""
+        return self.application.settings
+
     def queries(self) -> AbstractContextManager[U]:
         """Lend a unit of work for reading."""
         return self.application.queries()

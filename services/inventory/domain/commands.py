@@ -12,7 +12,8 @@ class PutVariant:
     """Publish a variant, new or changed.
 
     Args:
-        expected_version: refuse unless the variant has this version; None takes any.
+        only_of_vendor: refuse unless the variant is new or this vendor's; None for who may change any.
+        expected_versions: refuse unless the variant has one of these versions; None takes any.
 
     """
 
@@ -24,14 +25,16 @@ class PutVariant:
     currency: str
     low_stock_threshold: int | None
     active: bool
-    expected_version: int | None = None
+    only_of_vendor: str | None = None
+    expected_versions: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetireVariant:
-    """Take a variant out of the catalog."""
+    """Take a variant out of the catalog; `only_of_vendor` as in PutVariant."""
 
     sku: str
+    only_of_vendor: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,7 @@ class RefusalCode(StrEnum):
     """Why a command was refused."""
 
     UNKNOWN_SKU = "unknown_sku"
+    FOREIGN_VARIANT = "foreign_variant"
     VERSION_CHANGED = "precondition_failed"
     STOCK_CHANGED = "stock_changed"
     STOCK_HELD = "stock_held"
@@ -75,10 +79,12 @@ class Refusal:
 
 def put(command: PutVariant, variant: Variant | None) -> Variant | Refusal:
     """Return the variant as the command wants it, not yet published."""
+    foreign = refuse_foreign(variant, command.only_of_vendor)
+    if foreign is not None:
+        return foreign
     version = variant.version if variant else 0
-    if command.expected_version is not None and command.expected_version != version:
-        detail = f"variant {command.sku} has version {version}, not {command.expected_version}; read it again"
-        return Refusal(RefusalCode.VERSION_CHANGED, detail)
+    if command.expected_versions is not None and version not in command.expected_versions:
+        return Refusal(RefusalCode.VERSION_CHANGED, f"variant {command.sku} has version {version}; read it again")
     values = {
         "product_name": command.product_name,
         "variant_name": command.variant_name,
@@ -94,6 +100,13 @@ def put(command: PutVariant, variant: Variant | None) -> Variant | Refusal:
         setattr(variant, name, value)
     variant.retired = False
     return variant
+
+
+def refuse_foreign(variant: Variant | None, vendor_id: str | None) -> Refusal | None:
+    """Return why a vendor may not change a variant, None where they may."""
+    if variant is None or vendor_id in (None, variant.vendor_id):
+        return None
+    return Refusal(RefusalCode.FOREIGN_VARIANT, f"variant {variant.sku} is not vendor {vendor_id!r}'s")
 
 
 def receive(command: ReceiveStock, stock: Stock) -> StockLevel:

@@ -39,9 +39,9 @@ SELECT (SELECT count(*) FROM stock_levels) AS levels, (SELECT count(*) FROM stoc
 ONE_PICTURE = sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
 
-def differences(connection: sa.Connection) -> list[dict[str, object]]:
+def differences(connection: sa.Connection) -> list[dict[str, str | int | None]]:
     """Return every disagreement, each with the check that found it."""
-    found: list[dict[str, object]] = []
+    found: list[dict[str, str | int | None]] = []
     checks = {
         "levels_equal_ledger": LEVELS_AGAINST_LEDGER,
         "reservations_equal_levels": RESERVATIONS_AGAINST_LEVELS,

@@ -10,20 +10,21 @@ import sqlalchemy as sa
 from services.chassis.events import from_micros, to_micros
 from services.inventory.domain.reservations import Line, Reservation, ReservationStatus
 
-_COLUMNS = "order_id::text, status, lines, deadline_at, events"
+COLUMNS = "order_id::text, status, lines, deadline_at, events"
 LOCK_RESERVATIONS = sa.text(f"""
-SELECT {_COLUMNS} FROM reservations WHERE order_id = ANY(:ids ::uuid[]) ORDER BY order_id FOR NO KEY UPDATE
+SELECT {COLUMNS} FROM reservations WHERE order_id = ANY(:ids ::uuid[]) ORDER BY order_id FOR NO KEY UPDATE
 """)
 # What waits parked for an order could still confirm it.
 LOCK_OVERDUE = sa.text(f"""
-SELECT {_COLUMNS} FROM reservations r WHERE deadline_at <= :until
+SELECT {COLUMNS} FROM reservations r WHERE deadline_at <= :until
     AND NOT EXISTS (SELECT FROM parked_keys p WHERE p.key = r.order_id::text)
 ORDER BY order_id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 """)
 COUNT_OVERDUE = sa.text("SELECT count(*) FROM reservations WHERE deadline_at <= now()")
 INSERT_RESERVATIONS = sa.text("""
 INSERT INTO reservations (order_id, status, lines, deadline_at, events)
-SELECT * FROM unnest(:ids ::uuid[], :statuses ::text[], :lines ::jsonb[], :deadlines ::timestamptz[], :events ::bigint[])
+SELECT * FROM unnest(:ids ::uuid[], :statuses ::text[], :lines ::jsonb[], :deadlines ::timestamptz[],
+                     :events ::bigint[])
 """)
 UPDATE_RESERVATIONS = sa.text("""
 UPDATE reservations r SET status = d.status, lines = d.lines, deadline_at = d.deadline_at, events = d.events,
@@ -45,13 +46,13 @@ def lock(connection: sa.Connection, order_ids: Iterable[str]) -> dict[str, Reser
     wanted = sorted(set(order_ids))
     if not wanted:
         return {}
-    return {row.order_id: _reservation(row) for row in connection.execute(LOCK_RESERVATIONS, {"ids": wanted})}
+    return {row.order_id: to_reservation(row) for row in connection.execute(LOCK_RESERVATIONS, {"ids": wanted})}
 
 
 def lock_overdue(connection: sa.Connection, until: datetime, limit: int) -> dict[str, Reservation]:
     """Lock reservations whose deadline passed by `until` and that no parked event could still confirm."""
     rows = connection.execute(LOCK_OVERDUE, {"until": until, "limit": limit})
-    return {row.order_id: _reservation(row) for row in rows}
+    return {row.order_id: to_reservation(row) for row in rows}
 
 
 def count_overdue(connection: sa.Connection) -> int:
@@ -76,7 +77,8 @@ def prune(connection: sa.Connection) -> None:
     connection.execute(PRUNE)
 
 
-def _reservation(row: sa.Row[Any]) -> Reservation:
+def to_reservation(row: sa.Row[Any]) -> Reservation:
+    """Return the reservation of a row with COLUMNS."""
     return Reservation(
         order_id=row.order_id,
         status=ReservationStatus(row.status),

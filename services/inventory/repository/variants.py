@@ -6,10 +6,10 @@ import sqlalchemy as sa
 
 from services.inventory.domain.variants import Variant
 
-_COLUMNS = """sku, product_name, variant_name, vendor_id, price_minor, currency, low_stock_threshold, active, retired,
+COLUMNS = """sku, product_name, variant_name, vendor_id, price_minor, currency, low_stock_threshold, active, retired,
     version, low_stock_open, out_of_stock_open, catalog_events, stock_events"""
 # In one global order, so that two transactions that want the same SKUs meet at the first of them.
-LOCK_SKUS = sa.text(f"SELECT {_COLUMNS} FROM skus WHERE sku = ANY(:skus ::text[]) ORDER BY sku FOR NO KEY UPDATE")
+LOCK_SKUS = sa.text(f"SELECT {COLUMNS} FROM skus WHERE sku = ANY(:skus ::text[]) ORDER BY sku FOR NO KEY UPDATE")
 INSERT_SKUS = sa.text("""
 INSERT INTO skus (sku, product_name, variant_name, vendor_id, price_minor, currency, low_stock_threshold, active,
                   retired, version, low_stock_open, out_of_stock_open, catalog_events, stock_events)

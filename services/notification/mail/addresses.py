@@ -9,8 +9,9 @@ from email.headerregistry import Address
 
 # RFC 5321, 4.5.3.1.3, without the angle brackets.
 _LENGTH_MAX = 254
-_ATOM = r"[^\s\x00-\x1f\x7f-\x9f\u2028\u2029()<>\[\]:;@\\,\"]+"
-_ADDR_SPEC = re.compile(rf"{_ATOM}@{_ATOM}")
+_ATOM = r"[^\s\x00-\x1f\x7f-\x9f\u2028\u2029()<>\[\]:;@\\,\".]+"
+_DOT_ATOM = rf"{_ATOM}(?:\.{_ATOM})*"
+_ADDR_SPEC = re.compile(rf"({_DOT_ATOM})@({_DOT_ATOM})")
 _SENDER = re.compile(r"(?:(?P<name>[^<>\x00-\x1f\x7f]*)<(?P<angled>[^<>]+)>|(?P<bare>[^<>]+))")
 
 
@@ -21,12 +22,10 @@ def recipient_of(text: str) -> Address:
         ValueError: it is not exactly one address; the message does not repeat it.
 
     """
-    if len(text) > _LENGTH_MAX or _ADDR_SPEC.fullmatch(text) is None or ".." in text:
+    found = _ADDR_SPEC.fullmatch(text)
+    if found is None or len(text) > _LENGTH_MAX:
         raise ValueError("this is not one mail address such as ada@customer.example")
-    try:
-        return Address(addr_spec=text)
-    except (ValueError, IndexError) as error:
-        raise ValueError("this is not one mail address such as ada@customer.example") from error
+    return Address(username=found[1], domain=found[2])
 
 
 def sender_of(text: str) -> Address:

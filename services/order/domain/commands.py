@@ -35,7 +35,7 @@ class ConfirmOrder:
     payment: Payment | None
     actor: Actor
     note: str | None = None
-    expected_version: int | None = None
+    expected_versions: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class CancelOrder:
     notify_customer: bool = True
     only_from: tuple[OrderStatus, ...] | None = None
     not_after: int | None = None
-    expected_version: int | None = None
+    expected_versions: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ class AdvanceOrder:
     carrier: str | None = None
     tracking_number: str | None = None
     estimated_delivery: str | None = None
-    expected_version: int | None = None
+    expected_versions: frozenset[int] | None = None
 
 
 class RefusalCode(StrEnum):

@@ -1,7 +1,8 @@
 """Placing an order: from what a customer wants to a priced order, or to every reason why not."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from schemas.contracts import OrderPlaced, OrderPlacedLine
 from services.order.domain.numbers import order_number
@@ -11,6 +12,8 @@ from services.order.domain.statuses import PendingOperation
 
 _MICROS = 1_000_000
 Address = Mapping[str, str | None]
+# An int is in minor units, a Decimal in the currency's own: which currency that is, only the catalog knows.
+Amount = int | Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +26,10 @@ class WantedItem:
 
 @dataclass(frozen=True, slots=True)
 class Discount:
-    """A discount that the storefront grants, in minor units."""
+    """A discount that the storefront grants."""
 
     code: str
-    amount_minor: int
+    amount: Amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +40,7 @@ class OrderDraft:
         billing_address: None for the shipping address.
         shipping_method: None for the first.
         payment_method: None for the first.
-        expected_total_minor: refuse unless this is the total.
+        expected_total: refuse unless this is the total.
 
     """
 
@@ -53,7 +56,7 @@ class OrderDraft:
     external_reference: str | None = None
     metadata: Mapping[str, str] | None = None
     discounts: tuple[Discount, ...] = ()
-    expected_total_minor: int | None = None
+    expected_total: Amount | None = None
     currency: str | None = None
     request_id: str | None = None
 
@@ -101,6 +104,7 @@ class ShopTerms:
         number_prefix: of order numbers.
         number_length: digits of order numbers.
         default_locale: of orders that name none.
+        minor_units: turns (amount, currency) into minor units; raises ValueError for too many decimals.
 
     """
 
@@ -112,6 +116,16 @@ class ShopTerms:
     number_prefix: str
     number_length: int
     default_locale: str
+    minor_units: Callable[[Decimal, str], int]
+
+    def minor(self, amount: Amount, currency: str) -> int:
+        """Return an amount in minor units.
+
+        Raises:
+            ValueError: it has more decimals than the currency.
+
+        """
+        return amount if isinstance(amount, int) else self.minor_units(amount, currency)
 
     def tax_for(self, address: Address) -> TaxRate:
         """Return the rate where goods go: the region's, else the country's, else none."""
@@ -128,12 +142,16 @@ class Fault:
         pointer: JSON pointer to what is wrong.
         code: a stable code of the catalogue.
         detail: names the offender and the valid options.
+        total_minor: the total that would be right, where that is what is wrong, in minor units.
+        currency: of that total.
 
     """
 
     pointer: str
     code: str
     detail: str
+    total_minor: int | None = None
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,15 +208,10 @@ def price(draft: OrderDraft, catalog: Mapping[str, CatalogVariant], terms: ShopT
     currency = variants[0].currency
     lines = [(variant.price_minor, item.quantity) for variant, item in zip(variants, draft.items, strict=True)]
     subtotal = sum(unit * quantity for unit, quantity in lines)
-    discount = sum(discount.amount_minor for discount in draft.discounts)
-    if discount > subtotal:
-        detail = f"the discounts come to {discount} minor units, the subtotal is {subtotal}"
-        return [Fault("/discounts", "discount_exceeds_subtotal", detail)]
-    totals = total_up(lines, discount, shipping.price(subtotal, currency), terms.tax_for(draft.shipping_address))
-    if draft.expected_total_minor is not None and draft.expected_total_minor != totals.total:
-        detail = f"the total is {totals.total} minor units of {currency}, not {draft.expected_total_minor}"
-        return [Fault("/expected_total", "price_changed", detail)]
-    return Priced(variants, shipping, payment, currency, totals)
+    priced = _discounted(draft, lines, shipping.price(subtotal, currency), currency, terms)
+    if isinstance(priced, Fault):
+        return [priced]
+    return Priced(variants, shipping, payment, currency, priced)
 
 
 def place(draft: OrderDraft, priced: Priced, terms: ShopTerms, identity: Identity, when: When) -> Placed:
@@ -235,6 +248,25 @@ def place(draft: OrderDraft, priced: Priced, terms: ShopTerms, identity: Identit
         lines=_lines(draft, priced, identity),
     )
     return Placed(order, content, _told(order, content, priced))
+
+
+def _discounted(
+    draft: OrderDraft, lines: list[tuple[int, int]], shipping: int, currency: str, terms: ShopTerms
+) -> Totals | Fault:
+    subtotal = sum(unit * quantity for unit, quantity in lines)
+    try:
+        discount = sum(terms.minor(discount.amount, currency) for discount in draft.discounts)
+        expected = None if draft.expected_total is None else terms.minor(draft.expected_total, currency)
+    except ValueError as error:
+        return Fault("/discounts" if draft.discounts else "/expected_total", "too_many_decimals", str(error))
+    if discount > subtotal:
+        detail = f"the discounts come to {discount} minor units of {currency}, the subtotal is {subtotal}"
+        return Fault("/discounts", "discount_exceeds_subtotal", detail)
+    totals = total_up(lines, discount, shipping, terms.tax_for(draft.shipping_address))
+    if expected is not None and expected != totals.total:
+        detail = f"the total is {totals.total} minor units of {currency}, not {expected}"
+        return Fault("/expected_total", "price_changed", detail, totals.total, currency)
+    return totals
 
 
 def _item_faults(draft: OrderDraft, catalog: Mapping[str, CatalogVariant], terms: ShopTerms) -> list[Fault]:
@@ -275,7 +307,7 @@ def _method_faults(draft: OrderDraft, terms: ShopTerms) -> list[Fault]:
     return faults + [
         Fault(f"/discounts/{i}/amount", "negative_discount", f"{discount.code!r} is below zero")
         for i, discount in enumerate(draft.discounts)
-        if discount.amount_minor < 0
+        if discount.amount < 0
     ]
 
 

@@ -34,7 +34,7 @@ def draft_of(request: OrderRequested) -> OrderDraft | list[Fault]:
         external_reference=request.external_reference,
         metadata=request.metadata,
         discounts=tuple(Discount(discount.code, discount.amount_minor) for discount in request.discounts),
-        expected_total_minor=request.expected_total_minor,
+        expected_total=request.expected_total_minor,
         currency=request.currency,
     )
 

@@ -38,7 +38,7 @@ def confirm_order(submitted: Submitted[ConfirmOrder], uow: OrderUnitOfWork) -> O
     """Record a payment and confirm.  Emits: OrderConfirmed, once stock is reserved."""
     command = submitted.command
     order = uow.order(command.order_id)
-    refusal = _unfit(order, command.order_id, command.expected_version)
+    refusal = _unfit(order, command.order_id, command.expected_versions)
     if order is None or refusal is not None:
         return refusal or _missing(command.order_id)
     payment = command.payment
@@ -65,7 +65,7 @@ def cancel_order(submitted: Submitted[CancelOrder], uow: OrderUnitOfWork) -> Out
     """Cancel an order.  Emits: OrderCancelled."""
     command = submitted.command
     order = uow.order(command.order_id)
-    refusal = _unfit(order, command.order_id, command.expected_version)
+    refusal = _unfit(order, command.order_id, command.expected_versions)
     if order is None or refusal is not None:
         return refusal or _missing(command.order_id)
     told, refusal = commands.cancel(order, command, _when(command.actor, command.note, submitted, uow))
@@ -77,7 +77,7 @@ def advance_order(submitted: Submitted[AdvanceOrder], uow: OrderUnitOfWork) -> O
     """Move an order on.  Emits: OrderProcessingStarted | OrderShipped | OrderDelivered."""
     command = submitted.command
     order = uow.order(command.order_id)
-    refusal = _unfit(order, command.order_id, command.expected_version)
+    refusal = _unfit(order, command.order_id, command.expected_versions)
     if order is None or refusal is not None:
         return refusal or _missing(command.order_id)
     if order.status is command.status:
@@ -114,10 +114,10 @@ def _missing(order_id: str) -> Refusal:
     return Refusal(RefusalCode.NOT_FOUND, f"there is no order {order_id} for you")
 
 
-def _unfit(order: Order | None, order_id: str, expected_version: int | None) -> Refusal | None:
+def _unfit(order: Order | None, order_id: str, expected_versions: frozenset[int] | None) -> Refusal | None:
     if order is None:
         return _missing(order_id)
-    if expected_version is not None and expected_version != order.version:
-        detail = f"order {order.number} has version {order.version}, not {expected_version}; read it again"
+    if expected_versions is not None and order.version not in expected_versions:
+        detail = f"order {order.number} has version {order.version}; read it again"
         return Refusal(RefusalCode.VERSION_CHANGED, detail)
     return None

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from services.chassis.events import from_micros, to_micros
 from services.order.domain.commands import Shipment
+from services.order.domain.details import OrderDetails
 from services.order.domain.orders import Actor, Change, OrderContent, OrderLine, Payment
 from services.order.domain.statuses import OrderStatus
 
@@ -48,15 +48,6 @@ INSERT_PAYMENT = sa.text("""
 INSERT INTO payments (provider, reference, order_id, amount_minor, currency, recorded_at)
 VALUES (:provider, :reference, :order_id ::uuid, :amount_minor, :currency, :recorded_at)
 """)
-
-
-@dataclass(frozen=True, slots=True)
-class OrderDetails:
-    """What belongs to one order."""
-
-    content: OrderContent
-    history: tuple[Change, ...]
-    shipments: tuple[Shipment, ...]
 
 
 def contents(connection: sa.Connection, order_ids: Sequence[str]) -> dict[str, OrderContent]:

@@ -1,0 +1,1 @@
+"""Inventory's HTTP API: models of what is sent and shown, and the endpoints."""

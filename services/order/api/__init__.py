@@ -1,0 +1,1 @@
+"""The order service's HTTP API: models of what is sent and shown, and the endpoints."""

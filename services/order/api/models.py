@@ -1,0 +1,271 @@
+"""What storefronts send, and what they are shown (REST 2 and 5). Money is decimal strings, times RFC 3339 in UTC."""
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+
+from services.chassis.http.lists import PageQuery
+from services.chassis.http.models import Body
+from services.order.domain.requests import (
+    COUNTRY,
+    EMAIL,
+    LOCALE,
+    MAX_ADDRESS_FIELD,
+    MAX_DISCOUNTS,
+    MAX_EMAIL,
+    MAX_ID,
+    MAX_ITEMS,
+    MAX_METADATA,
+    MAX_NOTES,
+)
+from services.order.domain.statuses import (
+    CancelReason,
+    FulfillmentStatus,
+    OrderStatus,
+    PaymentStatus,
+    PendingOperation,
+    ReservationStatus,
+)
+
+# PostgreSQL's text holds every character but NUL.
+_NO_NUL = r"^[^\x00]*$"
+Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID, pattern=_NO_NUL)]
+Notes = Annotated[str, StringConstraints(max_length=MAX_NOTES, pattern=_NO_NUL)]
+AddressField = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ADDRESS_FIELD, pattern=_NO_NUL)]
+Email = Annotated[str, StringConstraints(max_length=MAX_EMAIL, pattern=EMAIL)]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+# A decimal string: a JSON number would have been a float on its way.
+Money = Annotated[
+    str, StringConstraints(pattern=r"^\d{1,12}(\.\d{1,4})?$"), Field(examples=["19.99"], description="decimal string")
+]
+
+
+class OrderItemCreate(Body):
+    """A wanted line."""
+
+    sku: Id
+    quantity: int = Field(ge=1, le=1_000_000)
+
+
+class Address(Body):
+    """A postal address."""
+
+    first_name: AddressField
+    last_name: AddressField
+    company: AddressField | None = None
+    address1: AddressField
+    address2: AddressField | None = None
+    city: AddressField
+    state_province: AddressField | None = None
+    postal_code: AddressField
+    country_code: Annotated[str, StringConstraints(pattern=COUNTRY)] = Field(examples=["DE"])
+    phone: AddressField | None = None
+
+
+class DiscountCreate(Body):
+    """A discount that the storefront grants."""
+
+    code: Id
+    amount: Money
+
+
+class OrderCreate(Body):
+    """An order to be placed. A customer's id and e-mail come from the token; role service names them."""
+
+    items: tuple[OrderItemCreate, ...] = Field(min_length=1, max_length=MAX_ITEMS)
+    shipping_address: Address
+    billing_address: Address | None = Field(default=None, description="defaults to the shipping address")
+    shipping_method: Id | None = Field(default=None, description="defaults to the shop's first")
+    payment_method: Id | None = Field(default=None, description="defaults to the shop's first")
+    notes: Notes | None = None
+    locale: Annotated[str, StringConstraints(max_length=35, pattern=LOCALE)] | None = Field(
+        default=None, examples=["de-DE"]
+    )
+    external_reference: Id | None = None
+    metadata: dict[Id, Annotated[str, StringConstraints(max_length=500, pattern=_NO_NUL)]] = Field(
+        default_factory=dict, max_length=MAX_METADATA
+    )
+    discounts: tuple[DiscountCreate, ...] = Field(default=(), max_length=MAX_DISCOUNTS, description="role service")
+    expected_total: Money | None = Field(default=None, description="refuse the order unless this is its total")
+    customer_id: Id | None = Field(default=None, description="role service; omitted for a guest")
+    customer_email: Email | None = Field(default=None, description="role service")
+
+
+class PaymentCreate(Body):
+    """A payment that was made, for all that is due."""
+
+    provider: Id
+    reference: Id = Field(description="the provider's; used once over all orders")
+    amount: Money
+    currency: Currency
+
+
+class OrderConfirm(Body):
+    """A payment, and with it the confirmation; without one for methods that are paid later."""
+
+    provider: Id | None = None
+    reference: Id | None = None
+    amount: Money | None = None
+    currency: Currency | None = None
+    notes: Notes | None = None
+
+
+class OrderCancel(Body):
+    """Why and how an order is cancelled."""
+
+    reason: Literal["customer_request", "payment_failed", "fraud_suspected", "admin_request", "other"] = (
+        "customer_request"
+    )
+    note: Notes | None = None
+    restock: bool = Field(default=True, description="false writes the released units off")
+    refund: bool = Field(default=True, description="false keeps what was paid")
+    notify_customer: bool = True
+
+
+class OrderStatusUpdate(Body):
+    """A move of the status; runs the same command as the named call."""
+
+    status: Literal["confirmed", "processing", "shipped", "delivered", "cancelled"]
+    notes: Notes | None = None
+    payment: PaymentCreate | None = Field(default=None, description="for confirmed")
+    carrier: Id | None = Field(default=None, description="for shipped; defaults to the shipping method's")
+    tracking_number: Id | None = Field(default=None, description="for shipped")
+    estimated_delivery: date | None = Field(default=None, description="for shipped")
+
+
+Sort = Literal["created_at", "-created_at", "updated_at", "-updated_at", "total_amount", "-total_amount"]
+
+
+class OrderQuery(PageQuery):
+    """Filters of a list of orders."""
+
+    status: OrderStatus | None = None
+    created_from: AwareDatetime | None = Field(default=None, alias="created_at[gte]")
+    created_before: AwareDatetime | None = Field(default=None, alias="created_at[lt]")
+    updated_from: AwareDatetime | None = Field(default=None, alias="updated_at[gte]")
+    number: Id | None = None
+    request_id: Id | None = None
+    customer_id: Id | None = Field(default=None, description="role service and admin")
+    sort: Sort = "-created_at"
+    expand: Literal["status_history", "shipments", "status_history,shipments"] | None = None
+
+
+class AdminOrderQuery(OrderQuery):
+    """Filters of the list of all orders."""
+
+    stuck: bool | None = Field(default=None, description="orders that wait too long for something")
+
+
+class OrderItem(BaseModel):
+    """A line of an order."""
+
+    id: str
+    sku: str
+    product_name: str
+    variant_name: str
+    vendor_id: str | None
+    quantity: int
+    unit_price: str
+    discount_amount: str
+    tax_amount: str
+    total_price: str
+    shipped_quantity: int
+    returned_quantity: int
+    created_at: datetime
+
+
+class Actor(BaseModel):
+    """Who did it."""
+
+    type: str
+    id: str
+
+
+class HistoryRow(BaseModel):
+    """What became of an order, and why."""
+
+    status: OrderStatus
+    previous_status: OrderStatus | None
+    reason: str
+    notes: str | None
+    public: bool
+    created_at: datetime
+    created_by: Actor
+
+
+class ShipmentItem(BaseModel):
+    """Units of a line that left."""
+
+    item_id: str
+    sku: str
+    quantity: int
+
+
+class Shipment(BaseModel):
+    """What left from one location."""
+
+    id: str
+    status: Literal["shipped", "delivered"]
+    location: str
+    carrier: str
+    tracking_number: str | None
+    tracking_url: str | None
+    estimated_delivery: str | None
+    shipped_at: datetime
+    delivered_at: datetime | None
+    items: list[ShipmentItem]
+
+
+class ShortageRow(BaseModel):
+    """A SKU that did not fit."""
+
+    sku: str
+    product_name: str | None
+    variant_name: str | None
+    requested: int
+    available: int
+    expected_at: datetime | None
+
+
+class Order(BaseModel):
+    """An order, as its reader may see it: a vendor sees their own lines only, and their sums."""
+
+    id: str
+    order_number: str
+    status: OrderStatus
+    allowed_transitions: list[OrderStatus]
+    pending_operation: PendingOperation | None
+    payment_status: PaymentStatus
+    fulfillment_status: FulfillmentStatus
+    reservation_status: ReservationStatus
+    reserved_until: datetime | None
+    cancel_reason: CancelReason | None
+    shortages: list[ShortageRow]
+    customer_id: str | None
+    customer_email: str | None
+    locale: str
+    currency: str
+    subtotal: str
+    discount_amount: str
+    tax_amount: str
+    shipping_amount: str | None
+    total_amount: str
+    amount_due: str | None
+    refunded_amount: str
+    shipping_address: Address
+    billing_address: Address | None
+    shipping_method: str
+    payment_method: str
+    notes: str | None
+    external_reference: str | None
+    request_id: str | None
+    metadata: dict[str, str]
+    items: list[OrderItem]
+    status_history: list[HistoryRow] | None
+    shipments: list[Shipment] | None
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    confirmed_at: datetime | None
+    cancelled_at: datetime | None

@@ -1,0 +1,107 @@
+"""Placing an order."""
+
+from decimal import Decimal
+
+from services.chassis.errors import Problem
+from services.chassis.http.auth import Caller, Role
+from services.chassis.idempotency import Answer
+from services.order.api import models
+from services.order.api.access import actor_of, require_own_fields, scope_of
+from services.order.api.orders import PREFIX, OrderCall, after_waiting, orders, shown
+from services.order.api.problems import problem_of
+from services.order.api.views import shortages_of
+from services.order.domain.commands import PlaceOrder, Refusal
+from services.order.domain.details import OrderDetails
+from services.order.domain.placing import Discount, OrderDraft, WantedItem
+from services.order.domain.scopes import Scope
+from services.order.domain.statuses import CancelReason
+from services.order.handlers.orders import Outcome
+from services.order.handlers.queries import OrderView
+from services.order.unit_of_work import OrderUnitOfWork
+
+_REFUSALS = [
+    "field_not_allowed",
+    "insufficient_stock",
+    "unknown_sku",
+    "inactive_variant",
+    "mixed_currency",
+    "quantity_limit",
+    "price_changed",
+    "discount_exceeds_subtotal",
+    "too_many_decimals",
+    "unknown_shipping_method",
+    "unknown_payment_method",
+]
+
+
+@orders.post(
+    "/",
+    allow={Role.CUSTOMER, Role.SERVICE},
+    answers={201: models.Order},
+    refuses=_REFUSALS,
+    waits=True,
+    key_required_of={Role.SERVICE},
+)
+def place_order(call: OrderCall, body: models.OrderCreate) -> Answer:
+    """Place an order, priced from the catalog.
+
+    It is pending until inventory has answered. With `Prefer: wait=N` the answer is awaited: 409
+    `insufficient_stock` then says that the order was cancelled because its lines do not all fit.
+    """
+    require_own_fields(call.caller, body)
+    command = PlaceOrder(draft=_draft(call.caller, body), actor=actor_of(call.caller))
+    given = call.submit(command, render=_Placed(scope_of(call.caller)))
+    order_id = given.headers["Location"].rstrip("/").rpartition("/")[2]
+    view = after_waiting(call, order_id, given, call.settings.place_wait_seconds)
+    return given if view is None else _awaited(call, view, given)
+
+
+class _Placed:
+    """Renders a new order from memory: nothing of it has to be read again."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    def __call__(self, outcome: Outcome, uow: OrderUnitOfWork) -> Answer:
+        if isinstance(outcome, Refusal):
+            raise problem_of(outcome)
+        order = outcome.order
+        details = OrderDetails(uow.content(order.id), tuple(order.history), ())
+        return shown(uow, OrderView(order, details, self._scope), 201, location=f"{PREFIX}/{order.id}/")
+
+
+def _awaited(call: OrderCall, view: OrderView, given: Answer) -> Answer:
+    if view.order.cancel_reason is CancelReason.INSUFFICIENT_STOCK:
+        shortages = shortages_of(view.order, view.details.content.lines)
+        raise Problem(
+            409,
+            "insufficient_stock",
+            f"order {view.order.number} was cancelled: {len(shortages)} of its SKUs do not fit",
+            extra={
+                "order_id": view.order.id,
+                "order_number": view.order.number,
+                "shortages": [shortage.model_dump(mode="json") for shortage in shortages],
+            },
+        )
+    with call.queries() as uow:
+        seen = shown(uow, view, 201, location=given.headers["Location"])
+    return Answer(seen.status, seen.body, seen.headers, replayed=given.replayed)
+
+
+def _draft(caller: Caller, body: models.OrderCreate) -> OrderDraft:
+    service = caller.has(Role.SERVICE)
+    return OrderDraft(
+        customer_id=body.customer_id if service else caller.subject,
+        customer_email=body.customer_email if service else caller.email,
+        items=tuple(WantedItem(item.sku, item.quantity) for item in body.items),
+        shipping_address=body.shipping_address.model_dump(),
+        billing_address=None if body.billing_address is None else body.billing_address.model_dump(),
+        shipping_method=body.shipping_method,
+        payment_method=body.payment_method,
+        notes=body.notes,
+        locale=body.locale,
+        external_reference=body.external_reference,
+        metadata=body.metadata,
+        discounts=tuple(Discount(discount.code, Decimal(discount.amount)) for discount in body.discounts),
+        expected_total=None if body.expected_total is None else Decimal(body.expected_total),
+    )

@@ -1,0 +1,54 @@
+"""The refusals that only the order service knows, and how the domain's become problems."""
+
+from collections.abc import Sequence
+
+from services.chassis.errors import Problem
+from services.chassis.http.problems import CODES, ProblemCode
+from services.chassis.money import decimal_string
+from services.order.domain.commands import Refusal, RefusalCode
+from services.order.domain.placing import Fault
+
+PROBLEMS = {
+    "order_not_found": ProblemCode(404, "There is no such order, or it is not the caller's"),
+    "field_not_allowed": ProblemCode(403, "Only role service may send this field"),
+    "incomplete_payment": ProblemCode(400, "A payment needs provider, reference, amount and currency"),
+    "insufficient_stock": ProblemCode(409, "The order was cancelled: its lines do not all fit"),
+    "invalid_status_transition": ProblemCode(409, "The order's status does not allow this"),
+    "stock_not_allocated": ProblemCode(409, "The order's stock is not allocated yet"),
+    "order_cancelled": ProblemCode(409, "The order is cancelled; a payment is recorded and due for refund"),
+    "already_paid": ProblemCode(409, "The order is paid already; this payment is recorded and due for refund"),
+    "cancel_window_closed": ProblemCode(409, "The time in which customers may cancel is over"),
+    "payment_required": ProblemCode(422, "A prepaid order is confirmed by its payment"),
+    "payment_mismatch": ProblemCode(422, "The payment is not what is due"),
+    "payment_reference_used": ProblemCode(422, "The provider's reference is recorded for another order"),
+    "unknown_sku": ProblemCode(422, "No variant has this SKU"),
+    "inactive_variant": ProblemCode(422, "The variant is not for sale"),
+    "mixed_currency": ProblemCode(422, "All items of an order are priced in one currency"),
+    "quantity_limit": ProblemCode(422, "The quantity is more than can be ordered at once"),
+    "price_changed": ProblemCode(422, "The total is not the expected one"),
+    "discount_exceeds_subtotal": ProblemCode(422, "Discounts are at most the subtotal"),
+    "too_many_decimals": ProblemCode(422, "An amount has more decimals than its currency"),
+    "unknown_shipping_method": ProblemCode(422, "The shop has no such shipping method"),
+    "unknown_payment_method": ProblemCode(422, "The shop has no such payment method"),
+    "outbox_full": ProblemCode(503, "Too many events wait to be published"),
+}
+_RETRY = frozenset({RefusalCode.STOCK_NOT_ALLOCATED})
+_STATUS = {code: known.status for code, known in {**CODES, **PROBLEMS}.items()}
+
+
+def problem_of(refusal: Refusal) -> Problem:
+    """Return the problem that a refusal of the domain is answered with."""
+    if refusal.code is RefusalCode.INVALID_ORDER:
+        return _of_faults(refusal.faults)
+    headers = {"Retry-After": "1"} if refusal.code in _RETRY else {}
+    code = refusal.code.value
+    return Problem(_STATUS[code], code, refusal.detail, extra=refusal.facts, headers=headers)
+
+
+def _of_faults(faults: Sequence[Fault]) -> Problem:
+    errors = [{"pointer": fault.pointer, "code": fault.code, "detail": fault.detail} for fault in faults]
+    first = faults[0]
+    extra = {}
+    if first.total_minor is not None and first.currency is not None:
+        extra["total_amount"] = decimal_string(first.total_minor, first.currency)
+    return Problem(_STATUS[first.code], first.code, first.detail, errors=errors, extra=extra)

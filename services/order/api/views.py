@@ -1,0 +1,178 @@
+"""How an order is shown: amounts as decimal strings, and only what its reader may see."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from services.chassis.events import from_micros
+from services.chassis.money import decimal_string
+from services.order.api.models import (
+    Actor,
+    Address,
+    HistoryRow,
+    Order,
+    OrderItem,
+    Shipment,
+    ShipmentItem,
+    ShortageRow,
+)
+from services.order.domain import commands, orders
+from services.order.domain.pricing import ShippingMethod
+from services.order.domain.statuses import OrderStatus
+from services.order.handlers.queries import OrderView
+
+ALL_PARTS = frozenset({"status_history", "shipments"})
+
+
+def order_of(view: OrderView, methods: dict[str, ShippingMethod], parts: frozenset[str] = ALL_PARTS) -> Order:
+    """Return what a reader sees of an order.
+
+    Args:
+        view: the order, and through whose eyes.
+        methods: the shop's shipping methods, for tracking links.
+        parts: which of `status_history` and `shipments` are asked for.
+
+    """
+    order, content, scope = view.order, view.details.content, view.scope
+    lines = [line for line in content.lines if scope.vendor_id in (None, line.vendor_id)]
+    vendor = scope.vendor_id is not None
+    money = _Money(order.currency)
+    return Order(
+        id=order.id,
+        order_number=order.number,
+        status=order.status,
+        allowed_transitions=list(order.allowed_transitions),
+        pending_operation=order.pending_operation,
+        payment_status=order.payment_status,
+        fulfillment_status=order.fulfillment_status,
+        reservation_status=order.reservation_status,
+        reserved_until=_time(order.reserved_until),
+        cancel_reason=order.cancel_reason,
+        shortages=shortages_of(order, content.lines if not vendor else lines),
+        customer_id=order.customer_id,
+        customer_email=None if vendor else content.customer_email,
+        locale=content.locale,
+        currency=order.currency,
+        subtotal=money(sum(line.unit_price_minor * line.quantity for line in lines)),
+        discount_amount=money(sum(line.discount_minor for line in lines)),
+        tax_amount=money(sum(line.tax_minor for line in lines) if vendor else content.tax_minor),
+        shipping_amount=None if vendor else money(content.shipping_minor),
+        total_amount=money(sum(line.total_minor for line in lines) if vendor else order.total_minor),
+        amount_due=None if vendor else money(order.amount_due_minor),
+        refunded_amount=money(0),
+        shipping_address=_address(content.shipping_address),
+        billing_address=None if vendor else _address(content.billing_address),
+        shipping_method=content.shipping_method,
+        payment_method=order.payment_method,
+        notes=content.notes,
+        external_reference=content.external_reference,
+        request_id=content.request_id,
+        metadata=dict(content.metadata),
+        items=[_item(order, line, money) for line in lines],
+        status_history=_history(view) if "status_history" in parts else None,
+        shipments=_shipments(view, lines, methods) if "shipments" in parts else None,
+        version=order.version,
+        created_at=from_micros(order.created_at),
+        updated_at=from_micros(order.updated_at),
+        confirmed_at=_time(order.confirmed_at),
+        cancelled_at=_time(order.cancelled_at),
+    )
+
+
+def shortages_of(order: orders.Order, lines: Sequence[orders.OrderLine]) -> list[ShortageRow]:
+    """Return what did not fit, with the names that the customer saw."""
+    names = {line.sku: line for line in lines}
+    return [
+        ShortageRow(
+            sku=shortage.sku,
+            product_name=names[shortage.sku].product_name,
+            variant_name=names[shortage.sku].variant_name,
+            requested=shortage.requested,
+            available=shortage.available,
+            expected_at=_time(shortage.expected_at),
+        )
+        for shortage in order.shortages
+        if shortage.sku in names
+    ]
+
+
+class _Money:
+    """Shows amounts of one currency."""
+
+    def __init__(self, currency: str) -> None:
+        self._currency = currency
+
+    def __call__(self, minor: int) -> str:
+        return decimal_string(minor, self._currency)
+
+
+def _item(order: orders.Order, line: orders.OrderLine, money: _Money) -> OrderItem:
+    shipped = order.status in (OrderStatus.SHIPPED, OrderStatus.DELIVERED, OrderStatus.REFUNDED)
+    return OrderItem(
+        id=line.item_id,
+        sku=line.sku,
+        product_name=line.product_name,
+        variant_name=line.variant_name,
+        vendor_id=line.vendor_id,
+        quantity=line.quantity,
+        unit_price=money(line.unit_price_minor),
+        discount_amount=money(line.discount_minor),
+        tax_amount=money(line.tax_minor),
+        total_price=money(line.total_minor),
+        shipped_quantity=line.quantity if shipped else 0,
+        returned_quantity=0,
+        created_at=from_micros(order.created_at),
+    )
+
+
+def _history(view: OrderView) -> list[HistoryRow]:
+    return [
+        HistoryRow(
+            status=change.status,
+            previous_status=change.previous_status,
+            reason=change.reason,
+            notes=change.note,
+            public=change.public,
+            created_at=from_micros(change.at),
+            created_by=Actor(type=change.actor.type, id=change.actor.id),
+        )
+        for change in view.details.history
+        if change.public or view.scope.internal
+    ]
+
+
+def _shipments(
+    view: OrderView, lines: Sequence[orders.OrderLine], methods: dict[str, ShippingMethod]
+) -> list[Shipment]:
+    seen = {line.item_id for line in lines}
+    method = methods.get(view.details.content.shipping_method)
+    return [_shipment(shipment, seen, method) for shipment in view.details.shipments]
+
+
+def _shipment(shipment: commands.Shipment, seen: set[str], method: ShippingMethod | None) -> Shipment:
+    url = method.tracking_url if method and shipment.tracking_number else None
+    return Shipment(
+        id=shipment.id,
+        status="shipped" if shipment.delivered_at is None else "delivered",
+        location=shipment.location,
+        carrier=shipment.carrier,
+        tracking_number=shipment.tracking_number,
+        tracking_url=url and url.replace("{tracking_number}", shipment.tracking_number or ""),
+        estimated_delivery=shipment.estimated_delivery,
+        shipped_at=from_micros(shipment.shipped_at),
+        delivered_at=_time(shipment.delivered_at),
+        items=[
+            ShipmentItem(item_id=item_id, sku=sku, quantity=quantity)
+            for item_id, sku, quantity in shipment.lines
+            if item_id in seen
+        ],
+    )
+
+
+def _address(fields: Mapping[str, Any]) -> Address:
+    # What was placed was checked then; checking it at each look would cost more than all the rest of the view.
+    return Address.model_construct(None, **fields)
+
+
+def _time(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)
