@@ -67,6 +67,7 @@ class Service(Generic[S, U]):
         deadlines: what may expire.
         blueprints: its HTTP routes.
         problems: code → meaning of the refusals that only it knows.
+        settled: returns those of some aggregates for which no answer is awaited any more (`Prefer: wait`).
         loops: name → further threads of its worker.
         reports: name → an operator's command: prints to the terminal, returns the exit code.
         gauges: metrics read from its database.
@@ -85,6 +86,7 @@ class Service(Generic[S, U]):
     deadlines: Callable[[S], Sequence[Deadline[U]]] = lambda _settings: ()
     blueprints: Sequence[Any] = ()
     problems: Mapping[str, Any] = field(default_factory=dict)
+    settled: Callable[[U, list[str]], set[str]] | None = None
     loops: Mapping[str, Callable[["Runtime[S, U]"], Loop]] = field(default_factory=dict)
     reports: Mapping[str, Callable[[U], int]] = field(default_factory=dict)
     gauges: Sequence[DatabaseGauge] = ()

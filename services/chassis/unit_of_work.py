@@ -19,6 +19,8 @@ from services.chassis.events import Cause, Event, Received
 from services.chassis.outbox import Outbox
 
 _NOW = sa.text("SELECT now()")
+# One a transaction, without ids: whoever waits looks at all that is awaited, once.
+_WAKE_WAITERS = sa.text("SELECT pg_notify('settled', '')")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Transaction:
         self.now: datetime = connection.execute(_NOW).scalar_one()
         self.deferrals: dict[str, Deferral] = {}
         self.dead: list[tuple[Received[Any], str]] = []
+        self._waiters_look = False
         self._after: list[Callable[[], None]] = []
 
     def on_commit(self, work: Callable[[], None]) -> None:
@@ -89,9 +92,15 @@ class Transaction:
         """Keep the bytes of an event that was answered but not understood, for as long as dead events are kept."""
         self.dead.append((received, error))
 
+    def wake_waiters(self) -> None:
+        """Let whoever waits for the saga's answer look again, once this transaction stands."""
+        self._waiters_look = True
+
     def finish(self) -> None:
         """Write what was emitted; called once, after the service's own `save`."""
         self.outbox.write(self.connection)
+        if self._waiters_look:
+            self.connection.execute(_WAKE_WAITERS)
 
 
 @contextmanager

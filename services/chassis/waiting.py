@@ -21,6 +21,7 @@ from services.chassis.unit_of_work import UnitOfWork
 
 U = TypeVar("U", bound=UnitOfWork)
 _LOOK_SECONDS = 1.0
+_LISTEN = sa.text("LISTEN settled")
 log = logs.logger(__name__)
 
 
@@ -29,7 +30,6 @@ class Waiters(Generic[U]):
 
     Args:
         engine: the service's database.
-        channel: on which changes are notified; a constant of the service.
         queries: lends a unit of work for reading.
         settled: returns those of the ids for which nothing is awaited any more.
         health: wakes everybody when the process goes down.
@@ -40,13 +40,11 @@ class Waiters(Generic[U]):
         self,
         *,
         engine: sa.Engine,
-        channel: str,
         queries: Callable[[], AbstractContextManager[U]],
         settled: Callable[[U, list[str]], set[str]],
         health: Health,
     ) -> None:
         self._engine = engine
-        self._listen = sa.text(f"LISTEN {channel}")
         self._queries = queries
         self._settled = settled
         self._health = health
@@ -78,7 +76,7 @@ class Waiters(Generic[U]):
         while True:
             try:
                 with session(self._engine) as connection:
-                    connection.execute(self._listen)
+                    connection.execute(_LISTEN)
                     connection.commit()
                     if self._serve(connection):
                         return

@@ -7,6 +7,8 @@ from services.chassis.deadlines import Chore, Deadline
 from services.chassis.processor import Subscription
 from services.chassis.service import Service
 from services.inventory import audit
+from services.inventory.api.inventory import inventory
+from services.inventory.api.problems import PROBLEMS
 from services.inventory.handlers import COMMANDS, HANDLERS, expire_reservations
 from services.inventory.repository import gauges, reservations
 from services.inventory.settings import InventorySettings
@@ -36,6 +38,8 @@ SERVICE = Service(
     unit_of_work=InventoryUnitOfWork,
     subscriptions=lambda _settings: [Subscription(_CONSUMER, HANDLERS, foreign={})],
     commands=COMMANDS,
+    blueprints=[inventory],
+    problems=PROBLEMS,
     deadlines=_deadlines,
     reports={"audit": audit.report},
     gauges=gauges.GAUGES,

@@ -7,6 +7,9 @@ from services.chassis.deadlines import Deadline
 from services.chassis.processor import Subscription
 from services.chassis.service import Service
 from services.order import stuck
+from services.order.api.orders import orders
+from services.order.api.placing import placing
+from services.order.api.problems import PROBLEMS
 from services.order.handlers import CATALOG_HANDLERS, COMMANDS, FOREIGN, HANDLERS
 from services.order.handlers.stock import end_overdue
 from services.order.repository import gauges
@@ -40,6 +43,9 @@ SERVICE = Service(
         Subscription(_ORDER, HANDLERS, foreign=FOREIGN, after=_CATALOG),
     ],
     commands=COMMANDS,
+    blueprints=[placing, orders],
+    problems=PROBLEMS,
+    settled=OrderUnitOfWork.settled,
     deadlines=_deadlines,
     reports={"stuck": stuck.report},
     gauges=gauges.GAUGES,

@@ -22,11 +22,8 @@ from services.order.repository.requests import KnownRequest
 from services.order.repository.stuck import StuckOrder
 from services.order.settings import OrderSettings
 
-CHANNEL = "orders"
 DRAW_NUMBERS = sa.text("SELECT nextval('order_numbers') FROM generate_series(1, :n)")
 NUMBER_KEY = sa.text("SELECT value FROM facts WHERE name = 'order_number_key'")
-# One a transaction, without ids: whoever waits for orders looks at all of them once.
-NOTIFY_WAITERS = sa.text("SELECT pg_notify('orders', '')")
 
 
 class OrderUnitOfWork:
@@ -192,7 +189,7 @@ class OrderUnitOfWork:
         requests.insert(connection, [r for r in told if r.request_id not in self._known_requests])
         requests.update(connection, [r for r in told if r.request_id in self._known_requests])
         if changed:
-            connection.execute(NOTIFY_WAITERS)
+            self.tx.wake_waiters()
         self.tx.on_commit(lambda: _count([*new, *changed]))
 
 

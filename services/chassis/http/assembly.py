@@ -12,6 +12,7 @@ from services.chassis.http.readiness import ApiReadiness
 from services.chassis.runtime import Runtime
 from services.chassis.settings import ServiceSettings
 from services.chassis.unit_of_work import UnitOfWork
+from services.chassis.waiting import Waiters
 
 S = TypeVar("S", bound=ServiceSettings)
 U = TypeVar("U", bound=UnitOfWork)
@@ -26,6 +27,8 @@ def assemble(runtime: Runtime[S, U]) -> Flask:
         queries=runtime.queries,
         health=runtime.health,
         tokens=TokenVerifier.from_settings(settings),
+        waiters=_waiters(runtime),
+        settings=settings,
     )
     # The outbox's own gauges are the worker's; here only what is this process' own.
     own = DatabaseCollector(runtime.engine, [], {"service": service.name, "version": settings.version})
@@ -38,3 +41,10 @@ def assemble(runtime: Runtime[S, U]) -> Flask:
         cors_origins=settings.cors_origins,
         collectors=[own],
     )
+
+
+def _waiters(runtime: Runtime[S, U]) -> Waiters[U] | None:
+    settled = runtime.service.settled
+    if settled is None:
+        return None
+    return Waiters(engine=runtime.engine, queries=runtime.queries, settled=settled, health=runtime.health)

@@ -138,7 +138,7 @@ class Endpoint:
     if_match: str | None
     key_required_of: frozenset[Role]
 
-    def handle(self, path_values: dict[str, str]) -> Response:
+    def handle(self, path_values: dict[str, object]) -> Response:
         """Answer the running request.
 
         Args:

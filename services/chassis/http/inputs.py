@@ -51,7 +51,7 @@ class Inputs:
     body: type[Body] | None
     body_required: bool = True
 
-    def read(self, request: Request, path_values: Mapping[str, str], raw: bytes) -> dict[str, object]:
+    def read(self, request: Request, path_values: Mapping[str, object], raw: bytes) -> dict[str, object]:
         """Return the keyword arguments of the endpoint's function.
 
         Args:
@@ -71,8 +71,10 @@ class Inputs:
             raise invalid_request(faults)
         return arguments
 
-    def _path(self, values: Mapping[str, str], faults: list[Fault]) -> dict[str, object]:
-        faults += [parameter_fault(name, "invalid_value", _NUL) for name, value in values.items() if "\x00" in value]
+    def _path(self, values: Mapping[str, object], faults: list[Fault]) -> dict[str, object]:
+        # Flask's converters may have made numbers of some.
+        with_nul = [name for name, value in values.items() if isinstance(value, str) and "\x00" in value]
+        faults += [parameter_fault(name, "invalid_value", _NUL) for name in with_nul]
         if self.path is None:
             return dict(values)
         try:

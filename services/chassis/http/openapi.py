@@ -28,7 +28,7 @@ _ALWAYS = (
     "database_unavailable",
     "database_busy",
 )
-_WITH_BODY = ("malformed_json", "invalid_utf8", "body_too_large", "unsupported_media_type")
+_WITH_BODY = ("malformed_json", "body_too_large", "unsupported_media_type")
 _ON_CHANGE = ("invalid_header", "idempotency_key_reused", "outcome_unknown")
 _PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _HEADERS = {
@@ -61,7 +61,7 @@ class Documented:
 
 
 def document(
-    blueprint: APIBlueprint, endpoint: Documented, catalogue: Catalogue, handle: Callable[[dict[str, str]], Response]
+    blueprint: APIBlueprint, endpoint: Documented, catalogue: Catalogue, handle: Callable[[dict[str, object]], Response]
 ) -> None:
     """Add an endpoint to a blueprint and to its document.
 
@@ -86,8 +86,8 @@ def document(
     register(endpoint.rule, **operation)(_view(endpoint, handle))
 
 
-def _view(endpoint: Documented, handle: Callable[[dict[str, str]], Response]) -> Callable[..., Response]:
-    def view(**path_values: str) -> Response:
+def _view(endpoint: Documented, handle: Callable[[dict[str, object]], Response]) -> Callable[..., Response]:
+    def view(**path_values: object) -> Response:
         return handle(path_values)
 
     view.__name__ = view.__qualname__ = endpoint.function.__name__
@@ -153,6 +153,8 @@ def _codes(endpoint: Documented) -> list[str]:
     codes = list(_ALWAYS)
     if endpoint.inputs.body is not None:
         codes += _WITH_BODY
+    if endpoint.inputs.body is not None or endpoint.inputs.query is not None:
+        codes.append("invalid_utf8")
     if endpoint.changes:
         codes += _ON_CHANGE
     if "<" in endpoint.rule:

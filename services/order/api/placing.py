@@ -4,11 +4,12 @@ from decimal import Decimal
 
 from services.chassis.errors import Problem
 from services.chassis.http.auth import Caller, Role
+from services.chassis.http.endpoint import Api
 from services.chassis.idempotency import Answer
 from services.order.api import models
 from services.order.api.access import actor_of, require_own_fields, scope_of
-from services.order.api.orders import PREFIX, OrderCall, after_waiting, orders, shown
-from services.order.api.problems import problem_of
+from services.order.api.orders import PREFIX, OrderCall, after_waiting, shown
+from services.order.api.problems import PROBLEMS, problem_of
 from services.order.api.views import shortages_of
 from services.order.domain.commands import PlaceOrder, Refusal
 from services.order.domain.details import OrderDetails
@@ -19,6 +20,7 @@ from services.order.handlers.orders import Outcome
 from services.order.handlers.queries import OrderView
 from services.order.unit_of_work import OrderUnitOfWork
 
+placing = Api("placing", prefix=PREFIX, about="Place orders", problems=PROBLEMS)
 _REFUSALS = [
     "field_not_allowed",
     "insufficient_stock",
@@ -34,7 +36,7 @@ _REFUSALS = [
 ]
 
 
-@orders.post(
+@placing.post(
     "/",
     allow={Role.CUSTOMER, Role.SERVICE},
     answers={201: models.Order},
