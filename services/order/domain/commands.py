@@ -155,16 +155,14 @@ def confirm(
         `order_cancelled` is recorded all the same, and due for refund.
 
     """
+    refusal = _take(order, payment, when) if payment is not None and not known else None
+    if refusal is not None:
+        return None, refusal
     if order.status is OrderStatus.CANCELLED:
-        if payment is not None and not known:
-            order.record(payment, when)
         return None, Refusal(RefusalCode.ORDER_CANCELLED, f"order {order.number} is cancelled")
-    if payment is not None and not known:
-        refusal = _take(order, payment, when)
-        if refusal is not None:
-            return None, refusal
     if order.status is not OrderStatus.PENDING:
-        return None, None
+        stays = order.status is OrderStatus.CONFIRMED or payment is not None
+        return None, None if stays else refuse_transition(order, OrderStatus.CONFIRMED)
     if prepaid and not order.is_paid and order.total_minor > 0:
         detail = (
             f"order {order.number} is prepaid by {order.payment_method!r}: name provider, reference, amount, currency"
@@ -177,15 +175,17 @@ def confirm(
 
 
 def _take(order: Order, payment: Payment, when: When) -> Refusal | None:
-    if order.is_paid:
-        order.record(payment, when)
-        detail = f"order {order.number} is paid already; this payment is recorded and due for refund"
-        return Refusal(RefusalCode.ALREADY_PAID, detail)
+    unwanted = order.status is OrderStatus.CANCELLED or order.is_paid
     due = (order.amount_due_minor, order.currency)
-    if (payment.amount_minor, payment.currency) != due:
+    # Amounts of two currencies cannot be added up, not even to be paid back.
+    if payment.currency != order.currency or (payment.amount_minor != due[0] and not unwanted):
         detail = f"{due[0]} minor units of {due[1]} are due, not {payment.amount_minor} of {payment.currency}"
         return Refusal(RefusalCode.PAYMENT_MISMATCH, detail)
+    was_paid = order.is_paid
     order.record(payment, when)
+    if was_paid and order.status is not OrderStatus.CANCELLED:
+        detail = f"order {order.number} is paid already; this payment is recorded and due for refund"
+        return Refusal(RefusalCode.ALREADY_PAID, detail)
     return None
 
 

@@ -110,8 +110,8 @@ class Order:
     """An order's state; what never changes after placing is its `OrderContent`.
 
     Args:
-        recorded_minor: the sum of all payments recorded, in minor units.
-        refund_waived: a cancel said that nothing is given back.
+        recorded_minor: the sum of all payments recorded, in minor units of `currency`.
+        refund_waived: a cancel said that what had paid the order is not given back.
         confirm_when_reserved: somebody confirmed while stock was open.
         held: what inventory holds, by location.
         deadline_at: microseconds since the epoch; None where nothing is awaited.
@@ -156,10 +156,9 @@ class Order:
 
     @property
     def owed_minor(self) -> int:
-        """What the customer owes, in minor units: nothing once cancelled, unless that was agreed otherwise."""
-        if self.status is not OrderStatus.CANCELLED:
-            return self.total_minor
-        return self.recorded_minor if self.refund_waived else 0
+        """What the customer owes, in minor units: nothing once cancelled, unless what was paid is kept."""
+        is_owed = self.status is not OrderStatus.CANCELLED or self.refund_waived
+        return self.total_minor if is_owed else 0
 
     @property
     def amount_due_minor(self) -> int:
@@ -229,14 +228,17 @@ class Order:
     def cancel(
         self, reason: CancelReason, when: When, *, restock: bool = True, notify: bool = True, refund: bool = True
     ) -> OrderCancelled:
-        """Cancel the order; whatever was awaited is awaited no more."""
+        """Cancel the order; whatever was awaited is awaited no more.
+
+        Without `refund` the total is kept if it was paid; what was paid beyond it, or comes later, is due all the same.
+        """
         previous = self.status
         self.note_change(OrderStatus.CANCELLED, reason.value, when)
         self.cancel_reason = reason
         self.cancelled_at = when.now
-        self.pending_operation = self.deadline_at = self.reserved_until = None
+        self.pending_operation = self.deadline_at = self.reserved_until = self.stuck_reason = None
         self.confirm_when_reserved = False
-        self.refund_waived = not refund
+        self.refund_waived = self.is_paid and not refund
         return OrderCancelled(
             order_id=self.id,
             order_number=self.number,
