@@ -1,0 +1,64 @@
+"""The tables of DESIGN 2.1 and 2.2, copied by hand: what the code's own tables are compared with.
+
+Nothing in here is imported from the services, so that a mistake there cannot hide itself here.
+"""
+
+# --- DESIGN 2.1, first table: inventory's answer by the order's status -> what happens ("-": nothing changes)
+ANSWER_COLUMNS = ("pending", "confirmed", "later", "ended")
+ANSWER_TABLE = {
+    "StockReserved": ("reserved", "-", "-", "-"),
+    "StockRejected": ("cancelled insufficient_stock", "-", "-", "-"),
+    "StockReservationExpired": ("cancelled expired", "-", "-", "-"),
+    "StockAllocated": ("-", "allocated", "-", "-"),
+    "StockShortfall": ("-", "cancelled stock_shortfall", "stuck", "-"),
+    "StockReleased": ("-", "-", "-", "released"),
+}
+COLUMN_OF_STATUS = {
+    "pending": "pending",
+    "confirmed": "confirmed",
+    "processing": "later",
+    "shipped": "later",
+    "delivered": "later",
+    "cancelled": "ended",
+    "refunded": "ended",
+}
+ANSWER_CELLS = {
+    (answer, column): cell
+    for answer, cells in ANSWER_TABLE.items()
+    for column, cell in zip(ANSWER_COLUMNS, cells, strict=True)
+}
+
+# --- DESIGN 2.1, second table: the order's event by the reservation -> what happens. `shipped` has no column there:
+# what has left is neither parked, shipped nor released once more.
+RESERVATION_COLUMNS = (
+    "none",
+    "reserved",
+    "allocated",
+    "expired",
+    "rejected",
+    "released",
+    "cancelled_first",
+    "shipped",
+)
+RESERVATION_TABLE = {
+    "OrderPlaced": ("reserve", "-", "-", "-", "-", "-", "-", "-"),
+    "OrderConfirmed": ("park", "allocate", "-", "reserve and allocate", "-", "-", "-", "-"),
+    "OrderCancelled": ("remember", "release", "release", "-", "-", "-", "-", "-"),
+    "OrderShipped": ("park", "park", "ship", "park", "park", "park", "park", "-"),
+}
+RESERVATION_CELLS = {
+    (event, column): cell
+    for event, cells in RESERVATION_TABLE.items()
+    for column, cell in zip(RESERVATION_COLUMNS, cells, strict=True)
+}
+
+# --- DESIGN 2.2: from -> to
+STATUS_TABLE = {
+    "pending": {"confirmed", "cancelled"},
+    "confirmed": {"processing", "cancelled"},
+    "processing": {"shipped", "cancelled"},
+    "shipped": {"delivered", "cancelled"},
+    "delivered": {"refunded"},
+    "cancelled": set(),
+    "refunded": set(),
+}

@@ -1,0 +1,198 @@
+"""The moves between an order's statuses (DESIGN 2.2)."""
+
+from itertools import product
+
+import pytest
+
+from schemas import contracts
+from services.order.domain.commands import AdvanceOrder as Advance
+from services.order.domain.commands import Refusal, RefusalCode, deliver, may_advance, ship, start_processing
+from services.order.domain.orders import Held, OrderContent
+from services.order.domain.statuses import (
+    TRANSITIONS,
+    FulfillmentStatus,
+    OrderStatus,
+    PaymentStatus,
+    PendingOperation,
+    ReservationStatus,
+)
+from tests.support.saga_builders import (
+    ADMIN,
+    NOW,
+    ORDER_ID,
+    OTHER_SKU,
+    SECOND,
+    SKU,
+    TOTAL,
+    a_line,
+    a_reserved_order,
+    an_order,
+    some_content,
+    when,
+)
+from tests.support.saga_tables import STATUS_TABLE
+
+MOVES = list(product(STATUS_TABLE, STATUS_TABLE))
+SHIP = Advance(
+    order_id=ORDER_ID,
+    status=OrderStatus.SHIPPED,
+    actor=ADMIN,
+    tracking_number="T-1",
+    estimated_delivery="2024-01-31",
+)
+
+
+def test_the_code_s_table_of_moves_is_that_of_the_design() -> None:
+    assert {start.value: {to.value for to in targets} for start, targets in TRANSITIONS.items()} == STATUS_TABLE
+
+
+@pytest.mark.parametrize("status", STATUS_TABLE)
+def test_an_order_names_the_statuses_that_may_follow(status: str) -> None:
+    assert {to.value for to in an_order(status).allowed_transitions} == STATUS_TABLE[status]
+
+
+@pytest.mark.parametrize(("start", "to"), MOVES)
+def test_a_move_is_allowed_if_and_only_if_the_table_has_it(start: str, to: str) -> None:
+    order = an_order(start, reservation_status=ReservationStatus.ALLOCATED)
+    refusal = may_advance(order, OrderStatus(to))
+    assert (refusal is None) is (to in STATUS_TABLE[start])
+
+
+@pytest.mark.parametrize(("start", "to"), [(start, to) for start, to in MOVES if to not in STATUS_TABLE[start]])
+def test_a_refused_move_names_where_it_started_where_it_went_and_what_is_allowed(start: str, to: str) -> None:
+    refusal = may_advance(an_order(start), OrderStatus(to))
+    assert isinstance(refusal, Refusal)
+    assert refusal.code is RefusalCode.INVALID_TRANSITION
+    assert (refusal.facts["from"], refusal.facts["to"]) == (start, to)
+    assert set(refusal.facts["allowed"]) == STATUS_TABLE[start]  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("reservation", [status for status in ReservationStatus if status != "allocated"])
+def test_processing_waits_until_the_stock_is_allocated(reservation: ReservationStatus) -> None:
+    refusal = may_advance(an_order("confirmed", reservation_status=reservation), OrderStatus.PROCESSING)
+    assert refusal is not None
+    assert refusal.code is RefusalCode.STOCK_NOT_ALLOCATED
+
+
+def test_processing_starts_once_the_stock_is_allocated() -> None:
+    order = an_order("confirmed", reservation_status=ReservationStatus.ALLOCATED)
+    assert may_advance(order, OrderStatus.PROCESSING) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "fulfilled"),
+    [
+        ("pending", False),
+        ("confirmed", False),
+        ("processing", False),
+        ("shipped", True),
+        ("delivered", True),
+        ("cancelled", False),
+    ],
+)
+def test_an_order_is_fulfilled_once_it_has_left(status: str, fulfilled: bool) -> None:
+    expected = FulfillmentStatus.FULFILLED if fulfilled else FulfillmentStatus.UNFULFILLED
+    assert an_order(status).fulfillment_status is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "recorded", "expected"),
+    [
+        ("pending", 0, PaymentStatus.PENDING),
+        ("pending", TOTAL, PaymentStatus.PAID),
+        ("confirmed", 2 * TOTAL, PaymentStatus.REFUND_DUE),
+        ("cancelled", 0, PaymentStatus.PENDING),
+        ("cancelled", TOTAL, PaymentStatus.REFUND_DUE),
+    ],
+)
+def test_the_payment_status_follows_from_what_is_recorded_and_owed(
+    status: str, recorded: int, expected: PaymentStatus
+) -> None:
+    assert an_order(status, recorded_minor=recorded).payment_status is expected
+
+
+def test_the_first_history_row_has_no_status_before_it() -> None:
+    order = an_order(version=0)
+    order.note_change(OrderStatus.PENDING, "placed", when())
+    assert (order.history[0].previous_status, order.version) == (None, 1)
+
+
+def test_a_history_row_says_who_did_what_when_and_why() -> None:
+    order = a_reserved_order()
+    order.confirm(when(5, actor=ADMIN, event_id="r-1", note="by phone"), 300)
+    [row] = order.history
+    assert (row.order_id, row.previous_status, row.status) == (ORDER_ID, "pending", "confirmed")
+    assert (row.reason, row.note, row.public) == ("confirmed", "by phone", True)
+    assert (row.actor, row.event_id, row.at) == (ADMIN, "r-1", NOW + 5 * SECOND)
+
+
+def test_an_order_that_waits_too_long_for_its_allocation_is_listed_and_not_cancelled() -> None:
+    order = an_order("confirmed")
+    order.wait_no_longer("allocation_timeout", when())
+    assert (order.status, order.stuck_reason, order.deadline_at) == ("confirmed", "allocation_timeout", None)
+    assert order.pending_operation is PendingOperation.ALLOCATING, "the answer is still welcome"
+
+
+# --- processing, shipped, delivered
+
+
+def processing(content: OrderContent, *held: Held) -> contracts.OrderProcessingStarted:
+    return start_processing(
+        an_order("confirmed", reservation_status=ReservationStatus.ALLOCATED, held=held), content, when()
+    )
+
+
+def test_the_warehouse_is_told_where_to_pick_each_line_and_where_to_send_it() -> None:
+    content = some_content(a_line(SKU, 3, vendor_id="v-1"), a_line(OTHER_SKU, 1, item_id="i-2"))
+    told = processing(content, Held(OTHER_SKU, "main", 1), Held(SKU, "main", 3))
+    assert [(line.item_id, line.sku, line.quantity, line.location, line.vendor_id) for line in told.lines] == [
+        ("i-1", SKU, 3, "main", "v-1"),
+        ("i-2", OTHER_SKU, 1, "main", None),
+    ]
+    assert (told.ship_to.city, told.ship_to.company, told.shipping_method) == ("Bonn", None, "standard")
+
+
+def test_a_line_whose_units_lie_at_two_locations_is_picked_from_both() -> None:
+    told = processing(some_content(a_line(SKU, 5)), Held(SKU, "main", 2), Held(SKU, "north", 3))
+    assert [(line.location, line.quantity) for line in told.lines] == [("main", 2), ("north", 3)]
+
+
+def test_two_lines_of_one_sku_are_picked_from_what_is_held_of_it_together() -> None:
+    content = some_content(a_line(SKU, 2), a_line(SKU, 3, item_id="i-2"))
+    told = processing(content, Held(SKU, "main", 5))
+    assert [(line.item_id, line.quantity) for line in told.lines] == [("i-1", 2), ("i-2", 3)]
+
+
+def test_a_line_that_is_not_held_anywhere_is_not_picked_in_silence() -> None:
+    with pytest.raises(ValueError, match=f"1 of {SKU} are not held anywhere"):
+        processing(some_content(a_line(SKU, 3)), Held(SKU, "main", 2))
+
+
+def test_all_that_is_left_ships_in_one_shipment_a_location() -> None:
+    order = an_order("processing", held=(Held(SKU, "main", 2), Held(SKU, "north", 3), Held(OTHER_SKU, "main", 1)))
+    content = some_content(a_line(SKU, 5), a_line(OTHER_SKU, 1, item_id="i-2"))
+    shipped = ship(order, content, SHIP, when(), carrier="DHL", ids=["s-1", "s-2"])
+    assert order.status is OrderStatus.SHIPPED
+    assert [(s.id, s.location, s.lines) for s, _ in shipped] == [
+        ("s-1", "main", (("i-1", SKU, 2), ("i-2", OTHER_SKU, 1))),
+        ("s-2", "north", (("i-1", SKU, 3),)),
+    ]
+
+
+def test_each_shipment_is_told_with_its_tracking_and_only_the_last_completes_the_order() -> None:
+    order = an_order("processing", held=(Held(SKU, "main", 2), Held(SKU, "north", 3)))
+    told = [e for _, e in ship(order, some_content(a_line(SKU, 5)), SHIP, when(), carrier="DHL", ids=["s-1", "s-2"])]
+    assert [(e.shipment_id, e.location, e.complete) for e in told] == [("s-1", "main", False), ("s-2", "north", True)]
+    assert {(e.carrier, e.tracking_number, e.estimated_delivery) for e in told} == {("DHL", "T-1", "2024-01-31")}
+
+
+def test_delivering_marks_every_shipment_and_completes_with_the_last() -> None:
+    order = an_order("processing", held=(Held(SKU, "main", 2), Held(SKU, "north", 3)))
+    shipped = ship(order, some_content(a_line(SKU, 5)), SHIP, when(), carrier="DHL", ids=["s-1", "s-2"])
+    told = deliver(order, [shipment for shipment, _ in shipped], when(9))
+    assert order.status is OrderStatus.DELIVERED
+    assert [(e.shipment_id, e.complete, e.delivered_at) for e in told] == [
+        ("s-1", False, NOW + 9 * SECOND),
+        ("s-2", True, NOW + 9 * SECOND),
+    ]
+    assert [(line.item_id, line.sku, line.quantity) for line in told[0].lines] == [("i-1", SKU, 2)]
