@@ -169,8 +169,9 @@ class Deadlines(Generic[U]):
 
     def _do_chores(self, now: datetime) -> None:
         for chore in self._chores:
-            last = self._done.get(chore.name)
-            if last is None or now - last >= timedelta(seconds=chore.seconds):
+            # Not at once: a process that is started again and again must not do nothing but keep house.
+            last = self._done.setdefault(chore.name, now)
+            if now - last >= timedelta(seconds=chore.seconds):
                 with transaction(self._engine) as connection:
                     chore.step(connection)
                 self._done[chore.name] = now

@@ -10,6 +10,7 @@ from services.inventory import audit
 from services.inventory.api.inventory import inventory
 from services.inventory.api.problems import PROBLEMS
 from services.inventory.handlers import COMMANDS, HANDLERS, expire_reservations
+from services.inventory.repository import audit as books
 from services.inventory.repository import gauges, reservations
 from services.inventory.settings import InventorySettings
 from services.inventory.unit_of_work import InventoryUnitOfWork
@@ -43,5 +44,8 @@ SERVICE = Service(
     deadlines=_deadlines,
     reports={"audit": audit.report},
     gauges=gauges.GAUGES,
-    chores=lambda _settings: [Chore("reservations", 600, reservations.prune)],
+    chores=lambda settings: [
+        Chore("reservations", 600, reservations.prune),
+        Chore("audit", settings.audit_seconds, books.measure),
+    ],
 )

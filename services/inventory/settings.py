@@ -13,6 +13,7 @@ class InventorySettings(ServiceSettings):
     low_stock_threshold: int = Field(
         default=5, ge=0, description="units, for variants without a threshold of their own"
     )
+    audit_seconds: float = Field(default=3600, gt=0, description="between two audits for oms_invariant_violations")
     reservation_ttl_seconds: int = Field(
         default=900, ge=1, description="how long stock is held for an unconfirmed order"
     )

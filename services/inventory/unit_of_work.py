@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from schemas.contracts import OrderCancelled, OrderConfirmed, OrderPlaced, OrderShipped
+from services.chassis.audit import Audit
 from services.chassis.commands import Submitted
 from services.chassis.events import Cause, Event, Received, to_micros
 from services.chassis.unit_of_work import Transaction
@@ -62,9 +63,9 @@ class InventoryUnitOfWork:
         """Return how many reservations' deadlines have passed by now."""
         return reservations.count_overdue(self.tx.connection)
 
-    def audit(self) -> tuple[dict[str, int], list[dict[str, str | int | None]]]:
-        """Return how much was looked at, and every disagreement of the books."""
-        return audit.totals(self.tx.connection), audit.differences(self.tx.connection)
+    def audit(self) -> Audit:
+        """Audit the books; the first and last thing that is asked of a unit of work."""
+        return audit.run(self.tx.connection)
 
     def find_variants(self, wanted: dict[str, Any]) -> list[Variant]:
         """Return a page of variants; see `listing.find_variants`."""

@@ -3,15 +3,16 @@
 from pathlib import Path
 
 from schemas import contracts
-from services.chassis.deadlines import Deadline
+from services.chassis.deadlines import Chore, Deadline
 from services.chassis.processor import Subscription
 from services.chassis.service import Service
-from services.order import stuck
+from services.order import audit, stuck
 from services.order.api.orders import orders
 from services.order.api.placing import placing
 from services.order.api.problems import PROBLEMS
 from services.order.handlers import CATALOG_HANDLERS, COMMANDS, FOREIGN, HANDLERS
 from services.order.handlers.stock import end_overdue
+from services.order.repository import audit as books
 from services.order.repository import gauges
 from services.order.settings import OrderSettings
 from services.order.unit_of_work import OrderUnitOfWork
@@ -47,6 +48,7 @@ SERVICE = Service(
     problems=PROBLEMS,
     settled=OrderUnitOfWork.settled,
     deadlines=_deadlines,
-    reports={"stuck": stuck.report},
+    reports={"stuck": stuck.report, "audit": audit.report},
     gauges=gauges.GAUGES,
+    chores=lambda settings: [Chore("audit", settings.audit_seconds, books.measure)],
 )

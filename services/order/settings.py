@@ -76,6 +76,7 @@ class OrderSettings(ServiceSettings):
     )
     max_quantity_per_line: int = Field(default=1000, ge=1, le=1_000_000)
     place_wait_seconds: int = Field(default=0, ge=0, le=20, description="default of Prefer: wait when placing")
+    audit_seconds: float = Field(default=3600, gt=0, description="between two audits for oms_invariant_violations")
     default_locale: str = Field(default="en", pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")
     shipping_methods: Annotated[dict[Code, ShippingMethodSetting], AfterValidator(_not_empty)] = Field(
         default_factory=lambda: {"standard": ShippingMethodSetting()}

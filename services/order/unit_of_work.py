@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from schemas.contracts import OrderRequested, VariantPublished, VariantRetired
 from services.chassis import metrics
+from services.chassis.audit import Audit
 from services.chassis.commands import Submitted
 from services.chassis.events import Cause, Event, Received, new_id, to_micros
 from services.chassis.processor import Undecodable
@@ -17,7 +18,7 @@ from services.order.domain.details import OrderDetails
 from services.order.domain.orders import Order, OrderContent, Payment
 from services.order.domain.placing import CatalogVariant, Identity, Placed
 from services.order.domain.scopes import OrderFilter, Scope
-from services.order.repository import catalog, details, listing, orders, requests, stuck
+from services.order.repository import audit, catalog, details, listing, orders, requests, stuck
 from services.order.repository.requests import KnownRequest
 from services.order.repository.stuck import StuckOrder
 from services.order.settings import OrderSettings
@@ -88,6 +89,10 @@ class OrderUnitOfWork:
     def count_overdue(self) -> int:
         """Return how many orders' deadlines have passed by now."""
         return orders.count_overdue(self.tx.connection)
+
+    def audit(self) -> Audit:
+        """Audit the books; the first and last thing that is asked of a unit of work."""
+        return audit.run(self.tx.connection)
 
     def stuck(self) -> list[StuckOrder]:
         """Return the orders that wait too long for something, oldest first."""

@@ -20,7 +20,6 @@ from services.chassis.http.application import EXTENSION, Application
 from services.chassis.http.documents import Problem
 from services.chassis.http.endpoint import Api
 from services.chassis.http.exposition import exposition
-from services.chassis.http.inputs import BODY_MAX_BYTES
 from services.chassis.http.problems import CODES, Catalogue, ProblemAnswers
 
 _BEARER: dict[str, SecurityScheme | dict[str, Any]] = {
@@ -64,7 +63,6 @@ def create_app(
     app.openapi_version = "3.1.1"
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    app.config["MAX_CONTENT_LENGTH"] = BODY_MAX_BYTES
     app.extensions[EXTENSION] = application
     context.install(app, AccessLog(service, version))
     cors.install(app, cors_origins)

@@ -72,7 +72,7 @@ CODES: Catalogue = {
     "temporarily_unavailable": ProblemCode(503, "Something that this call needs is away; nothing was done"),
 }
 # What Werkzeug raises itself, for example while it looks for a route.
-_OF_HTTP_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+_OF_HTTP_STATUS = {404: "not_found", 405: "method_not_allowed"}
 
 
 def problem_body(problem: Problem, title: str, trace_id: str | None) -> bytes:

@@ -13,7 +13,6 @@ from services.chassis.http.endpoint import Api
 from services.chassis.http.lists import paging
 from services.chassis.idempotency import Answer
 from services.chassis.money import minor_units
-from services.inventory import audit
 from services.inventory.api import models, views
 from services.inventory.api.problems import PROBLEMS, problem_of
 from services.inventory.domain.commands import AdjustStock, PutVariant, ReceiveStock, Refusal, RetireVariant
@@ -164,7 +163,7 @@ def list_movements(call: InventoryCall, query: models.MovementQuery) -> Answer:
 def show_audit(call: InventoryCall) -> Answer:
     """Prove that levels are the sum of their movements, and that open reservations hold what is held."""
     with call.queries() as uow:
-        return answer(views.audit_of(audit.run(uow)))
+        return answer(views.audit_of(uow.audit()))
 
 
 def _variant_shown(outcome: Variant | Refusal, _uow: InventoryUnitOfWork) -> Answer:

@@ -1,9 +1,9 @@
 """How stock is shown."""
 
+from services.chassis.audit import Audit
 from services.chassis.events import from_micros
 from services.chassis.money import decimal_string
 from services.inventory.api import models
-from services.inventory.audit import Audit
 from services.inventory.domain.ledger import LedgerRow
 from services.inventory.domain.reservations import Reservation
 from services.inventory.domain.stock import StockLevel
@@ -74,8 +74,6 @@ def audit_of(audit: Audit) -> models.Audit:
     """Return what an audit found."""
     return models.Audit(
         ok=not audit.differences,
-        levels=audit.levels,
-        movements=audit.movements,
-        open_reservations=audit.open_reservations,
+        **audit.looked_at,
         differences=audit.differences,
     )

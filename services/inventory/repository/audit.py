@@ -2,6 +2,9 @@
 
 import sqlalchemy as sa
 
+from services.chassis import audit
+from services.chassis.audit import Audit
+
 # The level of each SKU and location against the sum of its movements.
 LEVELS_AGAINST_LEDGER = sa.text("""
 SELECT coalesce(l.sku, m.sku) AS sku, coalesce(l.location, m.location) AS location,
@@ -35,22 +38,17 @@ TOTALS = sa.text("""
 SELECT (SELECT count(*) FROM stock_levels) AS levels, (SELECT count(*) FROM stock_movements) AS movements,
        (SELECT count(*) FROM reservations WHERE status IN ('reserved', 'allocated')) AS open_reservations
 """)
-# One picture for all questions: the books may move while they are read.
-ONE_PICTURE = sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+CHECKS = {
+    "levels_equal_ledger": LEVELS_AGAINST_LEDGER,
+    "reservations_equal_levels": RESERVATIONS_AGAINST_LEVELS,
+}
 
 
-def differences(connection: sa.Connection) -> list[dict[str, str | int | None]]:
-    """Return every disagreement, each with the check that found it."""
-    found: list[dict[str, str | int | None]] = []
-    checks = {
-        "levels_equal_ledger": LEVELS_AGAINST_LEDGER,
-        "reservations_equal_levels": RESERVATIONS_AGAINST_LEVELS,
-    }
-    for check, query in checks.items():
-        found += [{"check": check, **row._asdict()} for row in connection.execute(query)]
-    return found
+def run(connection: sa.Connection) -> Audit:
+    """Audit the books in one consistent picture of the database."""
+    return audit.run(connection, TOTALS, CHECKS)
 
 
-def totals(connection: sa.Connection) -> dict[str, int]:
-    """Return how much was looked at."""
-    return dict(connection.execute(TOTALS).one()._asdict())
+def measure(connection: sa.Connection) -> None:
+    """Audit the books for the metrics."""
+    audit.measure(run(connection))

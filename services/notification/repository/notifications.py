@@ -1,11 +1,11 @@
 """Notifications as consumers write them and admins read them; `queue` has the mailer's side."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 
 from services.notification.domain.notifications import (
     Audience,
@@ -64,10 +64,9 @@ _table = sa.table(
 )
 _subjects = sa.table("subjects", sa.column("key", _TEXT), sa.column("kind", _TEXT))
 _SELECT = sa.select(_table, _subjects.c.kind).join_from(_table, _subjects, _table.c.subject == _subjects.c.key)
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class QueuedMail:
     """A mail to be written down, with where it comes from."""
 
@@ -134,14 +133,19 @@ def _notification(row: sa.Row[Any]) -> Notification:
 def _columns(mails: Sequence[QueuedMail]) -> dict[str, object]:
     return {
         "channel": _EMAIL,
-        "ids": [row.id for row in mails],
+        "ids": _array(row.id for row in mails),
         "subjects": [row.subject for row in mails],
-        "event_ids": [row.event_id for row in mails],
-        "audiences": [row.mail.audience.value for row in mails],
-        "templates": [row.mail.template.value for row in mails],
+        "event_ids": _array(row.event_id for row in mails),
+        "audiences": _array(row.mail.audience for row in mails),
+        "templates": _array(row.mail.template for row in mails),
         "recipients": [row.mail.recipient for row in mails],
-        "facts": [_encode(row.mail.facts) for row in mails],
+        "facts": [to_json(row.mail.facts).decode() for row in mails],
         "correlation_ids": [row.correlation_id for row in mails],
         "traceparents": [row.traceparent for row in mails],
-        "statuses": [row.mail.status.value for row in mails],
+        "statuses": _array(row.mail.status for row in mails),
     }
+
+
+def _array(values: Iterable[str]) -> str:
+    """Return an array of ids or of our own codes, which need no quoting: for the driver far cheaper than a list."""
+    return "{" + ",".join(values) + "}"

@@ -1,9 +1,9 @@
 """Subjects: what notifications are about; one row a key, locked before any of its notifications."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 
 from services.notification.domain.notifications import Snapshot, Subject, SubjectKind
 
@@ -31,7 +31,6 @@ DELETE FROM subjects WHERE key = ANY(ARRAY(
         AND NOT EXISTS (SELECT FROM notifications n WHERE n.subject = s.key)
     LIMIT 5000 FOR UPDATE SKIP LOCKED))
 """)
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def lock(connection: sa.Connection, keys: Iterable[str]) -> dict[str, Subject]:
@@ -79,5 +78,5 @@ def _columns(subjects: Sequence[Subject], snapshots: Mapping[str, Snapshot]) -> 
         "keys": [subject.key for subject in subjects],
         "emails": [subject.email for subject in subjects],
         "locales": [snapshot and snapshot.locale for snapshot in found],
-        "facts": [None if snapshot is None else _encode(snapshot.facts) for snapshot in found],
+        "facts": [None if snapshot is None else to_json(snapshot.facts).decode() for snapshot in found],
     }

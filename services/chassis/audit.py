@@ -1,0 +1,70 @@
+"""Audits: questions to a service's database whose every answer is a disagreement, so that none is good news."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from rich.console import Console
+from rich.table import Table
+
+from services.chassis import logs, metrics
+
+Difference = dict[str, str | int | None]
+log = logs.logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What an audit looked at and found.
+
+    Args:
+        looked_at: what → how many of it.
+        checks: name of each check → its disagreements.
+
+    """
+
+    looked_at: Mapping[str, int]
+    checks: Mapping[str, list[Difference]]
+
+    @property
+    def differences(self) -> list[Difference]:
+        """Every disagreement, with the check that found it."""
+        return [{"check": check, **row} for check, rows in self.checks.items() for row in rows]
+
+
+def run(connection: sa.Connection, totals: sa.TextClause, checks: Mapping[str, sa.TextClause]) -> Audit:
+    """Ask all questions.
+
+    Args:
+        connection: on which nothing was asked yet: the books move while they are read, so all questions are put
+            to one picture of them.
+        totals: one row that says how much is looked at.
+        checks: name → question.
+
+    """
+    connection.rollback()
+    connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+    found = {name: [row._asdict() for row in connection.execute(check)] for name, check in checks.items()}
+    return Audit(connection.execute(totals).one()._asdict(), found)
+
+
+def report(audit: Audit) -> int:
+    """Print what differs, and return the exit code: 1 where anything does."""
+    console = Console()
+    for name, rows in audit.checks.items():
+        if rows:
+            table = Table(*rows[0], title=name)
+            for row in rows:
+                table.add_row(*(str(value) for value in row.values()))
+            console.print(table)
+    looked_at = ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in audit.looked_at.items())
+    console.print(f"{len(audit.differences)} differences in {looked_at}")
+    return 1 if audit.differences else 0
+
+
+def measure(audit: Audit) -> None:
+    """Set `oms_invariant_violations`, and log what was violated."""
+    for name, rows in audit.checks.items():
+        metrics.INVARIANT_VIOLATIONS.labels(name).set(len(rows))
+        if rows:
+            log.error("invariant_violated", invariant=name, differences=len(rows))

@@ -1,0 +1,45 @@
+"""The questions that prove the order service's books: each returns what differs, so nothing is good news."""
+
+import sqlalchemy as sa
+
+from services.chassis import audit
+from services.chassis.audit import Audit
+
+PAYMENTS_AGAINST_ORDERS = sa.text("""
+SELECT o.order_number, o.recorded_minor, coalesce(p.paid, 0) AS payments_minor FROM orders o
+LEFT JOIN (SELECT order_id, sum(amount_minor)::bigint AS paid FROM payments GROUP BY order_id) p ON p.order_id = o.id
+WHERE o.recorded_minor <> coalesce(p.paid, 0) ORDER BY 1
+""")
+HISTORY_AGAINST_VERSION = sa.text("""
+SELECT o.order_number, o.version, coalesce(h.rows, 0) AS history_rows, coalesce(h.last, 0) AS last_version FROM orders o
+LEFT JOIN (SELECT order_id, count(*) AS rows, max(version) AS last FROM order_history GROUP BY order_id) h
+    ON h.order_id = o.id
+WHERE (o.version, o.version) IS DISTINCT FROM (h.rows, h.last) ORDER BY 1
+""")
+TOTALS_AGAINST_LINES = sa.text("""
+SELECT o.order_number, o.subtotal_minor, o.discount_minor, i.gross AS lines_subtotal_minor,
+       i.discount AS lines_discount_minor
+FROM orders o
+LEFT JOIN (SELECT order_id, sum(unit_price_minor * quantity)::bigint AS gross, sum(discount_minor)::bigint AS discount
+           FROM order_items GROUP BY order_id) i ON i.order_id = o.id
+WHERE (o.subtotal_minor, o.discount_minor) IS DISTINCT FROM (i.gross, i.discount) ORDER BY 1
+""")
+TOTALS = sa.text("""
+SELECT (SELECT count(*) FROM orders) AS orders, (SELECT count(*) FROM order_items) AS lines,
+       (SELECT count(*) FROM order_history) AS history_rows, (SELECT count(*) FROM payments) AS payments
+""")
+CHECKS = {
+    "payments_equal_recorded": PAYMENTS_AGAINST_ORDERS,
+    "history_equals_version": HISTORY_AGAINST_VERSION,
+    "totals_equal_lines": TOTALS_AGAINST_LINES,
+}
+
+
+def run(connection: sa.Connection) -> Audit:
+    """Audit the books in one consistent picture of the database."""
+    return audit.run(connection, TOTALS, CHECKS)
+
+
+def measure(connection: sa.Connection) -> None:
+    """Audit the books for the metrics."""
+    audit.measure(run(connection))
