@@ -4,7 +4,7 @@ A service's own settings class extends `ServiceSettings`; nothing else in the pr
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -35,7 +35,8 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
 
-    version: str = VERSION
+    version: ClassVar[str] = VERSION
+
     build_id: str = Field(
         default=VERSION, description="tells one deployed build from another; a new one lifts the breaker"
     )

@@ -5,7 +5,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from services.chassis.money import minor_units
 from services.chassis.settings import ServiceSettings
@@ -27,6 +27,12 @@ class ShippingMethodSetting(BaseModel):
     carrier: str = "unspecified"
     transit_days: int = Field(default=3, ge=0, le=365)
     tracking_url: str | None = None
+
+    @field_validator("prices", "free_from")
+    @classmethod
+    def _whole_minor_units(cls, amounts: dict[str, Decimal]) -> dict[str, Decimal]:
+        _minor(amounts)
+        return amounts
 
 
 class TaxRateSetting(BaseModel):

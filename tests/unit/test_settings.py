@@ -1,0 +1,76 @@
+"""Settings: read together, refused together, and documented without a gap."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from services.chassis.errors import SettingsError
+from services.chassis.settings import ServiceSettings, load_settings
+from services.inventory.settings import InventorySettings
+from services.notification.settings import NotificationSettings
+from services.order.settings import OrderSettings
+
+ROOT = Path(__file__).parents[2]
+REQUIRED = {
+    "database_url": "postgresql+psycopg2://u:p@127.0.0.1:1/d",
+    "kafka_bootstrap_servers": "127.0.0.1:1",
+    "jwt_secret": "x" * 32,
+    "jwt_issuer": "issuer",
+    "jwt_audience": "audience",
+    "_env_file": None,
+}
+
+
+@pytest.mark.parametrize("settings", [OrderSettings, InventorySettings, NotificationSettings])
+def test_the_example_names_every_setting_and_nothing_else(settings: type[ServiceSettings]) -> None:
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    named = set(re.findall(r"^(?:# )?([A-Z][A-Z0-9_]+)=", text, re.MULTILINE))
+    all_fields = {
+        name.upper() for each in (OrderSettings, InventorySettings, NotificationSettings) for name in each.model_fields
+    }
+
+    assert {name.upper() for name in settings.model_fields} <= named
+    assert named == all_fields
+
+
+def test_all_missing_and_wrong_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATABASE_URL", "JWT_SECRET", "KAFKA_BOOTSTRAP_SERVERS", "JWT_ISSUER", "JWT_AUDIENCE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u@h/d")
+    monkeypatch.setenv("LOG_LEVEL", "LOUD")
+
+    with pytest.raises(SettingsError) as refused:
+        load_settings(OrderSettings, {"_env_file": None})
+
+    message = str(refused.value)
+    for name in ("DATABASE_URL", "JWT_SECRET", "KAFKA_BOOTSTRAP_SERVERS", "JWT_ISSUER", "JWT_AUDIENCE", "LOG_LEVEL"):
+        assert name in message
+    assert "postgresql+psycopg2://" in message
+    assert "'DEBUG', 'INFO', 'WARNING' or 'ERROR'" in message
+
+
+def test_another_default_status_than_pending_or_confirmed_refuses_to_start() -> None:
+    with pytest.raises(SettingsError, match="DEFAULT_ORDER_STATUS.*'pending' or 'confirmed'"):
+        load_settings(OrderSettings, {**REQUIRED, "default_order_status": "shipped"})
+
+
+def test_a_default_status_of_confirmed_is_the_same_as_auto_confirm() -> None:
+    by_status = load_settings(OrderSettings, {**REQUIRED, "default_order_status": "confirmed"})
+    by_switch = load_settings(OrderSettings, {**REQUIRED, "auto_confirm_orders": True})
+
+    assert by_status.confirm_terms.auto_confirm
+    assert by_status.confirm_terms == by_switch.confirm_terms
+
+
+def test_shipping_prices_with_more_decimals_than_the_currency_are_refused() -> None:
+    methods = {"standard": {"prices": {"JPY": "4.90"}}}
+
+    with pytest.raises(SettingsError, match="JPY"):
+        load_settings(OrderSettings, {**REQUIRED, "shipping_methods": methods})
+
+
+def test_levels_of_single_loggers_are_a_list_of_pairs() -> None:
+    settings = load_settings(InventorySettings, {**REQUIRED, "log_levels": "sqlalchemy=WARNING, gunicorn=ERROR"})
+
+    assert settings.log_levels == {"sqlalchemy": "WARNING", "gunicorn": "ERROR"}
