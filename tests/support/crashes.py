@@ -1,0 +1,72 @@
+"""Crashes of the database at chosen points of a transaction."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from tests.support.services import World
+
+
+@contextlib.contextmanager
+def counted_statements(engine: sa.Engine) -> Iterator[list[str]]:
+    """Lend a list of the statements that an engine's connections run meanwhile."""
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        statements.append(statement.strip())
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", note)
+
+
+@contextlib.contextmanager
+def backend_ended_before_statement(world: World, engine: sa.Engine, number: int) -> Iterator[None]:
+    """End the backend of a connection right before its statement `number`, counted from 1 over all connections."""
+    seen = 0
+
+    def end(_connection: Any, cursor: Any, *_rest: Any) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == number:
+            world.terminate(cursor.connection.info.backend_pid)
+
+    sa.event.listen(engine, "before_cursor_execute", end)
+    try:
+        yield
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", end)
+    assert seen >= number, f"only {seen} statements were run"
+
+
+@contextlib.contextmanager
+def backend_ended_at_commit(world: World, engine: sa.Engine, *, committed: bool) -> Iterator[None]:
+    """End the backend of the next connection that commits: before the server hears of it, or once it has done it.
+
+    Either way the client only learns that the connection is gone.
+    """
+    done = False
+
+    def end(connection: sa.Connection) -> None:
+        nonlocal done
+        if done:
+            return
+        done = True
+        driver: Any = connection.connection.dbapi_connection
+        pid = driver.info.backend_pid
+        if committed:
+            driver.commit()
+            with driver.cursor() as cursor:
+                cursor.execute("SELECT 1")  # there must be a transaction that the client can try to commit
+        world.terminate(pid)
+
+    sa.event.listen(engine, "commit", end)
+    try:
+        yield
+    finally:
+        sa.event.remove(engine, "commit", end)
+    assert done, "nothing was committed"
