@@ -7,7 +7,7 @@ from schemas.contracts import OrderRequested, OrderRequestedAddress
 from services.order.domain.placing import Discount, Fault, OrderDraft, WantedItem
 
 # Longest texts, in characters; REST's models use the same.
-MAX_ID, MAX_EMAIL, MAX_NOTES, MAX_ADDRESS_FIELD = 128, 254, 2000, 200
+MAX_ID, MAX_EMAIL, MAX_NOTES, MAX_ADDRESS_FIELD, MAX_METADATA_VALUE = 128, 254, 2000, 200, 500
 MAX_ITEMS, MAX_DISCOUNTS, MAX_METADATA = 200, 20, 50
 EMAIL = r"^[^@\s<>,;]+@[^@\s<>,;]+$"
 COUNTRY = r"^[A-Z]{2}$"
@@ -51,6 +51,11 @@ def _faults(request: OrderRequested) -> Iterator[Fault]:
     yield from _count("/metadata", len(request.metadata), MAX_METADATA)
     for i, item in enumerate(request.items[:MAX_ITEMS]):
         yield from _text(f"/items/{i}/sku", item.sku, MAX_ID, required=True)
+    for i, discount in enumerate(request.discounts[:MAX_DISCOUNTS]):
+        yield from _text(f"/discounts/{i}/code", discount.code, MAX_ID, required=True)
+    for name, value in list(request.metadata.items())[:MAX_METADATA]:
+        yield from _text("/metadata", name, MAX_ID, required=True)
+        yield from _text("/metadata", value, MAX_METADATA_VALUE)
     yield from _address_faults("/shipping_address", _address(request.shipping_address))
     if request.billing_address is not None:
         yield from _address_faults("/billing_address", _address(request.billing_address))
@@ -65,7 +70,8 @@ def _text(
             yield Fault(pointer, "missing", f"{pointer} must not be empty")
     elif len(value) > longest:
         yield Fault(pointer, "too_long", f"{pointer} has {len(value)} characters, at most {longest} are taken")
-    elif "\x00" in value or (pattern is not None and re.match(pattern, value) is None):
+    # Not re.match: its $ lets a line feed at the end through, and REST's patterns do not.
+    elif "\x00" in value or (pattern is not None and re.fullmatch(pattern, value) is None):
         yield Fault(pointer, "invalid_format", f"{pointer} does not have the form that it needs")
 
 
