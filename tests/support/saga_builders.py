@@ -4,6 +4,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from hypothesis import settings
+
 from schemas import contracts
 from services.chassis.money import minor_units
 from services.inventory.domain.reservations import Line, Reservation, ReservationStatus, Terms
@@ -14,6 +16,8 @@ from services.order.domain.placing import CatalogVariant, Identity, OrderDraft, 
 from services.order.domain.pricing import ShippingMethod, TaxRate
 from services.order.domain.reactions import ConfirmTerms
 
+# A machine that does something else meanwhile is no finding.
+unhurried = settings(deadline=None)
 NOW = 1_700_000_000_000_000
 SECOND = 1_000_000
 ORDER_ID = "0190a000-0000-7000-8000-000000000001"

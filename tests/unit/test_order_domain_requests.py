@@ -1,0 +1,197 @@
+"""Requests by Kafka are foreign input: every fault of their form at once, never a personal value (EVENTS 4)."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from schemas.contracts import OrderRequested, OrderRequestedAddress, OrderRequestedDiscount, OrderRequestedItem
+from services.order.domain.placing import Discount, Fault, OrderDraft, WantedItem
+from services.order.domain.requests import draft_of
+from tests.support.saga_builders import ADDRESS, SKU
+
+ADDRESS_SENT = OrderRequestedAddress(**ADDRESS)  # type: ignore[arg-type]  # the names are the class's own
+
+
+def a_request(**values: Any) -> OrderRequested:
+    usual: dict[str, Any] = {
+        "request_id": "r-1",
+        "customer_email": "ada@example.org",
+        "items": (OrderRequestedItem(sku=SKU, quantity=2),),
+        "shipping_address": ADDRESS_SENT,
+    }
+    return OrderRequested(**{**usual, **values})
+
+
+def address(**values: str | None) -> OrderRequestedAddress:
+    return replace(ADDRESS_SENT, **values)  # type: ignore[arg-type]  # the names are the class's own
+
+
+def faults(**values: Any) -> list[Fault]:
+    found = draft_of(a_request(**values))
+    assert isinstance(found, list), found
+    return found
+
+
+def draft(**values: Any) -> OrderDraft:
+    found = draft_of(a_request(**values))
+    assert isinstance(found, OrderDraft), found
+    return found
+
+
+def test_a_request_becomes_the_draft_that_it_asks_for() -> None:
+    found = draft(
+        customer_id="c-1",
+        shipping_method="express",
+        payment_method="invoice",
+        notes="ring twice",
+        locale="de-DE",
+        external_reference="x-1",
+        metadata={"a": "b"},
+        discounts=(OrderRequestedDiscount(code="TEN", amount_minor=10),),
+        expected_total_minor=1490,
+        currency="EUR",
+    )
+    assert found == OrderDraft(
+        request_id="r-1",
+        customer_id="c-1",
+        customer_email="ada@example.org",
+        items=(WantedItem(SKU, 2),),
+        shipping_address=ADDRESS,
+        shipping_method="express",
+        payment_method="invoice",
+        notes="ring twice",
+        locale="de-DE",
+        external_reference="x-1",
+        metadata={"a": "b"},
+        discounts=(Discount("TEN", 10),),
+        expected_total=1490,
+        currency="EUR",
+    )
+
+
+def test_a_billing_address_of_its_own_is_taken() -> None:
+    assert draft(billing_address=address(city="Köln")).billing_address == {**ADDRESS, "city": "Köln"}
+
+
+@pytest.mark.parametrize("name", ["first_name", "last_name", "address1", "city", "postal_code", "country_code"])
+@pytest.mark.parametrize("which", ["shipping_address", "billing_address"])
+def test_an_address_needs_its_parts(which: str, name: str) -> None:
+    [fault] = faults(**{which: address(**{name: ""})})
+    assert (fault.pointer, fault.code) == (f"/{which}/{name}", "missing")
+
+
+@pytest.mark.parametrize("name", ["company", "address2", "state_province", "phone"])
+def test_an_address_does_without_the_others(name: str) -> None:
+    assert draft(shipping_address=address(**{name: None})).shipping_address == ADDRESS
+
+
+@pytest.mark.parametrize(
+    ("values", "pointer"),
+    [
+        ({"request_id": "r" * 129}, "/request_id"),
+        ({"customer_id": "c" * 129}, "/customer_id"),
+        ({"customer_email": "a" * 250 + "@b.de"}, "/customer_email"),
+        ({"external_reference": "x" * 129}, "/external_reference"),
+        ({"notes": "n" * 2001}, "/notes"),
+        ({"locale": "de" * 65}, "/locale"),
+        ({"items": (OrderRequestedItem(sku="s" * 129, quantity=1),)}, "/items/0/sku"),
+        ({"items": (OrderRequestedItem(sku=SKU, quantity=1),) * 201}, "/items"),
+        ({"discounts": (OrderRequestedDiscount(code="TEN", amount_minor=1),) * 21}, "/discounts"),
+        ({"discounts": (OrderRequestedDiscount(code="T" * 129, amount_minor=1),)}, "/discounts/0/code"),
+        ({"metadata": {str(n): "" for n in range(51)}}, "/metadata"),
+        ({"metadata": {"k" * 129: ""}}, "/metadata"),
+        ({"metadata": {"k": "v" * 501}}, "/metadata"),
+        ({"shipping_address": address(city="c" * 201)}, "/shipping_address/city"),
+    ],
+)
+def test_what_is_too_long_is_refused(values: dict[str, Any], pointer: str) -> None:
+    assert [(fault.pointer, fault.code) for fault in faults(**values)] == [(pointer, "too_long")]
+
+
+@pytest.mark.parametrize(
+    ("values", "pointer"),
+    [
+        ({"customer_email": "ada"}, "/customer_email"),
+        ({"customer_email": "ada@example.org, eve@example.org"}, "/customer_email"),
+        ({"customer_email": "Ada <ada@example.org>"}, "/customer_email"),
+        ({"locale": "Deutsch (Bayern)"}, "/locale"),
+        ({"shipping_address": address(country_code="DEU")}, "/shipping_address/country_code"),
+        ({"shipping_address": address(country_code="de")}, "/shipping_address/country_code"),
+    ],
+)
+def test_what_has_another_form_is_refused(values: dict[str, Any], pointer: str) -> None:
+    assert [(fault.pointer, fault.code) for fault in faults(**values)] == [(pointer, "invalid_format")]
+
+
+@pytest.mark.parametrize(
+    ("values", "pointer"),
+    [
+        ({"customer_email": "ada@example.org\n"}, "/customer_email"),
+        ({"locale": "de\n"}, "/locale"),
+        ({"shipping_address": address(country_code="DE\n")}, "/shipping_address/country_code"),
+    ],
+)
+def test_a_line_feed_at_the_end_is_part_of_the_form(values: dict[str, Any], pointer: str) -> None:
+    assert [(fault.pointer, fault.code) for fault in faults(**values)] == [(pointer, "invalid_format")]
+
+
+@pytest.mark.parametrize(
+    ("values", "pointer"),
+    [
+        ({"request_id": "r\0"}, "/request_id"),
+        ({"notes": "n\0"}, "/notes"),
+        ({"items": (OrderRequestedItem(sku="s\0", quantity=1),)}, "/items/0/sku"),
+        ({"discounts": (OrderRequestedDiscount(code="T\0", amount_minor=1),)}, "/discounts/0/code"),
+        ({"metadata": {"k\0": "v"}}, "/metadata"),
+        ({"metadata": {"k": "v\0"}}, "/metadata"),
+        ({"shipping_address": address(city="c\0")}, "/shipping_address/city"),
+    ],
+)
+def test_the_one_character_that_the_database_cannot_hold_is_refused(values: dict[str, Any], pointer: str) -> None:
+    assert [(fault.pointer, fault.code) for fault in faults(**values)] == [(pointer, "invalid_format")]
+
+
+@pytest.mark.parametrize(
+    ("values", "pointer"),
+    [
+        ({"request_id": ""}, "/request_id"),
+        ({"items": (OrderRequestedItem(sku="", quantity=1),)}, "/items/0/sku"),
+        ({"discounts": (OrderRequestedDiscount(code="", amount_minor=1),)}, "/discounts/0/code"),
+        ({"metadata": {"": "v"}}, "/metadata"),
+    ],
+)
+def test_what_must_be_there_is_missed(values: dict[str, Any], pointer: str) -> None:
+    assert [(fault.pointer, fault.code) for fault in faults(**values)] == [(pointer, "missing")]
+
+
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    found = faults(request_id="", notes="n" * 2001, locale="?", shipping_address=address(city="", country_code="X"))
+    assert [(fault.pointer, fault.code) for fault in found] == [
+        ("/request_id", "missing"),
+        ("/notes", "too_long"),
+        ("/locale", "invalid_format"),
+        ("/shipping_address/city", "missing"),
+        ("/shipping_address/country_code", "invalid_format"),
+    ]
+
+
+def test_a_fault_never_repeats_what_was_sent() -> None:
+    secret = "eve-lives-here"
+    found = faults(
+        customer_email=secret,
+        notes=secret * 500,
+        shipping_address=address(country_code=secret, city=secret * 50),
+    )
+    assert len(found) == 4
+    assert not [fault for fault in found if secret in fault.detail]
+
+
+@pytest.mark.parametrize("email", ["ada@example.org", "a.b+c@sub.example.org", "ö@example.org"])
+def test_usual_addresses_are_taken(email: str) -> None:
+    assert draft(customer_email=email).customer_email == email
+
+
+def test_a_guest_needs_neither_id_nor_email() -> None:
+    found = draft(customer_id=None, customer_email=None)
+    assert (found.customer_id, found.customer_email) == (None, None)
