@@ -62,18 +62,18 @@ class Record:
     timestamp_ms: int
 
     def header(self, name: str) -> str | None:
-        """Return the last header of that name as text, or None; bytes that are not UTF-8 are replaced."""
+        """Return the last header of that name as text, or None; what PostgreSQL cannot keep as text is replaced."""
         for key, value in reversed(self.headers):
             if key == name and value is not None:
-                return value.decode("utf-8", "replace")
+                return value.decode("utf-8", "replace").replace("\x00", "\ufffd")
         return None
 
     @property
     def key_text(self) -> str:
-        """The key as text; a record without one has a key of its own (EVENTS 4)."""
+        """The key as text that PostgreSQL can keep; a record without one has a key of its own (EVENTS 4)."""
         if self.key is None:
             return f"{self.topic}/{self.partition}/{self.offset}"
-        return self.key.decode("utf-8", "backslashreplace")
+        return self.key.decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ U = TypeVar("U", bound=UnitOfWork)
 Handler = Callable[[Sequence[Received[Any]], U], None]
 _STATEMENT_TIMEOUT_TRIES = 3
 _SEQUENCES_REMEMBERED = 50_000
+_SEQUENCE_DIGITS = 19
 log = logs.logger(__name__)
 
 
@@ -371,13 +372,12 @@ class Processor(Generic[U]):
             causation_id=event_id,
             traceparent=record.header("traceparent"),
         )
-        sequence = record.header("ce_sequence")
         received = Received(
             event=event,
             event_id=event_id,
             key=record.key_text,
             cause=cause,
-            sequence=int(sequence) if sequence and sequence.isdecimal() else None,
+            sequence=_sequence(record.header("ce_sequence")),
             time_ms=record.timestamp_ms,
             waiting_since=parked.parked_at if parked else None,
             record=record,
@@ -424,6 +424,11 @@ class Processor(Generic[U]):
         self._sequences[item.key] = number if last is None else max(number, last)
         if len(self._sequences) > _SEQUENCES_REMEMBERED:
             self._sequences.popitem(last=False)
+
+
+def _sequence(text: str | None) -> int | None:
+    # Python refuses to read a number of thousands of digits: a header of a stranger must not stop the consumer.
+    return int(text) if text is not None and text.isdecimal() and len(text) <= _SEQUENCE_DIGITS else None
 
 
 def _waves(items: Sequence[Item]) -> list[list[Item]]:
