@@ -246,8 +246,10 @@ def _reserve_and_allocate(event: OrderConfirmed, reservation: Reservation, stock
 
 
 def _release(event: OrderCancelled, reservation: Reservation, stock: Stock, terms: Terms) -> Outcome:
+    # What was only reserved never left its shelf; allocated units may be lost.
+    restocked = event.restock or reservation.status is _S.RESERVED
     _let_go(reservation, stock, terms, MovementKind.RELEASED)
-    if not event.restock:
+    if not restocked:
         for line in reservation.lines:
             place = (line.sku, line.location)
             stock.move(place, MovementKind.WRITTEN_OFF, terms.because, on_hand=-line.quantity)
@@ -255,7 +257,7 @@ def _release(event: OrderCancelled, reservation: Reservation, stock: Stock, term
     lines = tuple(
         StockReleasedLine(sku=line.sku, quantity=line.quantity, location=line.location) for line in reservation.lines
     )
-    told = StockReleased(order_id=event.order_id, lines=lines, restocked=event.restock, released_at=terms.now)
+    told = StockReleased(order_id=event.order_id, lines=lines, restocked=restocked, released_at=terms.now)
     return Outcome(reservation, (told,))
 
 
