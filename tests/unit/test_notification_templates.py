@@ -1,0 +1,166 @@
+"""The words of mails: every template, hostile names, amounts in the locale of the order."""
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+from jinja2 import TemplateError
+
+from schemas.contracts import OrderCancelledReason, OrderShippedLine
+from services.notification.domain.notifications import (
+    REASONS,
+    Facts,
+    Subject,
+    SubjectKind,
+    Template,
+    mail_to_customer,
+    mail_to_operator,
+    placed_order,
+)
+from services.notification.mail.rendering import TEMPLATES, Rendered, Renderer, locale_of, money
+from tests.support import notification as support
+
+ORDER = "0198c5f0-0000-7000-8000-000000000001"
+KNOWN = Subject(key=ORDER, kind=SubjectKind.ORDER, email="ada@customer.example")
+HOSTILE = "<script>alert('x')</script>\r\nBcc: all@customer.example\u2028\u202etxt.exe{{ 7 * 7 }}"
+
+
+def kept(facts: Facts) -> Facts:
+    """Return facts as they come back from the database."""
+    returned: Facts = json.loads(json.dumps(facts))
+    return returned
+
+
+def render(event: Any, *, placed: Any = None, locale: str = "en") -> Rendered:
+    """Render the mail that an event makes."""
+    order = placed or support.placed(ORDER)
+    if hasattr(event, "order_id"):
+        mail, subject_facts = mail_to_customer(event, KNOWN), kept(placed_order(order)[1].facts)
+    else:
+        mail, subject_facts = mail_to_operator(event, support.OPERATOR), {}
+    assert mail is not None
+    return Renderer().render(mail.template, locale=locale, facts=kept(mail.facts), subject_facts=subject_facts)
+
+
+EVENTS = (
+    support.placed(ORDER),
+    support.confirmed(ORDER),
+    support.shipped(ORDER),
+    support.delivered(ORDER),
+    support.cancelled(ORDER),
+    support.low_stock(),
+    support.out_of_stock(),
+)
+
+
+def test_every_template_has_its_three_files_and_no_file_is_without_one() -> None:
+    wanted = {f"{template}.{end}" for template in Template for end in ("subject.txt", "txt", "html")}
+    assert {path.name for path in TEMPLATES.iterdir() if not path.name.startswith("_")} == wanted
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_every_mail_says_something_in_each_of_its_parts(event: Any) -> None:
+    mail = render(event)
+    assert mail.subject
+    assert len(mail.text.splitlines()) >= 1
+    assert mail.html.startswith("<!DOCTYPE html>")
+    for part in (mail.subject, mail.text, mail.html):
+        assert "None" not in part
+        assert "{{" not in part
+
+
+def test_an_order_is_told_with_its_lines_and_totals() -> None:
+    mail = render(support.placed(ORDER, discount_minor=500, tax_minor=300))
+    assert mail.subject == "We have your order ORD10000001"
+    for line in ("2 x Shirt (blue): €20.00", "2 x Socks (blue): €20.00", "Shipping: €4.95", "Total: €44.95"):
+        assert line in mail.text.splitlines()
+    assert "Discount" not in mail.text  # of the order as it was placed, which has none
+    assert "<td>2 × Shirt (blue)</td>" in mail.html
+
+
+def test_discount_and_tax_are_shown_where_there_are_any() -> None:
+    order = support.placed(ORDER, discount_minor=500, tax_minor=300)
+    mail = render(order, placed=order)
+    assert "Discount: -€5.00" in mail.text.splitlines()
+    assert "Tax: €3.00" in mail.text.splitlines()
+
+
+def test_a_shipment_is_told_with_what_is_in_it() -> None:
+    order = support.placed(ORDER)
+    lines = (
+        OrderShippedLine(item_id=order.lines[1].item_id, sku="SOCK-1", quantity=1),
+        OrderShippedLine(item_id="0198c5f0-0000-7000-8000-0000000000cc", sku="NEW-1", quantity=3),
+    )
+    mail = render(support.shipped(ORDER, lines), placed=order, locale="de")
+    assert mail.subject == "Your order ORD10000001 is on its way"
+    for line in ("1 x Socks (blue)", "3 x NEW-1", "Tracking number: T-1", "Expected: 11. Oktober 2026"):
+        assert line in mail.text.splitlines()
+
+
+@pytest.mark.parametrize("reason", OrderCancelledReason)
+def test_a_cancellation_is_told_with_its_reason_in_words(reason: OrderCancelledReason) -> None:
+    mail = render(support.cancelled(ORDER, reason=reason, refund_minor=4495))
+    assert f"was cancelled because {REASONS[reason]}." in mail.text
+    assert "You get back €44.95." in mail.text.splitlines()
+    assert reason.value not in mail.text.replace(REASONS[reason], "")
+
+
+def test_without_a_refund_none_is_promised() -> None:
+    assert "get back" not in render(support.cancelled(ORDER)).text
+
+
+def test_a_hostile_name_stays_on_its_line_and_is_escaped_in_html() -> None:
+    order = support.placed(ORDER)
+    lines = tuple(support.hostile_line(line, HOSTILE) for line in order.lines)
+    mail = render(support.placed(ORDER, lines=lines), placed=support.placed(ORDER, lines=lines))
+    assert "<script>" not in mail.html
+    assert "&lt;script&gt;" in mail.html
+    assert "{{ 7 * 7 }}" in mail.text  # inserted, never evaluated
+    for part in (mail.text, mail.html):
+        assert not [line for line in part.splitlines() if line.startswith("Bcc")]
+        assert not set(part) & {"\r", "\u2028", "\u202e"}
+
+
+def test_a_hostile_name_in_a_subject_stays_one_line() -> None:
+    mail = render(support.low_stock(HOSTILE))
+    assert len(mail.subject.splitlines()) == 1
+    assert "\u202e" not in mail.subject
+
+
+def test_a_fact_that_is_missing_is_an_error_and_no_empty_place() -> None:
+    with pytest.raises(TemplateError):
+        Renderer().render(Template.LOW_STOCK, locale="en", facts={"sku": "S"}, subject_facts={})
+
+
+@pytest.mark.parametrize(
+    ("tag", "expected"),
+    [
+        ("de-DE", "1.234,50\xa0€"),
+        ("de_AT", "€\xa01.234,50"),
+        ("fr", "1\u202f234,50\xa0€"),
+        ("en-GB", "€1,234.50"),
+        ("de-Klingon", "1.234,50\xa0€"),
+        ("xx-nonsense", "€1,234.50"),
+        ("", "€1,234.50"),
+        ("../../etc/passwd", "€1,234.50"),
+    ],
+)
+def test_amounts_are_written_as_the_locale_writes_them(tag: str, expected: str) -> None:
+    assert money(123450, "EUR", locale_of(tag)) == expected
+
+
+@pytest.mark.parametrize(("currency", "expected"), [("JPY", "¥500"), ("BHD", "BHD0.500"), ("USD", "$5.00")])
+def test_minor_units_are_those_of_the_currency(currency: str, expected: str) -> None:
+    assert money(500, currency, locale_of("en")) == expected
+
+
+def test_rendering_does_not_depend_on_what_was_rendered_before() -> None:
+    renderer = Renderer()
+    facts = kept(placed_order(support.placed(ORDER))[1].facts)
+    texts = [
+        renderer.render(Template.ORDER_PLACED, locale=locale, facts={}, subject_facts=facts).text
+        for locale in ("de", "en", "de")
+    ]
+    assert texts[0] == texts[2]
+    assert [a != b for a, b in itertools.pairwise(texts)] == [True, True]
