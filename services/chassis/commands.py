@@ -7,6 +7,7 @@ is a result, never an exception inside the transaction, so one bad request does 
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,16 +16,17 @@ from typing import Any, Generic, TypeVar
 import sqlalchemy as sa
 
 from services.chassis import idempotency, logs, metrics
-from services.chassis.errors import OmsError, Problem, RowExists, TransactionConflict, TransientError
+from services.chassis.errors import OmsError, OutboxFull, Problem, RowExists, TransactionConflict, TransientError
 from services.chassis.events import Cause
 from services.chassis.idempotency import Answer, IdempotencyKey
-from services.chassis.outbox import Outbox
+from services.chassis.outbox import Outbox, is_full
 from services.chassis.unit_of_work import Transaction, UnitOfWork, begin
 
 U = TypeVar("U", bound=UnitOfWork)
 C_co = TypeVar("C_co", covariant=True)
 GROUP_MAX = 100
 _CONFLICT_TRIES = 3
+_LOOK_SECONDS = 1.0
 log = logs.logger(__name__)
 
 
@@ -81,6 +83,7 @@ class Commands(Generic[U]):
         handlers: command class → handler.
         outbox: makes an empty outbox for a transaction.
         unit_of_work: makes the service's unit of work over a transaction.
+        outbox_max_rows: how many events may wait to be published before nothing more is taken.
 
     """
 
@@ -91,7 +94,10 @@ class Commands(Generic[U]):
         handlers: Mapping[type[Any], CommandHandler[U]],
         outbox: Callable[[], Outbox],
         unit_of_work: Callable[[Transaction], U],
+        outbox_max_rows: int,
     ) -> None:
+        self._outbox_max_rows = outbox_max_rows
+        self._next_look = 0.0
         self._engine = engine
         self._handlers = handlers
         self._outbox = outbox
@@ -200,6 +206,7 @@ class Commands(Generic[U]):
 
     def _transact_once(self, group: Sequence[_Entry[U]]) -> None:
         with begin(self._engine, self._outbox()) as tx:
+            self._require_room(tx.connection)
             todo = _claim(tx.connection, group)
             uow = self._unit_of_work(tx)
             uow.lock([entry.submitted for entry in todo])
@@ -210,6 +217,15 @@ class Commands(Generic[U]):
                 _render(entry, uow)
             _store(tx.connection, todo)
             tx.finish()
+
+    def _require_room(self, connection: sa.Connection) -> None:
+        """Refuse commands while the outbox is full; looked at once a second, or until there is room again."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        if is_full(connection, self._outbox_max_rows):
+            raise OutboxFull(f"{self._outbox_max_rows} events wait to be published")
+        self._next_look = now + _LOOK_SECONDS
 
 
 def _claim(connection: sa.Connection, group: Sequence[_Entry[U]]) -> list[_Entry[U]]:

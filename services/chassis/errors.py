@@ -5,6 +5,7 @@ OmsError
 ├── TransientError        the same work may succeed later: it is retried, never parked, never skipped
 │   ├── DatabaseUnavailable
 │   ├── TransactionConflict
+│   ├── OutboxFull        too many events wait to be published
 │   ├── OutcomeUnknown    the connection was lost while committing
 │   └── BrokerUnavailable
 ├── RowExists             another transaction inserted the same row meanwhile (23505)
@@ -43,6 +44,10 @@ class TransactionConflict(TransientError):
 
 class OutcomeUnknown(TransientError):
     """The connection was lost while committing: the work may or may not stand."""
+
+
+class OutboxFull(TransientError):
+    """Too many events wait to be published: nothing more is taken until the broker is back."""
 
 
 class BrokerUnavailable(TransientError):

@@ -23,6 +23,9 @@ INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, topic, header
 SELECT * FROM unnest(:ids ::uuid[], :aggregatetypes ::text[], :aggregateids ::text[], :types ::text[],
                      :payloads ::bytea[], :topics ::text[], :headers ::jsonb[], :sequences ::bigint[])
 """)
+# Two looks at the index; only a span that could be too many is counted, up to the limit.
+SPAN = sa.text("SELECT coalesce(max(seq) - min(seq) + 1, 0) FROM outbox")
+COUNT = sa.text("SELECT count(*) FROM (SELECT FROM outbox LIMIT :most) waiting")
 NOTIFY_RELAY = sa.text("SELECT pg_notify('outbox', '')")
 
 
@@ -94,3 +97,9 @@ def _columns(aggregatetype: str, rows: Sequence[OutboxRow]) -> dict[str, object]
         "headers": [row.headers for row in rows],
         "sequences": [row.sequence for row in rows],
     }
+
+
+def is_full(connection: sa.Connection, most: int) -> bool:
+    """Return whether at least `most` events wait to be published."""
+    span: int = connection.execute(SPAN).scalar_one()
+    return span >= most and bool(connection.execute(COUNT, {"most": most}).scalar_one() >= most)

@@ -96,6 +96,7 @@ class Runtime(Generic[S, U]):
             handlers=self.service.commands,
             outbox=self.outbox,
             unit_of_work=self.unit_of_work,
+            outbox_max_rows=self.settings.outbox_max_rows,
         )
 
     def require_schema(self) -> None:

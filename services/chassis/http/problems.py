@@ -15,6 +15,7 @@ from services.chassis import logs
 from services.chassis.errors import (
     DatabaseUnavailable,
     OmsError,
+    OutboxFull,
     OutcomeUnknown,
     Problem,
     StatementTimeout,
@@ -68,6 +69,7 @@ CODES: Catalogue = {
     "internal_error": ProblemCode(500, "Something went wrong on our side; the trace id finds it in our logs"),
     "database_unavailable": ProblemCode(503, "The database cannot be reached; nothing was done"),
     "database_busy": ProblemCode(503, "The database did not get to it in time; nothing was done"),
+    "outbox_full": ProblemCode(503, "Too many events wait to be published; nothing was done"),
     "outcome_unknown": ProblemCode(503, "The connection was lost while committing; the call may have been done"),
     "temporarily_unavailable": ProblemCode(503, "Something that this call needs is away; nothing was done"),
 }
@@ -157,6 +159,8 @@ def _transient(error: OmsError) -> Problem:
         return named("database_unavailable", "try again after the Retry-After seconds", headers=_RETRY_AFTER)
     if isinstance(error, TransactionConflict | StatementTimeout):
         return named("database_busy", "try again after the Retry-After seconds", headers=_RETRY_AFTER)
+    if isinstance(error, OutboxFull):
+        return named("outbox_full", "try again after the Retry-After seconds", headers={"Retry-After": "5"})
     if isinstance(error, OutcomeUnknown):
         detail = "send it again with the same Idempotency-Key: it is then done once, and you get its answer"
         return named("outcome_unknown", detail, headers=_RETRY_AFTER)

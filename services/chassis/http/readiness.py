@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from services.chassis import migrate
 from services.chassis.database import transaction
 from services.chassis.health import Reason
+from services.chassis.outbox import is_full
 from services.chassis.runtime import Runtime
 from services.chassis.settings import ServiceSettings
 from services.chassis.unit_of_work import UnitOfWork
@@ -14,9 +15,6 @@ from services.chassis.unit_of_work import UnitOfWork
 _CAUGHT_UP = sa.text("""
 SELECT count(*) > 0 AND bool_and(caught_up_at IS NOT NULL) FROM consumer_progress WHERE consumer = :consumer
 """)
-# Two looks at the index; only a span that could be too many is counted, up to the limit.
-_SPAN = sa.text("SELECT coalesce(max(seq) - min(seq) + 1, 0) FROM outbox")
-_COUNT = sa.text("SELECT count(*) FROM (SELECT FROM outbox LIMIT :most) waiting")
 
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -68,6 +66,4 @@ class ApiReadiness(Generic[S, U]):
             return None
         most = self._runtime.settings.outbox_max_rows
         with transaction(self._runtime.engine) as connection:
-            span: int = connection.execute(_SPAN).scalar_one()
-            full = span >= most and connection.execute(_COUNT, {"most": most}).scalar_one() >= most
-        return Reason.OUTBOX_FULL if full else None
+            return Reason.OUTBOX_FULL if is_full(connection, most) else None

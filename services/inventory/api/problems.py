@@ -10,7 +10,6 @@ PROBLEMS = {
     "invalid_price": ProblemCode(422, "The price has more decimals than its currency, or there is no such currency"),
     "stock_changed": ProblemCode(409, "The level is not the expected one"),
     "stock_held": ProblemCode(409, "More is held for orders than would be left"),
-    "outbox_full": ProblemCode(503, "Too many events wait to be published"),
 }
 _STATUS = {code: known.status for code, known in {**CODES, **PROBLEMS}.items()}
 

@@ -30,7 +30,6 @@ PROBLEMS = {
     "too_many_decimals": ProblemCode(422, "An amount has more decimals than its currency"),
     "unknown_shipping_method": ProblemCode(422, "The shop has no such shipping method"),
     "unknown_payment_method": ProblemCode(422, "The shop has no such payment method"),
-    "outbox_full": ProblemCode(503, "Too many events wait to be published"),
 }
 _RETRY = frozenset({RefusalCode.STOCK_NOT_ALLOCATED})
 _STATUS = {code: known.status for code, known in {**CODES, **PROBLEMS}.items()}
