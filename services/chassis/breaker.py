@@ -16,7 +16,7 @@ WHERE (SELECT count(*) FROM parked_keys p
        WHERE p.consumer = :consumer AND p.topic = :topic AND p.fingerprint = :fingerprint
          AND p.parked_at > greatest(now() - make_interval(secs => :seconds),
              (SELECT max(resumed_at) FROM breakers b WHERE b.consumer = :consumer))) >= :keys
-ON CONFLICT (consumer) WHERE resumed_at IS NULL DO NOTHING
+ON CONFLICT (consumer, build_id) WHERE resumed_at IS NULL DO NOTHING
 """)
 OPEN = sa.text("""
 SELECT topic, fingerprint FROM breakers

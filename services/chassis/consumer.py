@@ -23,7 +23,7 @@ from services.chassis import inbox, logs
 from services.chassis.breaker import SuspectedBadDeploy
 from services.chassis.database import transaction
 from services.chassis.end_offsets import EndOffsets, Place
-from services.chassis.errors import FatalError, TransientError
+from services.chassis.errors import BrokerUnavailable, FatalError, TransientError
 from services.chassis.events import Record
 from services.chassis.health import Health, Reason
 from services.chassis.lag import Lag
@@ -136,7 +136,7 @@ class Consumer(Generic[U]):
         wanted = self._batch_max - len(self._pending)
         # A busy consumer waits a little for a fuller batch; an idle one only takes what already lies there.
         sweep = self._sweep_seconds if self._full else 0.0005
-        self._keep(kafka.consume(wanted, sweep))
+        self._keep(kafka.consume(max(wanted, 0), sweep))
         self._full = len(self._pending) > 1
 
     def _keep(self, messages: Sequence[Message]) -> None:
@@ -201,12 +201,19 @@ class Consumer(Generic[U]):
         if ages:
             self._until_done(stop, lambda: self._note_caught_up(ages))
         if time.monotonic() >= self._next_parked:
-            try:
-                more = self._processor.retry_due()
-            except TransientError as error:
-                more = False
-                log.warning("retry_put_off", consumer=self._name, error=type(error).__name__)
+            more = self._retry_parked()
             self._next_parked = time.monotonic() + (0 if more else _RETRY_PARKED_SECONDS)
+
+    def _retry_parked(self) -> bool:
+        """Try the parked key that is due first; an idle consumer learns here that its breaker is open."""
+        try:
+            handled = self._processor.retry_due()
+        except TransientError as error:
+            self._health.report(self._part, _reason(error))
+            log.warning("retry_put_off", consumer=self._name, error=type(error).__name__)
+            return False
+        self._health.report(self._part, None)
+        return handled
 
     def _note_caught_up(self, ages: dict[tuple[str, int], float]) -> None:
         with transaction(self._engine) as connection:
@@ -281,7 +288,9 @@ def _place(message: Message) -> Place:
 
 
 def _reason(error: TransientError) -> Reason:
-    return Reason.SUSPECTED_BAD_DEPLOY if isinstance(error, SuspectedBadDeploy) else Reason.DATABASE_UNREACHABLE
+    if isinstance(error, SuspectedBadDeploy):
+        return Reason.SUSPECTED_BAD_DEPLOY
+    return Reason.BROKER_UNREACHABLE if isinstance(error, BrokerUnavailable) else Reason.DATABASE_UNREACHABLE
 
 
 def _complain(error: KafkaError) -> None:

@@ -38,12 +38,14 @@ SELECT :consumer, * FROM unnest(:topics ::text[], :keys ::text[], :partitions ::
 ON CONFLICT (consumer, topic, partition, "offset") DO NOTHING
 """)
 LOCK_DUE = sa.text("""
-SELECT topic, key, attempts FROM parked_keys
+SELECT topic, key FROM parked_keys
 WHERE consumer = :consumer AND state <> 'dead' AND due_at <= now()
 ORDER BY due_at, topic, key LIMIT 1 FOR UPDATE SKIP LOCKED
 """)
 LOCK_KEY = sa.text("""
-SELECT attempts FROM parked_keys WHERE consumer = :consumer AND topic = :topic AND key = :key FOR UPDATE
+SELECT attempts FROM parked_keys WHERE consumer = :consumer AND topic = :topic AND key = :key
+    AND (NOT :only_due OR (state <> 'dead' AND due_at <= now()))
+FOR UPDATE
 """)
 HEAD = sa.text("""
 SELECT id, topic, partition, "offset", event_id::text, record_key, value, headers, timestamp_ms, parked_at
@@ -141,15 +143,20 @@ def append(connection: sa.Connection, consumer: str, records: Sequence[tuple[str
     connection.execute(PARK_EVENTS, {"consumer": consumer, **columns})
 
 
-def lock_due(connection: sa.Connection, consumer: str) -> tuple[Key, int] | None:
-    """Lock the parked key that is due first and return it with its failed tries; None where none is due."""
+def lock_due(connection: sa.Connection, consumer: str) -> Key | None:
+    """Lock the parked key that is due first and that nobody else holds, and return it; None where none is due."""
     row = connection.execute(LOCK_DUE, {"consumer": consumer}).first()
-    return ((row.topic, row.key), row.attempts) if row else None
+    return (row.topic, row.key) if row else None
 
 
-def lock_key(connection: sa.Connection, consumer: str, key: Key) -> int | None:
-    """Lock one parked key and return its failed tries; None where it is not parked."""
-    row = connection.execute(LOCK_KEY, {"consumer": consumer, "topic": key[0], "key": key[1]}).first()
+def lock_key(connection: sa.Connection, consumer: str, key: Key, *, only_due: bool = False) -> int | None:
+    """Lock one parked key and return its failed tries; None where it is not parked.
+
+    With `only_due` also None where, by the time that it is locked, another instance has tried it.
+    """
+    row = connection.execute(
+        LOCK_KEY, {"consumer": consumer, "topic": key[0], "key": key[1], "only_due": only_due}
+    ).first()
     return row.attempts if row else None
 
 

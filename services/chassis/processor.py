@@ -143,7 +143,7 @@ class Processor(Generic[U]):
         with transaction(self._engine) as connection:
             self._breaker.check(connection)
             due = parking.lock_due(connection, self._consumer)
-        return due is not None and self.retry(due[0])
+        return due is not None and self._attempt(due, only_due=True)
 
     def retry(self, key: parking.Key) -> bool:
         """Try the head of a parked key now, whoever asks, and return whether it was handled.
@@ -152,8 +152,11 @@ class Processor(Generic[U]):
             TransientError: nothing was tried.
 
         """
+        return self._attempt(key, only_due=False)
+
+    def _attempt(self, key: parking.Key, *, only_due: bool) -> bool:
         try:
-            return self._retry(key)
+            return self._retry(key, only_due=only_due)
         except TransientError:
             raise
         except Exception as error:  # noqa: BLE001  # whatever a handler raises is this event's fault
@@ -192,6 +195,7 @@ class Processor(Generic[U]):
         results: Counter[tuple[str, str, str]] = Counter()
         with begin(self._engine, self._outbox()) as tx:
             connection = tx.connection
+            self._breaker.check(connection)
             fresh = self._claim(connection, items)
             parked = parking.lock_keys(connection, self._consumer, {item.key for item in fresh})
             waiting = [item for item in fresh if item.key in parked]
@@ -312,10 +316,10 @@ class Processor(Generic[U]):
         if counts:
             self._breaker.count(connection, key[0], fault.reason)
 
-    def _retry(self, key: parking.Key) -> bool:
+    def _retry(self, key: parking.Key, *, only_due: bool) -> bool:
         with begin(self._engine, self._outbox()) as tx:
             connection = tx.connection
-            attempts = parking.lock_key(connection, self._consumer, key)
+            attempts = parking.lock_key(connection, self._consumer, key, only_due=only_due)
             parked = parking.head(connection, self._consumer, key)
             if attempts is None or parked is None:
                 return False

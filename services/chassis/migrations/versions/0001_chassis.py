@@ -94,7 +94,8 @@ CREATE TABLE breakers (
     reason      text,
     actor       text
 );
-CREATE UNIQUE INDEX breakers_open ON breakers (consumer) WHERE resumed_at IS NULL;
+-- One a build: where two of them run side by side, each is stopped for its own faults.
+CREATE UNIQUE INDEX breakers_open ON breakers (consumer, build_id) WHERE resumed_at IS NULL;
 
 -- One row: since when, without a break, this service has been whole.
 CREATE TABLE deadline_watch (
