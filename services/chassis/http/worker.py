@@ -21,10 +21,12 @@ from gunicorn.workers.ggevent import GeventWorker
 from services.chassis.health import Health
 from services.chassis.http import postgres_wait
 from services.chassis.http.application import EXTENSION
+from services.chassis.http.drain import admit_no_more
 from services.chassis.http.problems import CODES, MEDIA_TYPE, named, problem_body
 
 # Together less than the ten seconds after which supervisors kill.
 _NOTICE_SECONDS = 0.5
+_ACCEPT_SECONDS = 0.3
 _IDLE_SECONDS = 1.5
 _DRAIN_SECONDS = 7.0
 _TICK_SECONDS = 0.05
@@ -100,9 +102,9 @@ class ApiWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type inf
             client.sendall(head.encode() + body)
 
     def _close(self, server: StreamServer) -> None:
-        """Stop listening. A connection that waits to be accepted would be reset: take them all, admit no new ones."""
-        server.socket.listen(0)
-        self._tick(2 * _TICK_SECONDS)
+        """Stop listening, once all that has begun is accepted."""
+        admit_no_more(server.socket)
+        self._tick(_ACCEPT_SECONDS)
         server.close()
 
     def _drain(self) -> None:
