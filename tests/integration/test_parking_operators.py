@@ -1,0 +1,122 @@
+"""An operator's hands on parked keys: `parked list|show|retry|discard|resume`, as the command line runs them."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from deploy.local.databases import Databases
+from services.chassis.parked_cli import parked_commands
+from tests.support.ledger import TABLES, Ledger
+from tests.support.services import World, world_of
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    return Ledger()
+
+
+@pytest.fixture
+def world(ledger: Ledger, postgres_server: Databases) -> Iterator[World]:
+    with world_of(ledger.service, postgres_server, park_backoff_seconds=3600, park_breaker_keys=3) as world:
+        yield world
+
+
+def parked(world: World, *arguments: str) -> Result:
+    """Run `parked …` with everything that it prints in one line per row."""
+    return CliRunner(env={"COLUMNS": "400", "USER": "ada"}).invoke(
+        parked_commands(lambda: world.runtime), list(arguments)
+    )
+
+
+def park(ledger: Ledger, world: World, *keys: str, error: type[Exception] = ValueError) -> None:
+    """Park two events of each key."""
+
+    def fail(*_: Any) -> None:
+        raise error("a bug")
+
+    ledger.before = fail
+    for note in ("1", "2"):
+        world.deliver(*[ledger.confirmed(key, note) for key in keys])
+    ledger.before = lambda *_: None
+
+
+def test_list_says_what_is_parked_why_and_until_when(ledger: Ledger, world: World) -> None:
+    assert "nothing is parked" in parked(world, "list").stdout
+    park(ledger, world, "A", "B")
+    listed = parked(world, "list").stdout
+    assert "order.events.v1" in listed
+    assert "ValueError: a bug" in listed
+    assert "retrying" in listed
+    assert "B" not in parked(world, "list", "--key", "A").stdout.replace("Bug", "")
+
+
+def test_show_tells_where_events_stand_and_nothing_of_what_they_say(ledger: Ledger, world: World) -> None:
+    park(ledger, world, "A")
+    shown = json.loads(parked(world, "show", "--key", "A").stdout)
+    assert (shown["key"], shown["attempts"]) == ("A", 1)
+    assert [event["headers"]["ce_type"] for event in shown["events"]] == [ledger.confirmed("A").FULLNAME] * 2
+    assert set(shown["events"][0]) == {"event_id", "partition", "offset", "bytes", "parked_at", "headers"}
+
+
+def test_retry_handles_what_fits_the_filter_and_leaves_the_rest(ledger: Ledger, world: World) -> None:
+    park(ledger, world, "A", "B")
+    assert "would retry 2 event(s) of order.events.v1 A" in parked(world, "retry", "--key", "A", "--dry-run").stdout
+    assert world.one("SELECT count(*) FROM parked_keys") == 2
+    assert "A: 2 handled, 0 still parked" in parked(world, "retry", "--key", "A").stdout
+    assert world.rows("SELECT key FROM parked_keys") == ["B"]
+    assert world.rows("SELECT key, note FROM entries ORDER BY position") == [("A", "1"), ("A", "2")]
+
+
+def test_retry_without_a_filter_handles_every_key_and_says_which_fail_again(ledger: Ledger, world: World) -> None:
+    park(ledger, world, "A", "B")
+
+    def fail_b(received: Any, _uow: Any) -> None:
+        if received.key == "B":
+            raise ValueError("a bug")
+
+    ledger.before = fail_b
+    said = parked(world, "retry").stdout
+    assert "A: 2 handled, 0 still parked" in said
+    assert "B: 0 handled, 2 still parked" in said
+
+
+def test_retry_by_fingerprint_handles_the_keys_of_one_repair(ledger: Ledger, world: World) -> None:
+    park(ledger, world, "A", error=ValueError)
+    park(ledger, world, "B", error=KeyError)
+    fingerprint = world.one("SELECT fingerprint FROM parked_keys WHERE key = 'A'")
+    assert fingerprint.startswith("ValueError@")
+    parked(world, "retry", "--fingerprint", fingerprint)
+    assert world.rows("SELECT key FROM parked_keys") == ["B"]
+
+
+def test_discard_needs_a_reason_and_says_what_it_is_about(ledger: Ledger, world: World) -> None:
+    park(ledger, world, "A")
+    before = world.snapshot(*TABLES)
+    assert parked(world, "discard", "--key", "A").exit_code != 0
+    assert parked(world, "discard", "--reason", "lost").exit_code != 0
+    assert "would discard" in parked(world, "discard", "--key", "A", "--reason", "lost", "--dry-run").stdout
+    assert world.snapshot(*TABLES) == before
+
+
+def test_discard_gives_up_the_first_event_and_its_followers_run(ledger: Ledger, world: World) -> None:
+    park(ledger, world, "A")
+    assert "discarded" in parked(world, "discard", "--key", "A", "--reason", "lost").stdout
+    assert world.one("SELECT error FROM dead_events") == "discarded: lost (was: ValueError: a bug)"
+    while world.processor.retry_due():
+        pass
+    assert world.rows("SELECT note FROM entries") == ["2"]
+
+
+def test_resume_closes_the_breaker_and_keeps_the_reason(ledger: Ledger, world: World) -> None:
+    park(ledger, world, "A", "B")
+    assert "was not stopped" in parked(world, "resume", "--reason", "so").stdout
+    with pytest.raises(Exception, match="many keys"):
+        park(ledger, world, "C")
+    assert parked(world, "resume").exit_code != 0
+    assert "ledger: resumed" in parked(world, "resume", "--reason", "the data is repaired").stdout
+    ledger.before = lambda *_: None
+    world.deliver(ledger.confirmed("X"))
+    assert world.one("SELECT reason FROM breakers WHERE reason IS NOT NULL") == "the data is repaired"
