@@ -17,14 +17,21 @@ from services.chassis import inbox, logs, metrics, parking
 from services.chassis.avro import Codec
 from services.chassis.breaker import Breaker
 from services.chassis.database import is_reachable, transaction
-from services.chassis.errors import DatabaseUnavailable, StatementTimeout, TransientError, UndecodableEvent
+from services.chassis.errors import (
+    DatabaseUnavailable,
+    RowExists,
+    StatementTimeout,
+    TransientError,
+    UndecodableEvent,
+)
 from services.chassis.events import Cause, Event, Received, Record, event_id_of
 from services.chassis.outbox import Outbox
 from services.chassis.unit_of_work import Deferral, Transaction, UnitOfWork, begin
 
 U = TypeVar("U", bound=UnitOfWork)
 Handler = Callable[[Sequence[Received[Any]], U], None]
-_STATEMENT_TIMEOUT_TRIES = 3
+# A statement that took too long, or a row that another transaction inserted meanwhile: the same batch may succeed.
+_TRIES = 3
 _SEQUENCES_REMEMBERED = 50_000
 _SEQUENCE_DIGITS = 19
 log = logs.logger(__name__)
@@ -167,13 +174,13 @@ class Processor(Generic[U]):
     # --- one batch
 
     def _handle(self, records: Sequence[Record], items: Sequence[Item | None]) -> None:
-        for attempt in range(1, _STATEMENT_TIMEOUT_TRIES + 1):
+        for attempt in range(1, _TRIES + 1):
             try:
                 self._transact(records, [item for item in items if item is not None])
             except TransientError:
                 raise
-            except StatementTimeout as error:
-                if attempt == _STATEMENT_TIMEOUT_TRIES:
+            except (StatementTimeout, RowExists) as error:
+                if attempt == _TRIES:
                     self._isolate(records, items, error)
             except Exception as error:  # noqa: BLE001  # whatever a handler raises is its events' fault
                 self._isolate(records, items, error)
