@@ -156,6 +156,20 @@ class World:
         with contextlib.closing(self.databases.connect()) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
 
+    @contextlib.contextmanager
+    def database_away(self) -> Iterator[None]:
+        """Let nobody into the service's database for the length of the block, and end who is in there."""
+        with contextlib.closing(self.databases.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute(f"ALTER DATABASE {self.database.name} WITH ALLOW_CONNECTIONS false")
+            try:
+                cursor.execute(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+                    (self.database.name,),
+                )
+                yield
+            finally:
+                cursor.execute(f"ALTER DATABASE {self.database.name} WITH ALLOW_CONNECTIONS true")
+
     def close(self) -> None:
         """Close every connection."""
         for engine in self._engines:
