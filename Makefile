@@ -10,7 +10,7 @@ COMPILE := $(RUN) -m piptools compile --allow-unsafe --generate-hashes --quiet -
 	--no-emit-find-links --no-emit-index-url --no-emit-options --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status token test lint format types schemas schemas-check schemas-release openapi bench audit coverage lock
+.PHONY: help setup demo up down status token test lint format types schemas schemas-check schemas-release documents bench audit coverage lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,8 +65,8 @@ schemas-check: setup ## Fail when generated files are stale or a released schema
 schemas-release: setup ## Freeze the event schemas as they are: from then on only compatible changes
 	@$(RUN) -m schemas release
 
-openapi: setup ## Write docs/openapi/*.json from the code
-	@$(RUN) -m deploy.openapi $(ARGS)
+documents: setup ## Write what docs/ says of the code: OpenAPI, problem codes
+	@$(RUN) -m deploy.documents $(ARGS)
 
 bench: setup ## Measure the backlog drain against a textbook saga
 	@$(RUN) -m tests.benchmark $(ARGS)
