@@ -1,0 +1,129 @@
+"""The drain itself, with the clock and the CPU meter: the same for both sides.
+
+All processes of a side are up, their consumers have their partitions, and nothing happens, since the benchmark holds
+the lock that elects the order service's relay. It lets go of it, and the clock starts when the side's own relay has
+the lock. So no start of a process and no joining of a group is measured, and every hop of the saga is, from the
+outbox of the order service on. It is stopped when the last order is confirmed and its notifications stand, and read
+once more when everything is at rest: the stock of every order allocated, every outbox empty.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from deploy.local.stack import Stack
+from schemas.contracts import OrderConfirmed, StockAllocated
+from tests.benchmark.broker import Broker
+from tests.benchmark.cpu import cpu_seconds
+from tests.benchmark.observer import Observer
+
+_LOOK_SECONDS = 0.05
+_GATE_LOOK_SECONDS = 0.002
+
+
+class NotDrained(Exception):
+    """A side did not come to its end; the message says what was outstanding."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One of the two that are compared.
+
+    Args:
+        name: for the output.
+        make_ready: changes the databases as this side needs them, before anything runs.
+        start: starts its processes and returns their names, once all say that they are ready.
+        groups: consumer group → the topics that it reads.
+        unpublished: the query that counts the outbox rows that are still to be published.
+
+    """
+
+    name: str
+    make_ready: Callable[[Stack], None]
+    start: Callable[[Stack], Sequence[str]]
+    groups: Mapping[str, Sequence[str]]
+    unpublished: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The clock (seconds) and the CPU meter (seconds by process) at one instant."""
+
+    at: float
+    cpu: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Three readings of one drain, and the processes that did not end as they should."""
+
+    began: Reading
+    confirmed: Reading
+    at_rest: Reading
+    crashes: Sequence[str]
+
+
+def drain(side: Side, stack: Stack, orders: int, seconds: float) -> Drain:
+    """Start a side over a backlog of orders, return the readings, and stop it.
+
+    Args:
+        side: who drains.
+        stack: on which the stage is set.
+        orders: how many wait.
+        seconds: how long it may take.
+
+    Raises:
+        NotDrained: it took longer, or one of the processes ended.
+
+    """
+    broker = Broker(stack.kafka.bootstrap_servers)
+    with Observer(stack, side.unpublished) as observer:
+        observer.hold_relay()
+        names = side.start(stack)
+        meter = _Meter(stack, names, observer)
+        deadline = time.monotonic() + seconds
+        _until(lambda: broker.have_partitions(side.groups), "no partitions", meter, deadline)
+        observer.let_relay_go()
+        _until(observer.relay_works, "no relay", meter, deadline, pause=_GATE_LOOK_SECONDS)
+        began = meter.read()
+        # The log is asked first, which costs next to nothing: each order has two events on each topic in the end.
+        _until(lambda: broker.records(OrderConfirmed.TOPIC) >= 2 * orders, "not all told", meter, deadline)
+        _until(lambda: observer.all_confirmed(orders), "not all confirmed", meter, deadline)
+        confirmed = meter.read()
+        _until(lambda: broker.records(StockAllocated.TOPIC) >= 2 * orders, "not all allocated", meter, deadline)
+        _until(lambda: observer.at_rest(orders), "not at rest", meter, deadline)
+        at_rest = meter.read()
+    return Drain(began, confirmed, at_rest, _stop(stack, names))
+
+
+def _stop(stack: Stack, names: Sequence[str]) -> list[str]:
+    statuses = {name: stack.processes.stop(name) for name in names}
+    return [f"{name} ended with status {status}" for name, status in statuses.items() if status]
+
+
+class _Meter:
+    """Reads the clock and the CPU times of a side's processes and of the servers under it."""
+
+    def __init__(self, stack: Stack, names: Sequence[str], observer: Observer) -> None:
+        self.observer = observer
+        self._processes = stack.processes
+        pids = stack.processes.pids()
+        self._pids = {name: pids[name] for name in ("postgres", "kafka", *names)}
+
+    def read(self) -> Reading:
+        without = self.observer.backends
+        return Reading(time.monotonic(), {name: cpu_seconds(pid, without=without) for name, pid in self._pids.items()})
+
+    def dead(self) -> list[str]:
+        return [name for name in self._pids if not self._processes.is_alive(name)]
+
+
+def _until(
+    condition: Callable[[], bool], what: str, meter: _Meter, deadline: float, *, pause: float = _LOOK_SECONDS
+) -> None:
+    while not condition():
+        if ended := meter.dead():
+            raise NotDrained(f"{', '.join(ended)} ended meanwhile; outstanding: {meter.observer.outstanding()}")
+        if time.monotonic() > deadline:
+            raise NotDrained(f"{what} in time; outstanding: {meter.observer.outstanding()}")
+        time.sleep(pause)

@@ -1,0 +1,35 @@
+"""Our side: the worker processes of the three services, as an installation runs them.
+
+Notification runs its consumer alone: the drain ends with the notification's row, so no mail is sent.
+"""
+
+from collections.abc import Sequence
+
+from deploy.local.stack import Stack
+from schemas.contracts import OrderPlaced, OrderRequested, OutOfStock, StockReserved, VariantPublished
+from tests.benchmark.drain import Side
+
+_PROCESSES = {"order": (), "inventory": (), "notification": ("--only", "consumer")}
+
+
+def _start(stack: Stack) -> Sequence[str]:
+    names = [
+        stack.start_process(service, "worker", *arguments, name=f"{service}-worker")
+        for service, arguments in _PROCESSES.items()
+    ]
+    stack.await_ready(*names)
+    return names
+
+
+OURS = Side(
+    name="ours",
+    make_ready=lambda _stack: None,
+    start=_start,
+    groups={
+        "order": (StockReserved.TOPIC, OrderRequested.TOPIC),
+        "order-catalog": (VariantPublished.TOPIC,),
+        "inventory": (OrderPlaced.TOPIC,),
+        "notification": (OrderPlaced.TOPIC, OutOfStock.TOPIC),
+    },
+    unpublished="SELECT count(*) FROM outbox",
+)

@@ -1,0 +1,159 @@
+"""The benchmark's own judgement: what it counts, what it refuses to tell, and that it finds what is wrong."""
+
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import psutil
+import pytest
+
+from tests.benchmark.cpu import cpu_seconds, per_order
+from tests.benchmark.drain import Drain, Reading
+from tests.benchmark.figures import Figures, Result, middle, missed, objection, ratio, result_of
+from tests.benchmark.report import as_json
+from tests.benchmark.topic_log import Sighting, examine
+from tests.benchmark.workload import LINES, Workload
+
+_BURN = "import time\nwhile time.process_time() < 0.3: pass\n"
+_PARENT = f"""
+import subprocess, sys
+subprocess.run([sys.executable, "-c", {_BURN!r}], check=True)
+print("burnt", flush=True)
+sys.stdin.read()
+"""
+
+
+def result(orders_per_second: float, micros: float) -> Result:
+    figures = Figures(orders_per_second, {"postgres": micros / 2, "kafka": micros / 2})
+    return Result(figures, figures)
+
+
+def seen(*sightings: tuple[str, int], kind: str = "Placed") -> Iterable[Sighting]:
+    for key, sequence in sightings:
+        yield Sighting(key=key, event_id=f"{key}-{sequence}", kind=kind, sequence=sequence, order_id=key)
+
+
+# --- CPU
+
+
+def test_children_that_ended_are_counted() -> None:
+    with subprocess.Popen([sys.executable, "-c", _PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"burnt\n"
+        assert psutil.Process(parent.pid).children() == []
+        assert cpu_seconds(parent.pid) >= 0.2
+        parent.communicate()
+
+
+def test_children_that_live_are_counted_unless_they_are_the_observers() -> None:
+    script = f"{_BURN}\nprint('burnt', flush=True)\nimport sys\nsys.stdin.read()"
+    parent = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {script!r}])"
+    with subprocess.Popen([sys.executable, "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"burnt\n"
+        (child,) = psutil.Process(process.pid).children()
+        with_child, without = cpu_seconds(process.pid), cpu_seconds(process.pid, without={child.pid})
+        process.communicate()
+    assert with_child >= without + 0.2
+
+
+def test_cpu_is_told_in_microseconds_an_order() -> None:
+    assert per_order({"kafka": 1.0}, {"kafka": 1.5}, 1000) == {"kafka": pytest.approx(500)}
+
+
+# --- what is ordered
+
+
+def test_a_workload_is_the_same_each_time() -> None:
+    workload = Workload(orders=50, skus=10)
+    assert list(workload.wishes()) == list(workload.wishes())
+
+
+def test_each_order_has_three_different_skus_of_the_catalog() -> None:
+    workload = Workload(orders=50, skus=10)
+    wishes = list(workload.wishes())
+    assert len(wishes) == 50
+    assert all(len({sku for sku, _ in wish} & set(workload.catalog())) == LINES for wish in wishes)
+
+
+def test_units_are_what_the_orders_add_up_to() -> None:
+    workload = Workload(orders=50, skus=10)
+    expected: Counter[str] = Counter()
+    for wish in workload.wishes():
+        for sku, quantity in wish:
+            expected[sku] += quantity
+    assert workload.units() == expected
+
+
+# --- the log
+
+
+def test_a_whole_log_has_no_faults() -> None:
+    log = examine(seen(("a", 1), ("b", 1), ("a", 2)))
+    assert (log.faults, log.repeated, log.kinds) == ([], 0, {"Placed": 3})
+
+
+@pytest.mark.parametrize(
+    "sightings",
+    [[("a", 1), ("a", 3)], [("a", 2), ("a", 1)], [("a", 2)], [("a", 0)]],
+    ids=["a hole", "out of order", "no first", "counted from zero"],
+)
+def test_a_hole_or_another_order_is_a_fault(sightings: list[tuple[str, int]]) -> None:
+    assert examine(seen(*sightings)).faults
+
+
+def test_a_repeated_record_is_counted_and_no_fault() -> None:
+    log = examine(seen(("a", 1), ("a", 2), ("a", 1)))
+    assert (log.faults, log.repeated, log.kinds["Placed"]) == ([], 1, 2)
+
+
+def test_two_events_with_one_number_are_a_fault() -> None:
+    twin = Sighting(key="a", event_id="other", kind="Placed", sequence=1, order_id="a")
+    assert examine([*seen(("a", 1)), twin]).faults
+
+
+def test_an_event_under_another_orders_key_is_a_fault() -> None:
+    assert examine([Sighting(key="a", event_id="1", kind="Placed", sequence=1, order_id="b")]).faults
+
+
+# --- figures
+
+
+def test_figures_are_taken_between_the_same_two_instants() -> None:
+    def reading(at: float, cpu: float) -> Reading:
+        return Reading(at, {"kafka": cpu})
+
+    drain = Drain(reading(10, 1.0), reading(12, 2.0), reading(14, 5.0), [])
+    measured = result_of(drain, 1000)
+    assert (measured.confirmed.orders_per_second, measured.confirmed.total_micros) == (500, 1000)
+    assert (measured.at_rest.orders_per_second, measured.at_rest.total_micros) == (250, 4000)
+
+
+@pytest.mark.parametrize(("speed", "micros"), [(149, 5000), (250, 9001)], ids=["too slow", "too dear"])
+def test_a_textbook_that_is_too_slow_or_too_dear_is_not_compared_with(speed: float, micros: float) -> None:
+    assert objection(result(speed, micros)) is not None
+
+
+def test_a_textbook_within_its_bounds_is_compared_with() -> None:
+    assert objection(result(150, 9000)) is None
+
+
+@pytest.mark.parametrize(
+    ("ours", "faults"),
+    [((2400, 600), 0), ((2399, 600), 1), ((2400, 601), 1), ((100, 5000), 2)],
+)
+def test_a_missed_reach_is_said(ours: tuple[float, float], faults: int) -> None:
+    assert len(missed(result(*ours), result(200, 7000))) == faults
+
+
+def test_several_runs_are_told_by_their_medians() -> None:
+    medians = middle([result(100, 900), result(300, 700), result(200, 100)])
+    assert (medians.confirmed.orders_per_second, medians.confirmed.total_micros) == (200, 700)
+
+
+def test_the_outcome_for_machines_holds_the_ratio_and_each_run() -> None:
+    ours, textbook = result(4000, 400), result(200, 7000)
+    content: Mapping[str, object] = as_json([(ours, textbook)], ours, textbook)
+    assert content["ratio"] == ratio(ours.confirmed, textbook.confirmed) == 20
+    assert content["runs"] == [{"ours": content["ours"], "textbook": content["textbook"]}]
