@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from services.chassis import logs
 from services.chassis.database import transaction
 from services.chassis.errors import OmsError
+from services.chassis.outbox import OLDEST_AGE
 from services.chassis.runtime import Runtime
 from services.chassis.service import DatabaseGauge
 from services.chassis.settings import ServiceSettings
@@ -32,8 +33,7 @@ GAUGES = (
         "oms_outbox_oldest_age_seconds",
         "Age of the event that has waited longest to be published, 0 where none waits",
         (),
-        sa.text("""SELECT coalesce((SELECT extract(epoch FROM now() - created_at)::float8
-                                    FROM outbox ORDER BY seq LIMIT 1), 0)"""),
+        OLDEST_AGE,
     ),
     DatabaseGauge(
         "oms_parked_keys",

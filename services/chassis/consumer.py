@@ -200,7 +200,9 @@ class Consumer(Generic[U]):
         ages = self._ends.caught_up()
         if ages:
             self._until_done(stop, lambda: self._note_caught_up(ages))
-        if time.monotonic() >= self._next_parked:
+        if not self._ends.broker_answers:
+            self._health.report(self._part, Reason.BROKER_UNREACHABLE)
+        elif time.monotonic() >= self._next_parked:
             more = self._retry_parked()
             self._next_parked = time.monotonic() + (0 if more else _RETRY_PARKED_SECONDS)
 

@@ -23,6 +23,9 @@ class EndOffsets:
     Args:
         admin: the client that asks the broker.
 
+    Attributes:
+        broker_answers: whether the broker answered when it was asked last.
+
     """
 
     def __init__(self, admin: AdminClient) -> None:
@@ -31,6 +34,7 @@ class EndOffsets:
         self._targets: dict[Place, tuple[int, float]] = {}
         self._asked: dict[Place, Future[Any]] = {}
         self._asked_at = 0.0
+        self.broker_answers = True
 
     def assigned(self, positions: dict[Place, int]) -> None:
         """Begin to watch partitions; the position is the next offset to read, 0 where it is not known."""
@@ -78,11 +82,13 @@ class EndOffsets:
     def _take_answers(self) -> None:
         if not all(answer.done() for answer in self._asked.values()):
             return
+        self.broker_answers = True
         for place, answer in self._asked.items():
             try:
                 end = answer.result().offset
             except KafkaException:
                 # The broker is away: nothing is known about the end, so nothing is claimed about it.
+                self.broker_answers = False
                 continue
             if place in self._positions:
                 self._targets[place] = (end, self._asked_at)

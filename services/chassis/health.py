@@ -80,6 +80,12 @@ class Health:
             if thread in self._pulses:
                 self._pulses[thread].seen = self._clock()
 
+    def silence(self, thread: str) -> float:
+        """Return for how many seconds a thread has not beaten; 0 for one that nobody expects."""
+        with self._lock:
+            pulse = self._pulses.get(thread)
+            return 0.0 if pulse is None else self._clock() - pulse.seen
+
     def report(self, component: str, reason: Reason | None) -> None:
         """Say why `component` cannot do its work, or (None) that it can."""
         with self._lock:

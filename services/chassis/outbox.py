@@ -26,6 +26,9 @@ SELECT * FROM unnest(:ids ::uuid[], :aggregatetypes ::text[], :aggregateids ::te
 # Two looks at the index; only a span that could be too many is counted, up to the limit.
 SPAN = sa.text("SELECT coalesce(max(seq) - min(seq) + 1, 0) FROM outbox")
 COUNT = sa.text("SELECT count(*) FROM (SELECT FROM outbox LIMIT :most) waiting")
+OLDEST_AGE = sa.text("""
+SELECT coalesce((SELECT extract(epoch FROM clock_timestamp() - created_at)::float8 FROM outbox ORDER BY seq LIMIT 1), 0)
+""")
 NOTIFY_RELAY = sa.text("SELECT pg_notify('outbox', '')")
 
 
@@ -103,3 +106,8 @@ def is_full(connection: sa.Connection, most: int) -> bool:
     """Return whether at least `most` events wait to be published."""
     span: int = connection.execute(SPAN).scalar_one()
     return span >= most and bool(connection.execute(COUNT, {"most": most}).scalar_one() >= most)
+
+
+def oldest_age(connection: sa.Connection) -> float:
+    """Return the age in seconds of the event that has waited longest, 0 where none waits."""
+    return float(connection.execute(OLDEST_AGE).scalar_one())

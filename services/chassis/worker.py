@@ -4,19 +4,21 @@ A thread that dies takes the process with it, with a non-zero code: whoever supe
 nothing goes on half. SIGTERM lets each thread finish what it has begun; then the process ends with 0.
 """
 
+import random
 import signal
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from typing import TypeVar
-
-from tenacity import retry, retry_if_exception_type, wait_exponential_jitter
 
 from services.chassis import inbox, logs
 from services.chassis.catalog_gate import partitions_of
 from services.chassis.collectors import register
-from services.chassis.database import transaction
-from services.chassis.errors import SettingsError, TransientError
+from services.chassis.database import is_reachable, transaction
+from services.chassis.errors import BrokerUnavailable, SettingsError, TransientError
+from services.chassis.health import Reason
 from services.chassis.http.probes import serve_probes
+from services.chassis.outbox import oldest_age
 from services.chassis.retention import require_inbox_outlives_log
 from services.chassis.runtime import Runtime
 from services.chassis.settings import ServiceSettings
@@ -28,6 +30,8 @@ Part = Callable[[threading.Event], None]
 # Supervisors kill after ten seconds; whatever has not finished by then is repeated after the restart.
 _STOP_SECONDS = 9.0
 _SILENCE_SECONDS = 60.0
+# A consumer's batch takes seconds at most, an event some milliseconds to get out: beyond this something stands still.
+_STALLED_SECONDS = 30.0
 log = logs.logger(__name__)
 
 
@@ -52,7 +56,8 @@ def run_worker(runtime: Runtime[S, U], only: str | None) -> int:
     parts = _chosen(_parts(runtime), only)
     serve_probes(runtime.health, runtime.settings.http_host, runtime.settings.metrics_port)
     register(runtime)
-    _check_surroundings(runtime)
+    _await_surroundings(runtime, stop)
+    _check_progress(runtime, parts)
     died = threading.Event()
     threads = [_start(runtime, name, run, stop, died) for name, run in parts.items()]
     log.info("worker_started", parts=sorted(parts))
@@ -60,11 +65,31 @@ def run_worker(runtime: Runtime[S, U], only: str | None) -> int:
         if died.is_set():
             stop.set()
     runtime.health.shut_down()
+    until = time.monotonic() + _STOP_SECONDS
     for thread in threads:
-        thread.join(_STOP_SECONDS)
+        thread.join(max(0.0, until - time.monotonic()))
     unfinished = [thread.name for thread in threads if thread.is_alive()]
     log.info("worker_stopped", unfinished=unfinished)
     return 1 if died.is_set() or unfinished else 0
+
+
+def _check_progress(runtime: Runtime[S, U], parts: Iterable[str]) -> None:
+    """Let `/readyz` see what no thread reports by itself: one that stands still, and events that do not get out."""
+    health = runtime.health
+    health.check("database", lambda: None if is_reachable(runtime.engine) else Reason.DATABASE_UNREACHABLE)
+    for name in parts:
+        if name.startswith("consumer:"):
+            health.check(name, lambda name=name: _stalled(runtime, name))  # type: ignore[misc]  # binds the loop's name
+    health.check("outbox", lambda: _outbox_stalled(runtime))
+
+
+def _stalled(runtime: Runtime[S, U], name: str) -> Reason | None:
+    return Reason.CONSUMER_STALLED if runtime.health.silence(name) > _STALLED_SECONDS else None
+
+
+def _outbox_stalled(runtime: Runtime[S, U]) -> Reason | None:
+    with transaction(runtime.engine) as connection:
+        return Reason.OUTBOX_STALLED if oldest_age(connection) > _STALLED_SECONDS else None
 
 
 def _parts(runtime: Runtime[S, U]) -> dict[str, Part]:
@@ -86,9 +111,24 @@ def _chosen(parts: dict[str, Part], only: str | None) -> dict[str, Part]:
     return chosen
 
 
-@retry(retry=retry_if_exception_type(TransientError), wait=wait_exponential_jitter(initial=0.2, max=2))
+def _await_surroundings(runtime: Runtime[S, U], stop: threading.Event) -> None:
+    """Wait, not ready, until database and cluster are there; refuse those that do not fit."""
+    runtime.health.report("start", Reason.DATABASE_UNREACHABLE)
+    while not stop.is_set():
+        try:
+            _check_surroundings(runtime)
+        except TransientError as error:
+            away = isinstance(error, BrokerUnavailable)
+            runtime.health.report("start", Reason.BROKER_UNREACHABLE if away else Reason.DATABASE_UNREACHABLE)
+            log.warning("start_put_off", error=type(error).__name__, detail=str(error)[:300])
+            stop.wait(random.uniform(0.2, 1.0))  # noqa: S311  # jitter, no secret
+        else:
+            runtime.health.report("start", None)
+            return
+
+
 def _check_surroundings(runtime: Runtime[S, U]) -> None:
-    """Refuse a schema or a cluster that does not fit; wait for one that is away."""
+    """Check schema, mode, topics and retention, and make a row for each partition that is to be read."""
     runtime.require_schema()
     for subscription in runtime.subscriptions:
         places = partitions_of(runtime.admin, subscription.topics)

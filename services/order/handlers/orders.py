@@ -46,7 +46,7 @@ def confirm_order(submitted: Submitted[ConfirmOrder], uow: OrderUnitOfWork) -> O
     if holder not in (None, order.id):
         detail = f"the payment reference {payment.reference!r} is recorded for another order" if payment else ""
         return Refusal(RefusalCode.PAYMENT_REFERENCE_USED, detail)
-    recorded = order.recorded_minor
+    version = order.version
     told, refusal = commands.confirm(
         order,
         payment,
@@ -55,7 +55,8 @@ def confirm_order(submitted: Submitted[ConfirmOrder], uow: OrderUnitOfWork) -> O
         prepaid=uow.settings.payment_methods[order.payment_method].kind == "prepaid",
         terms=uow.settings.confirm_terms,
     )
-    if payment is not None and order.recorded_minor != recorded:
+    # A payment of nothing for an order that costs nothing is recorded too.
+    if payment is not None and holder is None and order.version != version:
         uow.add_payment(order, payment)
     uow.tell(order, told, submitted.cause)
     return refusal or Accepted(order)
