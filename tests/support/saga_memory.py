@@ -1,0 +1,216 @@
+"""Both services in memory: their real handlers and units of work over dictionaries in place of PostgreSQL.
+
+Only what would be SQL is replaced. What a handler decides, what it tells, and how events are counted is the product's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from services.chassis.events import Cause, Event, Received, Record, from_micros, new_id
+from services.inventory import handlers as inventory_handlers
+from services.inventory.domain.reservations import Reservation
+from services.inventory.domain.stock import Movement, Stock, StockLevel
+from services.inventory.domain.variants import Variant
+from services.inventory.settings import InventorySettings
+from services.inventory.unit_of_work import InventoryUnitOfWork
+from services.order import handlers as order_handlers
+from services.order.domain.commands import Shipment
+from services.order.domain.orders import Change, Order, OrderContent, Payment
+from services.order.domain.placing import CatalogVariant
+from services.order.handlers.stock import end_overdue
+from services.order.settings import OrderSettings
+from services.order.unit_of_work import OrderUnitOfWork
+
+_NEEDED = {
+    "database_url": "postgresql+psycopg2://nobody@nowhere/nothing",
+    "kafka_bootstrap_servers": "nowhere:1",
+    "jwt_secret": "a secret of no service, long enough for HS256",
+    "jwt_issuer": "nobody",
+    "jwt_audience": "nobody",
+}
+INVENTORY_SETTINGS = InventorySettings(_env_file=None, **_NEEDED)
+ORDER_SETTINGS = {
+    auto: OrderSettings(_env_file=None, auto_confirm_orders=auto, **_NEEDED)  # type: ignore[arg-type]
+    for auto in (False, True)
+}
+_RECORD = Record("", 0, 0, None, None, (), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An event on its topic.
+
+    Args:
+        stray: that nobody should have sent.
+
+    """
+
+    event: Any
+    event_id: str
+    sequence: int
+    stray: bool = False
+
+    def as_received(self) -> Received[Any]:
+        cause = Cause(correlation_id=self.event.key, causation_id=self.event_id)
+        return Received(self.event, self.event_id, self.event.key, cause, self.sequence, 0, None, _RECORD)
+
+
+class MemoryTransaction:
+    """Takes what a handler emits and defers."""
+
+    def __init__(self, now: int) -> None:
+        self.now: datetime = from_micros(now)
+        self.connection = None
+        self.emitted: list[Message] = []
+        self.deferred: list[str] = []
+
+    def emit(self, event: Event, *, sequence: int, cause: Cause) -> str:  # noqa: ARG002
+        self.emitted.append(Message(event, new_id(), sequence))
+        return self.emitted[-1].event_id
+
+    def defer(self, received: Received[Any], reason: str, retry_in: float | None = None) -> None:  # noqa: ARG002
+        self.deferred.append(reason)
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of one transaction."""
+
+    emitted: list[Message]
+    deferred: list[str]
+    answer: Any = None
+
+
+@dataclass(slots=True)
+class OrderService:
+    """The order service."""
+
+    settings: OrderSettings
+    catalog: dict[str, CatalogVariant]
+    orders: dict[str, Order] = field(default_factory=dict)
+    contents: dict[str, OrderContent] = field(default_factory=dict)
+    history: dict[str, list[Change]] = field(default_factory=dict)
+    holders: dict[tuple[str, str], str] = field(default_factory=dict)
+    payments: dict[str, list[Payment]] = field(default_factory=dict)
+    shipments: dict[str, list[Shipment]] = field(default_factory=dict)
+
+    def handle(self, message: Message, now: int) -> Result:
+        tx = MemoryTransaction(now)
+        uow = MemoryOrders(tx, self)
+        order_handlers.HANDLERS[type(message.event)]([message.as_received()], uow)
+        uow.save()
+        return Result(tx.emitted, tx.deferred)
+
+    def run(self, submitted: Any, now: int) -> Result:
+        tx = MemoryTransaction(now)
+        uow = MemoryOrders(tx, self)
+        answer = order_handlers.COMMANDS[type(submitted.command)](submitted, uow)
+        uow.save()
+        return Result(tx.emitted, tx.deferred, answer)
+
+    def end_overdue(self, order_id: str, now: int) -> Result:
+        tx = MemoryTransaction(now)
+        uow = MemoryOrders(tx, self, only=order_id)
+        end_overdue(uow, tx.now, 1)
+        uow.save()
+        return Result(tx.emitted, tx.deferred)
+
+
+class MemoryOrders(OrderUnitOfWork):
+    """The order service's unit of work, over dictionaries."""
+
+    def __init__(self, tx: MemoryTransaction, service: OrderService, only: str | None = None) -> None:
+        super().__init__(tx, service.settings)  # type: ignore[arg-type]
+        self._service = service
+        self._only = only
+        self.catalog = service.catalog
+        self._orders = service.orders
+        self._contents = service.contents
+        self._payments = service.holders
+        self._counts = [len(service.orders)]
+        self._number_key = b"k" * 32
+
+    def lock_overdue(self, until: datetime, limit: int) -> list[Order]:  # noqa: ARG002
+        order = self._orders[self._only or ""]
+        return [order] if order.deadline_at is not None and from_micros(order.deadline_at) <= until else []
+
+    def add_payment(self, order: Order, payment: Payment) -> None:
+        self._payments[payment.provider, payment.reference] = order.id
+        self._service.payments.setdefault(order.id, []).append(payment)
+
+    def shipments(self, order_id: str) -> list[Shipment]:
+        return self._service.shipments[order_id]
+
+    def add_shipment(self, shipment: Shipment) -> None:
+        self._service.shipments.setdefault(shipment.order_id, []).append(shipment)
+
+    def deliver_shipments(self, order_id: str) -> None:
+        kept = self._service.shipments[order_id]
+        self._service.shipments[order_id] = [replace(shipment, delivered_at=self.now) for shipment in kept]
+
+    def save(self) -> None:
+        for placed in self._placed:
+            self._orders[placed.order.id] = placed.order
+        for order in self._orders.values():
+            self._service.history.setdefault(order.id, []).extend(order.history)
+            order.history.clear()
+
+
+@dataclass(slots=True)
+class InventoryService:
+    """The inventory service."""
+
+    variants: dict[str, Variant]
+    levels: dict[tuple[str, str], StockLevel] = field(default_factory=dict)
+    movements: list[Movement] = field(default_factory=list)
+    reservations: dict[str, Reservation] = field(default_factory=dict)
+
+    def handle(self, message: Message, now: int) -> Result:
+        tx = MemoryTransaction(now)
+        uow = MemoryStock(tx, self)
+        inventory_handlers.HANDLERS[type(message.event)]([message.as_received()], uow)
+        uow.save()
+        return Result(tx.emitted, tx.deferred)
+
+    def run(self, submitted: Any, now: int) -> Result:
+        tx = MemoryTransaction(now)
+        uow = MemoryStock(tx, self)
+        answer = inventory_handlers.COMMANDS[type(submitted.command)](submitted, uow)
+        uow.save()
+        return Result(tx.emitted, tx.deferred, answer)
+
+    def expire(self, order_id: str, now: int) -> Result:
+        tx = MemoryTransaction(now)
+        uow = MemoryStock(tx, self, only=order_id)
+        inventory_handlers.expire_reservations(uow, tx.now, 1)
+        uow.save()
+        return Result(tx.emitted, tx.deferred)
+
+
+class MemoryStock(InventoryUnitOfWork):
+    """Inventory's unit of work, over dictionaries."""
+
+    def __init__(self, tx: MemoryTransaction, service: InventoryService, only: str | None = None) -> None:
+        super().__init__(tx, INVENTORY_SETTINGS)  # type: ignore[arg-type]
+        self._service = service
+        self._only = only
+        self._load_reservations(service.reservations)
+        self.variants = service.variants
+        self.stock = Stock(service.levels)
+
+    def lock_overdue(self, until: datetime, limit: int) -> list[Reservation]:  # noqa: ARG002
+        reservation = self._reservations.get(self._only or "")
+        if reservation is None or reservation.expires_at is None or from_micros(reservation.expires_at) > until:
+            return []
+        return [reservation]
+
+    def save(self) -> None:
+        self._settle_alerts()
+        self._service.movements.extend(self.stock.movements)
+
+
+def kinds(messages: Sequence[Message]) -> list[str]:
+    """Return the names of events."""
+    return [type(message.event).__name__ for message in messages]
