@@ -11,6 +11,7 @@ import typer
 
 from deploy.local import directory as places
 from deploy.local import tokens
+from deploy.local.demo.performance import perform
 from deploy.local.errors import StackError
 from deploy.local.processes import Processes
 from deploy.local.services import ROOT, ServiceProcess
@@ -68,6 +69,19 @@ def up(
             state = stack.up()
             stack.leave_running()
         _tell(state, directory)
+
+
+@app.command()
+def demo(
+    *,
+    directory: Directory = DIRECTORY,
+    keep: Annotated[bool, typer.Option("--keep", help="leave the stack running, as `up` does")] = False,
+    record: Annotated[Path | None, typer.Option(help="also write the output to this file, as plain text")] = None,
+) -> None:
+    """Show the saga on real servers and prove it; exit 1 unless every promise of the story held."""
+    with _reported():
+        status = perform(directory, keep=keep, record=record)
+    raise typer.Exit(status)
 
 
 @app.command()
