@@ -8,7 +8,7 @@ T = TypeVar("T")
 _PAUSE_SECONDS = 0.05
 
 
-def eventually(assertion: Callable[[], T], *, within: float) -> T:
+def eventually(assertion: Callable[[], T], *, within: float, every: float = _PAUSE_SECONDS) -> T:
     """Return what `assertion` returns once it raises no AssertionError; let it raise after `within` seconds."""
     deadline = time.monotonic() + within
     while True:
@@ -17,4 +17,4 @@ def eventually(assertion: Callable[[], T], *, within: float) -> T:
         except AssertionError:
             if time.monotonic() > deadline:
                 raise
-        time.sleep(_PAUSE_SECONDS)
+        time.sleep(every)
