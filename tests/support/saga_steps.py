@@ -296,9 +296,11 @@ class Discard:
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """Let a service have an event under an id of its own that the other one does not send now: once more, too late,
-    or never. Only what a service would believe to its harm is left out: news that it waits for and nobody has, and
-    orders that nobody gave. A parked key is retried instead.
+    """Let a service have an event under an id of its own: a copy of the next one, or one that comes too late, too
+    early or was never sent.
+
+    Only what a service would believe to its harm is left out: news that it waits for and nobody has, and orders that
+    nobody gave. A parked key is retried instead.
     """
 
     to: Side
@@ -324,19 +326,14 @@ def _stray_answers(saga: Saga, key: str) -> list[Any]:
 def _stray_order_events(saga: Saga, key: str) -> list[Any]:
     reservation = saga.inventory.reservations.get(key)
     state = reservation.status.value if reservation else "none"
-    status = saga.order.orders[key].status
     placed = saga.topics[contracts.OrderPlaced.TOPIC][key][0].event
     wanted = [(line.sku, line.quantity) for line in placed.lines]
-    ordered = {
-        "OrderPlaced": True,
-        "OrderConfirmed": status not in ("pending", "cancelled"),
-        "OrderCancelled": status == "cancelled",
-        "OrderShipped": status in ("shipped", "delivered"),
-    }
+    inventory = saga.consumers["inventory"]
+    fresh = kinds([message for message in inventory.unread(key) if message.event_id not in inventory.inbox])
     return [
         placed if name == "OrderPlaced" else order_event(name, *wanted, order_id=key)
         for name in RESERVATION_TABLE
-        if ordered[name] or RESERVATION_CELLS[name, state] in ("-", "park")
+        if name in ("OrderPlaced", *fresh[:1]) or RESERVATION_CELLS[name, state] in ("-", "park")
     ]
 
 
