@@ -325,7 +325,7 @@ def make_app(application: Application[Boxes] | None = None, cors_origins: Sequen
 
 def token(*roles: str, secret: str = SECRET, **claims: object) -> str:
     """Return a token of `roles`; `claims` replace or (None) remove the usual ones."""
-    usual = {"sub": "c-1", "iss": ISSUER, "aud": AUDIENCE, "exp": time.time() + 60, "roles": list(roles)}
+    usual = {"sub": "c-1", "iss": ISSUER, "aud": AUDIENCE, "exp": time.time() + 3600, "roles": list(roles)}
     kept = {name: value for name, value in {**usual, **claims}.items() if value is not None}
     return jwt.encode(kept, secret, algorithm="HS256")
 

@@ -4,6 +4,7 @@
 connections can land on one; so two processes could share a port unseen, and a port that is taken is refused here.
 """
 
+import gc
 import os
 import shutil
 import socket
@@ -71,6 +72,9 @@ def serve_app(load: Callable[[], Flask], *, host: str, port: int, workers: int) 
         raise FatalError("prepare_process() of services.chassis.http.prelude must be the first thing a process does")
     _require_free(host, port)
     log.info("api_started", host=host, port=port, workers=workers)
+    # What is imported by now lives as long as the process: no collection need look at it again, nor, in a worker,
+    # copy its pages by doing so.
+    gc.freeze()
     _Gunicorn(load, _options(host, port, workers)).run()
     sys.exit(0)
 
@@ -88,7 +92,8 @@ def _options(host: str, port: int, workers: int) -> dict[str, object]:
         "control_socket_disable": True,
         "on_starting": lambda _server: _wipe_metrics(),
         "child_exit": lambda _server, worker: mark_process_dead(worker.pid),  # type: ignore[no-untyped-call]
-        "on_exit": lambda _server: _leave_metrics(),
+        "post_fork": lambda server, worker: worker.look_for_missed_signals(server.SIG_QUEUE),
+        "on_exit": lambda _server: _leave(),
     }
 
 
@@ -141,8 +146,9 @@ def _wipe_metrics() -> None:
         left.unlink()
 
 
-def _leave_metrics() -> None:
-    """Remove the folder if the prelude made it."""
+def _leave() -> None:
+    """Remove the metrics' folder if the prelude made it, and end quickly (see `ApiWorker.run`)."""
+    gc.freeze()
     folder = Path(os.environ[METRICS_VARIABLE])
     if folder.parent == Path(tempfile.gettempdir()) and folder.name.startswith(METRICS_PREFIX):
         shutil.rmtree(folder)

@@ -5,9 +5,11 @@ empties the accept queue, closes the socket, answers what is under way, and clos
 any more. Whatever it answers meanwhile says `Connection: close`.
 """
 
+import gc
 import time
 from contextlib import suppress
 from functools import partial
+from signal import SIGTERM
 from socket import SHUT_RD
 from typing import Any
 
@@ -35,6 +37,9 @@ _TICK_SECONDS = 0.05
 class ApiWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type information
     """Serves one copy of the Flask application."""
 
+    # gunicorn's: false once the worker is to end.
+    alive: bool
+
     def init_process(self) -> None:
         """Prepare what must be made after the fork, then serve."""
         self._ending = Event()
@@ -42,6 +47,16 @@ class ApiWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type inf
         self._busy: set[Any] = set()
         postgres_wait.install()
         super().init_process()
+
+    def look_for_missed_signals(self, queue: Any) -> None:
+        """Remember where a SIGTERM went that came after the fork, but before this worker listened for it."""
+        self._missed = queue
+
+    def _missed_the_end(self) -> bool:
+        while not self._missed.empty():
+            if self._missed.get_nowait() == SIGTERM:
+                return True
+        return False
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin to end (SIGTERM)."""
@@ -52,14 +67,17 @@ class ApiWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type inf
         """Serve until SIGTERM, then drain."""
         health: Health = self.wsgi.extensions[EXTENSION].health
         servers = [self._serve(listener) for listener in self.sockets]
-        while self.alive:
+        while self.alive and not self._missed_the_end():
             self.notify()
             self._ending.wait(1.0)
+        self.alive = False
         health.shut_down()
         self._tick(_NOTICE_SECONDS)
         for server in servers:
             self._close(server)
         self._drain()
+        # Python would collect garbage several times while it ends: a third of a second that nobody needs.
+        gc.freeze()
 
     def _serve(self, listener: Any) -> StreamServer:
         listener.setblocking(True)

@@ -1,0 +1,88 @@
+"""An API's way to wait for PostgreSQL: other greenlets go on meanwhile, and it ends."""
+
+import socket
+import time
+from collections.abc import Iterator
+
+import gevent
+import pytest
+import sqlalchemy as sa
+from psycopg2 import extensions
+
+from deploy.local.databases import Databases
+from services.chassis.database import create_engine, transaction
+from services.chassis.errors import DatabaseUnavailable, OutcomeUnknown
+from services.chassis.http import postgres_wait
+
+SLEEP = sa.text("SELECT pg_sleep(:seconds)")
+
+
+@pytest.fixture(autouse=True)
+def _installed() -> Iterator[None]:
+    postgres_wait.install()
+    yield
+    extensions.set_wait_callback(None)
+    gevent.get_hub().destroy(destroy_loop=True)
+
+
+@pytest.fixture
+def engine(postgres_server: Databases) -> Iterator[sa.Engine]:
+    made = create_engine(postgres_server.admin.url, 2, "test")
+    yield made
+    made.dispose()
+
+
+def test_other_greenlets_go_on_while_one_waits_for_a_statement(engine: sa.Engine) -> None:
+    ticks = 0
+
+    def tick() -> None:
+        nonlocal ticks
+        while True:
+            ticks += 1
+            gevent.sleep(0.01)
+
+    ticking = gevent.spawn(tick)
+    with transaction(engine) as connection:
+        connection.execute(SLEEP, {"seconds": 0.5})
+    ticking.kill()
+    assert ticks > 5
+
+
+def test_a_statement_that_is_never_answered_is_given_up(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_wait, "STATEMENT_SECONDS", 0.3)
+    began = time.monotonic()
+    with pytest.raises(DatabaseUnavailable, match="did not answer within"), transaction(engine) as connection:
+        connection.execute(SLEEP, {"seconds": 20})
+    assert time.monotonic() - began < 10
+    with transaction(engine) as connection:
+        assert connection.execute(sa.text("SELECT 1")).scalar_one() == 1
+
+
+SLOW_COMMIT = """
+CREATE TEMPORARY TABLE slow (a int);
+CREATE FUNCTION pg_temp.doze() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(20); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER doze AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION pg_temp.doze();
+INSERT INTO slow VALUES (1)
+"""
+
+
+def test_a_commit_that_is_never_answered_has_an_unknown_outcome(
+    engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_wait, "STATEMENT_SECONDS", 1)
+    with pytest.raises(OutcomeUnknown), transaction(engine) as connection:
+        connection.exec_driver_sql(SLOW_COMMIT)
+
+
+def test_a_server_that_accepts_and_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_wait, "CONNECT_SECONDS", 0.3)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        engine = create_engine(f"postgresql+psycopg2://u:p@127.0.0.1:{silent.getsockname()[1]}/x", 1, "test")
+        began = time.monotonic()
+        with pytest.raises(DatabaseUnavailable, match=r"did not answer within 0.3 seconds"), transaction(engine):
+            pytest.fail("there is nobody to connect to")
+        assert time.monotonic() - began < 10
+        engine.dispose()
