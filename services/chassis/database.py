@@ -4,9 +4,12 @@ Invariant: what leaves this module as an error is the product's own (`errors`), 
 (DESIGN 5.4): transient ones are tried again by whoever drives the transaction, all others are that work's fault.
 """
 
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import psycopg2
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -101,6 +104,24 @@ def try_session_lock(connection: sa.Connection, key: int) -> bool:
     taken = bool(connection.execute(_TRY_LOCK, {"key": key}).scalar_one())
     connection.commit()
     return taken
+
+
+def wait_for_notify(connection: sa.Connection, seconds: float) -> None:
+    """Return once a notification came on a channel that the session listens to, or the time is up.
+
+    Raises:
+        DatabaseUnavailable: the connection broke; outside of statements nobody else translates that.
+
+    """
+    driver: Any = connection.connection.dbapi_connection
+    try:
+        driver.poll()
+        if not driver.notifies:
+            select.select([driver], [], [], seconds)
+            driver.poll()
+    except psycopg2.Error as error:
+        raise DatabaseUnavailable(str(error).strip() or type(error).__name__) from error
+    driver.notifies.clear()
 
 
 def _commit(connection: sa.Connection) -> None:

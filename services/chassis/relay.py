@@ -10,7 +10,6 @@ vacuum's horizon; while the broker is away it is asked for a sign of life outsid
 """
 
 import json
-import select
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ import sqlalchemy as sa
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from services.chassis import logs
-from services.chassis.database import RELAY_LOCK, session, try_session_lock
+from services.chassis.database import RELAY_LOCK, session, try_session_lock, wait_for_notify
 from services.chassis.errors import BrokerUnavailable, OmsError, TransientError
 from services.chassis.health import Health, Reason
 
@@ -39,6 +38,8 @@ _LISTEN = sa.text("LISTEN outbox")
 _POLL_SECONDS = 0.2
 _STANDBY_SECONDS = 1.0
 _PROBE_SECONDS = 2.0
+# Who is told to stop does not wait for a broker that is away: supervisors kill after ten seconds.
+_FLUSH_SLICE_SECONDS = 2.0
 _REFUSAL_PAUSE_SECONDS, _REFUSAL_PAUSE_MAX_SECONDS = 1.0, 300.0
 # What no resend will change; everything else may pass.
 PERMANENT = {
@@ -123,15 +124,17 @@ class Relay:
         self._batch_max = batch_max
         self._flush_seconds = flush_seconds
         self._refused: dict[str, tuple[float, float]] = {}
+        self._stop = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
-        """Publish until `stop` is set; what was begun is finished."""
+        """Publish until `stop` is set; what was begun is finished, unless the broker is away."""
+        self._stop = stop
         while not stop.is_set():
             self._health.beat("relay")
             try:
                 with session(self._engine) as connection:
                     if try_session_lock(connection, RELAY_LOCK):
-                        self._drain(connection, stop)
+                        self._drain(connection)
                     else:
                         self._health.report("relay", None)
                         stop.wait(_STANDBY_SECONDS)
@@ -140,15 +143,16 @@ class Relay:
                 stop.wait(0.5)
         self._drop_producer()
 
-    def _drain(self, connection: sa.Connection, stop: threading.Event) -> None:
+    def _drain(self, connection: sa.Connection) -> None:
         connection.execute(_LISTEN)
         connection.commit()
         log.info("relay_leads")
-        while not stop.is_set():
+        while not self._stop.is_set():
             self._health.beat("relay")
-            self._await_broker(stop)
-            if self._step(connection) < self._batch_max and not stop.is_set():
-                _wait_for_notify(connection, _POLL_SECONDS)
+            if not self._await_broker():
+                return
+            if self._step(connection) < self._batch_max and not self._stop.is_set():
+                wait_for_notify(connection, _POLL_SECONDS)
 
     def _step(self, connection: sa.Connection) -> int:
         """Publish one batch, or retry what was refused; return how many rows went out."""
@@ -157,8 +161,7 @@ class Relay:
         if due is not None:
             self._retry_refused(connection, due)
         sent = self._publish(connection, TAKE, {"held": list(self._refused), "n": self._batch_max})
-        if not self._refused:
-            self._health.report("relay", None)
+        self._health.report("relay", Reason.OUTBOX_REJECTED if self._refused else None)
         return sent
 
     def _retry_refused(self, connection: sa.Connection, topic: str) -> None:
@@ -200,7 +203,9 @@ class Relay:
         until = time.monotonic() + self._flush_seconds
         for row in rows:
             _produce_one(producer, row, self._headers(row), reports.take, until)
-        producer.flush(max(0.0, until - time.monotonic()))
+        left = self._flush_seconds
+        while left > 0 and producer.flush(min(left, _FLUSH_SLICE_SECONDS)) and not self._stop.is_set():
+            left = until - time.monotonic()
         reports.check(len(rows))
 
     def _headers(self, row: sa.Row[Any]) -> list[tuple[str, str | bytes | None]]:
@@ -218,18 +223,19 @@ class Relay:
             *((name, value.encode()) for name, value in varying.items()),
         ]
 
-    def _await_broker(self, stop: threading.Event) -> None:
-        """After a failure, wait without a transaction until the broker shows a sign of life."""
-        while self._producer is None and not stop.is_set():
+    def _await_broker(self) -> bool:
+        """After a failure, wait without a transaction until the broker shows a sign of life; False: told to stop."""
+        while self._producer is None and not self._stop.is_set():
             self._health.beat("relay")
             producer = self._make_producer()
             try:
                 producer.list_topics(timeout=_PROBE_SECONDS)
             except KafkaException as error:
                 self._put_off(BrokerUnavailable(str(error)))
-                stop.wait(0.5)
+                self._stop.wait(0.5)
             else:
                 self._producer = producer
+        return self._producer is not None
 
     def _hold(self, refused: RefusedByBroker) -> None:
         _, pause = self._refused.get(refused.topic, (0.0, _REFUSAL_PAUSE_SECONDS / 2))
@@ -274,12 +280,3 @@ def _produce_one(
 
 def _refusal(topic: str, error: KafkaError) -> OmsError:
     return RefusedByBroker(topic, error) if error.code() in PERMANENT else BrokerUnavailable(error.str())
-
-
-def _wait_for_notify(connection: sa.Connection, seconds: float) -> None:
-    driver: Any = connection.connection.dbapi_connection
-    driver.poll()
-    if not driver.notifies:
-        select.select([driver], [], [], seconds)
-        driver.poll()
-    driver.notifies.clear()

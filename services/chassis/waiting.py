@@ -4,17 +4,16 @@ One LISTEN connection a process. A NOTIFY without ids says that something has ch
 that is awaited. Should a notification be lost, a second passes at most until the next look.
 """
 
-import select
 import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import sqlalchemy as sa
 
 from services.chassis import logs
-from services.chassis.database import session
+from services.chassis.database import session, wait_for_notify
 from services.chassis.errors import TransientError
 from services.chassis.health import Health
 from services.chassis.unit_of_work import UnitOfWork
@@ -85,7 +84,6 @@ class Waiters(Generic[U]):
                 time.sleep(_LOOK_SECONDS)
 
     def _serve(self, connection: sa.Connection) -> bool:
-        driver: Any = connection.connection.dbapi_connection
         while True:
             with self._lock:
                 keys = list(self._waiting)
@@ -95,9 +93,7 @@ class Waiters(Generic[U]):
             with self._queries() as uow:
                 done = self._settled(uow, keys)
             self._wake(done)
-            select.select([driver], [], [], _LOOK_SECONDS)
-            driver.poll()
-            driver.notifies.clear()
+            wait_for_notify(connection, _LOOK_SECONDS)
 
     def _wake(self, keys: set[str]) -> None:
         with self._lock:
