@@ -197,9 +197,9 @@ class Consumer(Generic[U]):
         kafka.commit(offsets=places, asynchronous=True)
 
     def _between_batches(self, stop: threading.Event) -> None:
-        ages = self._ends.caught_up()
-        if ages:
-            self._until_done(stop, lambda: self._note_caught_up(ages))
+        looks = self._ends.caught_up()
+        if looks:
+            self._until_done(stop, lambda: self._note_caught_up(looks))
         if not self._ends.broker_answers:
             self._health.report(self._part, Reason.BROKER_UNREACHABLE)
         elif time.monotonic() >= self._next_parked:
@@ -217,9 +217,10 @@ class Consumer(Generic[U]):
         self._health.report(self._part, None)
         return handled
 
-    def _note_caught_up(self, ages: dict[tuple[str, int], float]) -> None:
+    def _note_caught_up(self, looks: dict[Place, float]) -> None:
         with transaction(self._engine) as connection:
-            inbox.note_caught_up(connection, self._name, ages)
+            now = time.monotonic()
+            inbox.note_caught_up(connection, self._name, {place: now - look for place, look in looks.items()})
 
     def _wait_to_begin(self, stop: threading.Event) -> None:
         while not stop.is_set():

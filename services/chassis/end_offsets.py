@@ -53,8 +53,9 @@ class EndOffsets:
                 self._positions[place] = max(self._positions[place], offset)
 
     def caught_up(self) -> dict[Place, float]:
-        """Return, for each partition that has reached a looked-up end, how many seconds ago that look was.
+        """Return, for each partition that has reached a looked-up end, when that look was (`time.monotonic`).
 
+        A moment and not an age, since the caller may have to wait for a database before it can write it down.
         Never blocks: the question to the broker is sent in one call and its answer taken in a later one.
         """
         now = time.monotonic()
@@ -62,12 +63,10 @@ class EndOffsets:
             self._take_answers()
         elif now - self._asked_at >= _EVERY_SECONDS:
             self._ask(now)
-        ages = {
-            place: now - asked_at for place, (end, asked_at) in self._targets.items() if self._positions[place] >= end
-        }
-        for place in ages:
+        looks = {place: asked_at for place, (end, asked_at) in self._targets.items() if self._positions[place] >= end}
+        for place in looks:
             del self._targets[place]
-        return ages
+        return looks
 
     def _ask(self, now: float) -> None:
         wanted = [place for place in self._positions if place not in self._targets]
