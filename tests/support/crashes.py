@@ -44,19 +44,25 @@ def backend_ended_before_statement(world: World, engine: sa.Engine, number: int)
 
 
 @contextlib.contextmanager
-def backend_ended_at_commit(world: World, engine: sa.Engine, *, committed: bool) -> Iterator[None]:
+def backend_ended_at_commit(world: World, engine: sa.Engine, *, committed: bool, of: str = "") -> Iterator[None]:
     """End the backend of the next connection that commits: before the server hears of it, or once it has done it.
 
-    Either way the client only learns that the connection is gone.
+    Either way the client only learns that the connection is gone. With `of` only a transaction counts that ran a
+    statement with that text in it.
     """
     done = False
+    ran: set[Any] = set()
+
+    def note(connection: sa.Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if of in statement:
+            ran.add(connection.connection.dbapi_connection)
 
     def end(connection: sa.Connection) -> None:
         nonlocal done
-        if done:
+        driver: Any = connection.connection.dbapi_connection
+        if done or driver not in ran:
             return
         done = True
-        driver: Any = connection.connection.dbapi_connection
         pid = driver.info.backend_pid
         if committed:
             driver.commit()
@@ -64,9 +70,11 @@ def backend_ended_at_commit(world: World, engine: sa.Engine, *, committed: bool)
                 cursor.execute("SELECT 1")  # there must be a transaction that the client can try to commit
         world.terminate(pid)
 
+    sa.event.listen(engine, "before_cursor_execute", note)
     sa.event.listen(engine, "commit", end)
     try:
         yield
     finally:
+        sa.event.remove(engine, "before_cursor_execute", note)
         sa.event.remove(engine, "commit", end)
     assert done, "nothing was committed"

@@ -151,6 +151,15 @@ class World:
         with transaction(self.runtime.engine) as connection:
             return inbox.read_progress(connection, self.subscription.consumer)
 
+    def outbox_is_empty(self) -> None:
+        """Assert that nothing waits to be published."""
+        assert self.rows("SELECT topic, count(*) FROM outbox GROUP BY topic") == []
+
+    def not_ready_for(self, *reasons: str) -> None:
+        """Assert that `/readyz` of the first process gives these reasons, none for ready."""
+        found: Any = self.runtime.health.readyz().body["reasons"]
+        assert [row["reason"] for row in found] == list(reasons)
+
     def terminate(self, pid: int) -> None:
         """End a connection's backend, as a crash of the server would, and wait until it is gone."""
         with contextlib.closing(self.databases.connect()) as connection, connection.cursor() as cursor:
