@@ -11,7 +11,6 @@ import typer
 
 from deploy.local import directory as places
 from deploy.local import tokens
-from deploy.local.demo.performance import perform
 from deploy.local.errors import StackError
 from deploy.local.processes import Processes
 from deploy.local.services import ROOT, ServiceProcess
@@ -79,6 +78,8 @@ def demo(
     record: Annotated[Path | None, typer.Option(help="also write the output to this file, as plain text")] = None,
 ) -> None:
     """Show the saga on real servers and prove it; exit 1 unless every promise of the story held."""
+    from deploy.local.demo.performance import perform  # noqa: PLC0415 - the other commands need nothing of it
+
     with _reported():
         status = perform(directory, keep=keep, record=record)
     raise typer.Exit(status)
@@ -124,6 +125,20 @@ def token(
         typer.echo(tokens.mint(state.jwt, role=role, subject=sub, vendor=vendor, email=email))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--role") from error
+
+
+@app.command()
+def env(directory: Directory = DIRECTORY) -> None:
+    """Print shell variables for trying things out: addresses, and a token of each kind of caller."""
+    with _reported():
+        state = StackState.load(directory)
+    for service in SERVICES:
+        typer.echo(f"export {service.upper()}={state.services[service].url}")
+    typer.echo(f"export KAFKA={state.bootstrap_servers}")
+    for role in ("admin", "service"):
+        typer.echo(f"export {role.upper()}={tokens.mint(state.jwt, role=role)}")
+    customer = tokens.mint(state.jwt, role="customer", subject="ada", email="ada@shop.example")
+    typer.echo(f"export CUSTOMER={customer}")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
