@@ -12,7 +12,7 @@ import pytest
 from tests.support import forged
 from tests.support.eventually import eventually
 from tests.support.saga_tables import ANSWER_CELLS, ANSWER_TABLE, COLUMN_OF_STATUS
-from tests.support.shop import SHORT_HOLD, Shop
+from tests.support.running_shop import SHORT_HOLD, Shop
 
 ANSWERS, EVENTS = "inventory.events.v1", "order.events.v1"
 QUANTITY = 3
@@ -128,9 +128,7 @@ def test_stock_rejected_of_a_pending_order_makes_a_recorded_payment_due_for_refu
         order = shop.customer.placed((sku, QUANTITY), wait=None)
         assert shop.service.confirm(order, wait=None).status_code == 202
 
-    shop.await_order(
-        order["id"], status="cancelled", cancel_reason="insufficient_stock", payment_status="refund_due"
-    )
+    shop.await_order(order["id"], status="cancelled", cancel_reason="insufficient_stock", payment_status="refund_due")
     shop.kinds(order["id"], EVENTS)
     cancelled = shop.log.of(order["id"], EVENTS)[-1]
     assert (cancelled.kind, cancelled.event["refund_minor"]) == ("OrderCancelled", 3000)
@@ -163,9 +161,7 @@ def test_stock_shortfall_of_a_confirmed_order_cancels_it_and_its_payment_is_due_
 
     shop.outsider.tell(forged.stock_answer("StockShortfall", order["id"], sku, QUANTITY))
 
-    shop.await_order(
-        order["id"], status="cancelled", cancel_reason="stock_shortfall", payment_status="refund_due"
-    )
+    shop.await_order(order["id"], status="cancelled", cancel_reason="stock_shortfall", payment_status="refund_due")
     assert shop.kinds(order["id"], EVENTS) == ["OrderPlaced", "OrderConfirmed", "OrderCancelled"]
 
 

@@ -36,6 +36,8 @@ def stock_answer(kind: str, order_id: str, sku: str, quantity: int = 3, **values
     else:
         line = getattr(contracts, f"{kind}Line")
         parts["lines"] = (line(sku=sku, quantity=quantity, location=MAIN),)
+    if kind == "StockReleased":
+        parts["restocked"] = True
     return event(**{**parts, **values})
 
 

@@ -20,7 +20,9 @@ class Outsider:
     def __init__(self, bootstrap_servers: str) -> None:
         self._producer = Producer({"bootstrap.servers": bootstrap_servers, "partitioner": "murmur2_random"})
 
-    def tell(self, event: Event, *, event_id: str | None = None, headers: Mapping[str, str | None] | None = None) -> str:
+    def tell(
+        self, event: Event, *, event_id: str | None = None, headers: Mapping[str, str | None] | None = None
+    ) -> str:
         """Write an event under its own key, with all that EVENTS 2 asks for but a sequence, and return its id.
 
         `headers` replace or (None) take away single ones.
@@ -53,7 +55,9 @@ class Outsider:
         self.write(entry.topic, entry.key, entry.value, {**entry.headers, **changed})
         return event_id or entry.event_id
 
-    def write(self, topic: str, key: bytes | None, value: bytes | None, headers: Mapping[str, str] | None = None) -> None:
+    def write(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Mapping[str, str] | None = None
+    ) -> None:
         """Write any bytes."""
         failed: list[KafkaError] = []
 
