@@ -151,16 +151,18 @@ class Consumer(Generic[U]):
 
     def _until_done(self, stop: threading.Event, work: Callable[[], None]) -> bool:
         """Do the work, again and again while the cause is passing; return False if we were told to stop first."""
-        pause = _BACKOFF_SECONDS
+        pause, put_off = _BACKOFF_SECONDS, False
         while True:
             try:
                 work()
             except TransientError as error:
+                put_off = True
                 self._health.report(self._part, _reason(error))
                 log.warning("batch_put_off", consumer=self._name, error=type(error).__name__, detail=str(error)[:300])
             else:
-                self._health.report(self._part, None)
-                self._resume()
+                if put_off:
+                    self._health.report(self._part, None)
+                    self._resume()
                 return True
             self._poll_paused(stop, pause * random.uniform(0.5, 1.0))  # noqa: S311  # jitter, no secret
             pause = min(pause * 2, _BACKOFF_MAX_SECONDS)
