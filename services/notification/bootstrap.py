@@ -5,7 +5,7 @@ from pathlib import Path
 
 from schemas import contracts
 from services.chassis.deadlines import Chore
-from services.chassis.processor import Subscription
+from services.chassis.incoming import Subscription
 from services.chassis.service import Service
 from services.notification import held
 from services.notification.api import notifications as api

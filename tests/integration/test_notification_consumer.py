@@ -34,6 +34,7 @@ def test_a_replay_that_the_inbox_has_forgotten_makes_no_second_mail(world: World
     world.processor.handle(records)
     assert world.rows("SELECT id, updated_at FROM notifications ORDER BY id") == before
     assert len(before) == 3
+    assert world.rows("SELECT FROM parked_keys") == []
 
 
 def test_a_second_order_placed_of_a_known_order_changes_nothing(world: World) -> None:

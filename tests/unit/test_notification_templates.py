@@ -76,7 +76,7 @@ def test_an_order_is_told_with_its_lines_and_totals() -> None:
     for line in ("2 x Shirt (blue): €20.00", "2 x Socks (blue): €20.00", "Shipping: €4.95", "Total: €44.95"):
         assert line in mail.text.splitlines()
     assert "Discount" not in mail.text  # of the order as it was placed, which has none
-    assert "<td>2 × Shirt (blue)</td>" in mail.html
+    assert "<td>2 \xd7 Shirt (blue)</td>" in mail.html
 
 
 def test_discount_and_tax_are_shown_where_there_are_any() -> None:

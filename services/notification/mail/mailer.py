@@ -160,7 +160,6 @@ class Mailer:
     def _write(self, claim_id: str, delivery: Delivery, verdict: Verdict) -> bool:
         """Write one result and its event; return False where the claim had ended, or where a lost commit stood."""
         with begin(self._engine, self._outbox()) as tx:
-            subjects.lock_one(tx.connection, delivery.subject)
             if not queue.settle(tx.connection, claim_id, delivery, verdict):
                 return False
             event = told(delivery, verdict, to_micros(tx.now))

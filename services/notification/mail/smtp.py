@@ -14,7 +14,7 @@ from services.notification.domain.deliveries import Answer, AnswerKind
 from services.notification.mail.letters import Letter
 from services.notification.mail.smtp_url import SmtpServer
 
-_IDLE_SECONDS = 10.0
+_IDLE_SECONDS, _GOODBYE_SECONDS = 10.0, 2.0
 _CLOSING = 421
 _ACCEPTED = Answer(AnswerKind.ACCEPTED)
 _LOST = Answer(AnswerKind.PUT_OFF, "connection_lost")
@@ -87,6 +87,8 @@ class SmtpPostman:
         client, self._client = self._client, None
         if client is not None:
             try:
+                if client.sock is not None:
+                    client.sock.settimeout(_GOODBYE_SECONDS)
                 client.quit()
             except _FAULTS as error:
                 log.debug("mail_quit_failed", error=type(error).__name__)

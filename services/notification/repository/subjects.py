@@ -1,4 +1,8 @@
-"""Subjects: what notifications are about; one row a key, locked before any of its notifications."""
+"""Subjects: what notifications are about; one row a key.
+
+The consumer locks many, sorted, and then touches only notifications that wait; the mailer has one that is being sent
+and then locks its subject. So neither can wait for the other in a circle.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -23,7 +27,6 @@ FROM unnest(:keys ::text[], :emails ::text[], :locales ::text[], :facts ::jsonb[
 WHERE s.key = d.key
 """)
 COUNT_EVENT = sa.text("UPDATE subjects SET events = events + 1, updated_at = now() WHERE key = :key RETURNING events")
-LOCK_SUBJECT = sa.text("SELECT FROM subjects WHERE key = :key FOR NO KEY UPDATE")
 # SKIP LOCKED: rows are taken in no order here, so this must never wait for one.
 PRUNE = sa.text("""
 DELETE FROM subjects WHERE key = ANY(ARRAY(
@@ -57,13 +60,8 @@ def complete(connection: sa.Connection, subjects: Sequence[Subject], snapshots: 
         connection.execute(COMPLETE_SUBJECTS, _columns(subjects, snapshots))
 
 
-def lock_one(connection: sa.Connection, key: str) -> None:
-    """Lock the row that counts a subject's events."""
-    connection.execute(LOCK_SUBJECT, {"key": key})
-
-
 def count_event(connection: sa.Connection, key: str) -> int:
-    """Count an event about a subject whose row is locked, and return its number."""
+    """Lock a subject, count an event about it, and return the event's number."""
     return int(connection.execute(COUNT_EVENT, {"key": key}).scalar_one())
 
 
