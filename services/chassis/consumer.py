@@ -211,7 +211,7 @@ class Consumer(Generic[U]):
     def _retry_parked(self) -> bool:
         """Try the parked key that is due first; an idle consumer learns here that its breaker is open."""
         try:
-            handled = self._processor.retry_due()
+            handled = self._processor.retries.retry_due()
         except TransientError as error:
             self._health.report(self._part, _reason(error))
             log.warning("retry_put_off", consumer=self._name, error=type(error).__name__)

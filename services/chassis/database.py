@@ -169,3 +169,14 @@ def is_reachable(engine: sa.Engine) -> bool:
     except OmsError:
         return False
     return True
+
+
+def require_reachable(engine: sa.Engine, error: Exception) -> None:
+    """Raise DatabaseUnavailable if the database does not answer: then an error says nothing about what it hit.
+
+    Raises:
+        DatabaseUnavailable: from `error`.
+
+    """
+    if not is_reachable(engine):
+        raise DatabaseUnavailable("a statement failed and the database does not answer") from error

@@ -82,7 +82,7 @@ def _retry(runtime: Runtime[Any, Any], which: Filter, dry_run: bool) -> None:
             continue
         processor = processors[parked.consumer]
         handled = 0
-        while processor.retry((parked.topic, parked.key)):
+        while processor.retries.retry((parked.topic, parked.key)):
             handled += 1
         left = _find(runtime, Filter(topic=parked.topic, key=parked.key))
         typer.echo(f"{parked.topic} {parked.key}: {handled} handled, {left[0].events if left else 0} still parked")

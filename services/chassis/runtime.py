@@ -22,13 +22,17 @@ from services.chassis.database import create_engine, transaction
 from services.chassis.deadlines import Chore, Deadlines
 from services.chassis.end_offsets import EndOffsets
 from services.chassis.errors import SchemaMismatch
+from services.chassis.handling import Handling
 from services.chassis.health import Health
+from services.chassis.incoming import Reader, Subscription
 from services.chassis.lag import Lag
 from services.chassis.outbox import Outbox
-from services.chassis.processor import Processor, Subscription
+from services.chassis.processor import Processor
 from services.chassis.relay import Relay
+from services.chassis.retries import Retries
 from services.chassis.service import Service
 from services.chassis.settings import ServiceSettings
+from services.chassis.tally import Tally
 from services.chassis.unit_of_work import Transaction, UnitOfWork
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -112,7 +116,7 @@ class Runtime(Generic[S, U]):
         migrate.require_mode(self.engine, self.schemas.mode)
 
     def processor(self, subscription: Subscription[U]) -> Processor[U]:
-        """Return what handles the batches of a subscription."""
+        """Return what handles the batches of a subscription, and tries again what it parked."""
         settings = self.settings
         breaker = Breaker(
             subscription.consumer, settings.build_id, settings.park_breaker_keys, settings.park_breaker_seconds
@@ -120,14 +124,27 @@ class Runtime(Generic[S, U]):
         policy = parking.ParkingPolicy(
             settings.max_attempts, settings.park_backoff_seconds, settings.park_backoff_max_seconds
         )
+        reader = Reader(self.codec, subscription.handlers)
+        handling = Handling(subscription=subscription, unit_of_work=self.unit_of_work, policy=policy, breaker=breaker)
+        tally = Tally(follows_sequences=not subscription.projection)
+        retries = Retries(
+            engine=self.engine,
+            consumer=subscription.consumer,
+            reader=reader,
+            handling=handling,
+            outbox=self.outbox,
+            breaker=breaker,
+            tally=tally,
+        )
         return Processor(
             engine=self.engine,
             subscription=subscription,
-            codec=self.codec,
+            reader=reader,
+            handling=handling,
             outbox=self.outbox,
-            unit_of_work=self.unit_of_work,
-            policy=policy,
             breaker=breaker,
+            tally=tally,
+            retries=retries,
         )
 
     def consumer(self, subscription: Subscription[U]) -> Consumer[U]:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from services.chassis.avro import EventClass
 from services.chassis.commands import CommandHandler
 from services.chassis.deadlines import Chore, Deadline
-from services.chassis.processor import Subscription
+from services.chassis.incoming import Subscription
 from services.chassis.settings import ServiceSettings
 from services.chassis.unit_of_work import Transaction, UnitOfWork
 

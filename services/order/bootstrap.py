@@ -4,7 +4,7 @@ from pathlib import Path
 
 from schemas import contracts
 from services.chassis.deadlines import Chore, Deadline
-from services.chassis.processor import Subscription
+from services.chassis.incoming import Subscription
 from services.chassis.service import Service
 from services.order import audit, stuck
 from services.order.api.orders import orders

@@ -11,7 +11,7 @@ from services.chassis import metrics
 from services.chassis.audit import Audit
 from services.chassis.commands import Submitted
 from services.chassis.events import Cause, Event, Received, new_id, to_micros
-from services.chassis.processor import Undecodable
+from services.chassis.incoming import Undecodable
 from services.chassis.unit_of_work import Transaction
 from services.order.domain.commands import ConfirmOrder, PlaceOrder, Shipment
 from services.order.domain.details import OrderDetails

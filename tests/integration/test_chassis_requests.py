@@ -155,7 +155,7 @@ def test_an_unknown_sku_waits_alone_and_is_placed_when_the_catalog_brings_it(wor
 
     publish(world, "NEW")
     world.rows("UPDATE parked_keys SET due_at = now()")
-    while world.processor.retry_due():
+    while world.processor.retries.retry_due():
         pass
 
     assert [type(event) for event in answers(world, "waits")] == [contracts.OrderPlaced]
@@ -167,7 +167,7 @@ def test_an_unknown_sku_is_rejected_once_the_grace_is_over(world: World) -> None
     for seconds, expected in ((GRACE - 2, []), (GRACE + 1, ["invalid_request"])):
         world.rows("UPDATE parked_events SET parked_at = now() - make_interval(secs => :s)", s=seconds)
         world.rows("UPDATE parked_keys SET due_at = now()")
-        world.processor.retry_due()
+        world.processor.retries.retry_due()
         assert codes(world, "waits") == expected
     (rejected,) = answers(world, "waits")
     assert [(error.pointer, error.code) for error in rejected.errors] == [("/items/0/sku", "unknown_sku")]

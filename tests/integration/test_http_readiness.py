@@ -7,7 +7,7 @@ import pytest
 
 from deploy.local.databases import Databases
 from services.chassis.http.assembly import assemble
-from services.chassis.processor import Subscription
+from services.chassis.incoming import Subscription
 from tests.support.ledger import Ledger
 from tests.support.services import World, world_of
 

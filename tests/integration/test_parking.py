@@ -102,10 +102,10 @@ def test_retry_after_the_repair_handles_the_parked_events_in_order_once(ledger: 
     ledger.before = raise_for("1")
     records = world.deliver(*[ledger.confirmed("A", str(n)) for n in range(1, 4)], ledger.cancelled("A", "4"))
     retried = counting("oms_events_consumed_total", topic=ledger.reads, event_type="OrderConfirmed", result="retried")
-    assert not world.processor.retry((ledger.reads, "A"))
+    assert not world.processor.retries.retry((ledger.reads, "A"))
 
     ledger.before = raise_for()
-    while world.processor.retry((ledger.reads, "A")):
+    while world.processor.retries.retry((ledger.reads, "A")):
         pass
 
     assert entries(world, "A") == ["1", "2", "3", "4"]
@@ -133,7 +133,7 @@ def test_a_retry_keeps_event_id_key_and_trace(ledger: Ledger, world: World) -> N
         ledger.confirmed("A"), headers={"traceparent": trace, "ce_id": "not a uuid", "ce_source": "/shop"}
     )
     world.processor.handle([record])
-    world.processor.retry((ledger.reads, "A"))
+    world.processor.retries.retry((ledger.reads, "A"))
     assert len(seen) == 2
     assert seen[0] == seen[1]
 
@@ -144,12 +144,12 @@ def test_after_the_repair_the_head_waits_for_its_pause_and_the_rest_is_due_at_on
     ledger.before = raise_for("1")
     world.deliver(*[ledger.confirmed("A", str(n)) for n in (1, 2, 3)])
     ledger.before = raise_for()
-    assert not world.processor.retry_due()
+    assert not world.processor.retries.retry_due()
     assert entries(world, "A") == []
 
     world.rows("UPDATE parked_keys SET due_at = now()")
 
-    assert [world.processor.retry_due() for _ in range(4)] == [True, True, True, False]
+    assert [world.processor.retries.retry_due() for _ in range(4)] == [True, True, True, False]
     assert entries(world, "A") == ["1", "2", "3"]
 
 
@@ -167,16 +167,16 @@ def test_the_pauses_double_up_to_their_bound_and_after_max_attempts_the_head_is_
             assert attempts == attempt
             pauses.append((state, pause))
             world.rows("UPDATE parked_keys SET due_at = now()")
-            assert not world.processor.retry_due()
+            assert not world.processor.retries.retry_due()
         assert pauses == [("retrying", 10), ("retrying", 20), ("retrying", 35), ("retrying", 35), ("dead", 35)]
         # A dead head is not tried by itself, and what is behind it waits, also what comes later.
         ledger.before = raise_for()
         world.deliver(ledger.confirmed("A", "3"), ledger.confirmed("B", "1"))
-        assert not world.processor.retry_due()
+        assert not world.processor.retries.retry_due()
         assert entries(world, "A") == []
         assert entries(world, "B") == ["1"]
         # An operator's retry revives it.
-        while world.processor.retry((ledger.reads, "A")):
+        while world.processor.retries.retry((ledger.reads, "A")):
             pass
         assert entries(world, "A") == ["1", "2", "3"]
 
@@ -184,10 +184,10 @@ def test_the_pauses_double_up_to_their_bound_and_after_max_attempts_the_head_is_
 def test_a_follower_that_fails_when_its_turn_comes_waits_for_its_own_tries(ledger: Ledger, world: World) -> None:
     ledger.before = raise_for("1", "2")
     world.deliver(*[ledger.confirmed("A", str(n)) for n in (1, 2, 3)])
-    assert not world.processor.retry((ledger.reads, "A"))
+    assert not world.processor.retries.retry((ledger.reads, "A"))
     ledger.before = raise_for("2")
-    assert world.processor.retry((ledger.reads, "A"))
-    assert not world.processor.retry((ledger.reads, "A"))
+    assert world.processor.retries.retry((ledger.reads, "A"))
+    assert not world.processor.retries.retry((ledger.reads, "A"))
     assert entries(world, "A") == ["1"]
     assert world.rows("SELECT state, attempts FROM parked_keys") == [("retrying", 1)]
 
@@ -200,7 +200,7 @@ def test_discard_buries_the_head_its_followers_run_and_a_replay_does_not_revive_
 
     discarded = discard(world, "A", reason="the customer called")
 
-    while world.processor.retry_due():
+    while world.processor.retries.retry_due():
         pass
     assert entries(world, "A") == ["2", "3"]
     ledger.before = raise_for()
@@ -234,7 +234,7 @@ def test_a_build_that_knows_the_schema_id_handles_what_an_older_one_had_to_park(
 
     newer = world.process(dataclasses.replace(ledger.service, schemas=schemas))
     processor = newer.processor(newer.subscriptions[0])
-    while processor.retry((ledger.reads, "A")):
+    while processor.retries.retry((ledger.reads, "A")):
         pass
 
     assert entries(world, "A") == ["1", "2"]
@@ -257,13 +257,13 @@ def test_an_event_that_defers_itself_is_no_failure_and_is_tried_again_when_it_as
                              FROM parked_keys""")
         assert state == ("waiting", 0, "something_missing", 7)
         world.rows("UPDATE parked_keys SET due_at = now()")
-        assert not world.processor.retry_due()
+        assert not world.processor.retries.retry_due()
     assert entries(world, "A") == []
     assert entries(world, "B") == [""]
 
     ledger.before = raise_for()
     world.rows("UPDATE parked_keys SET due_at = now()")
-    while world.processor.retry_due():
+    while world.processor.retries.retry_due():
         pass
     assert entries(world, "A") == ["early", "2", "3"]
 
@@ -277,7 +277,7 @@ def test_an_event_that_defers_itself_without_a_time_backs_off_and_dies_like_a_fa
     for _ in range(3):
         states.append(world.one("SELECT state, attempts, fingerprint FROM parked_keys"))
         world.rows("UPDATE parked_keys SET due_at = now()")
-        world.processor.retry_due()
+        world.processor.retries.retry_due()
     assert states == [(state, n, "something_missing") for n, state in enumerate(("retrying", "retrying", "dead"), 1)]
 
 
@@ -290,8 +290,8 @@ def test_an_event_knows_since_when_it_has_waited(ledger: Ledger, world: World) -
 
     ledger.before = wait
     world.deliver(ledger.confirmed("A"))
-    world.processor.retry((ledger.reads, "A"))
-    world.processor.retry((ledger.reads, "A"))
+    world.processor.retries.retry((ledger.reads, "A"))
+    world.processor.retries.retry((ledger.reads, "A"))
     parked_at = world.one("SELECT parked_at FROM parked_events")
     assert since == [None, parked_at, parked_at]
 
@@ -301,9 +301,9 @@ def test_a_retry_whose_database_goes_away_counts_no_attempt(ledger: Ledger, worl
     world.deliver(ledger.confirmed("A", "1"))
     ledger.before = raise_for()
     with backend_ended_at_commit(world, world.runtime.engine, committed=False), pytest.raises(TransientError):
-        world.processor.retry((ledger.reads, "A"))
+        world.processor.retries.retry((ledger.reads, "A"))
     assert world.one("SELECT attempts FROM parked_keys") == 1
-    assert world.processor.retry((ledger.reads, "A"))
+    assert world.processor.retries.retry((ledger.reads, "A"))
 
 
 def test_a_redelivery_of_parked_events_parks_them_once(ledger: Ledger, world: World) -> None:
@@ -323,7 +323,7 @@ def test_the_bytes_of_a_parked_event_are_kept_as_they_came(ledger: Ledger, world
     row = world.one("SELECT record_key, value, headers, timestamp_ms FROM parked_events")
     assert (bytes(row[0]), bytes(row[1]), row[3]) == (key, b"\x00\x01\x02", 1234)
     assert world.one("SELECT key FROM parked_keys") == "\\xff\\xfe key"
-    assert not world.processor.retry((ledger.reads, "\\xff\\xfe key"))
+    assert not world.processor.retries.retry((ledger.reads, "\\xff\\xfe key"))
 
 
 @pytest.mark.parametrize(

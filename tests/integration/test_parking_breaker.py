@@ -65,7 +65,7 @@ def test_the_breaker_opens_at_its_number_of_keys_and_nothing_more_is_parked_or_h
         with pytest.raises(SuspectedBadDeploy, match=r"many keys of order.events.v1 were parked with ValueError"):
             world.deliver(event)
     with pytest.raises(SuspectedBadDeploy):
-        world.processor.retry_due()
+        world.processor.retries.retry_due()
 
     assert world.snapshot(*TABLES) == before
 

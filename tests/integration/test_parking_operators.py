@@ -105,7 +105,7 @@ def test_discard_gives_up_the_first_event_and_its_followers_run(ledger: Ledger, 
     park(ledger, world, "A")
     assert "discarded" in parked(world, "discard", "--key", "A", "--reason", "lost").stdout
     assert world.one("SELECT error FROM dead_events") == "discarded: lost (was: ValueError: a bug)"
-    while world.processor.retry_due():
+    while world.processor.retries.retry_due():
         pass
     assert world.rows("SELECT note FROM entries") == ["2"]
 

@@ -71,7 +71,7 @@ def test_a_follower_that_comes_while_its_head_is_retried_is_handled_behind_it(
 ) -> None:
     park(ledger, world, ledger.confirmed("A", "1"))
     ledger.before = pause = Pause("1")
-    retry = pool.submit(world.processor.retry, (ledger.reads, "A"))
+    retry = pool.submit(world.processor.retries.retry, (ledger.reads, "A"))
     assert pause.reached.wait(10)
     consume = pool.submit(world.deliver, ledger.confirmed("A", "2"))
     eventually(lambda: someone_waits_for_a_lock(world), within=10)
@@ -90,13 +90,13 @@ def test_a_follower_that_is_being_appended_is_not_left_behind_by_a_retry_that_fr
     ledger.before = pause = Pause("other")
     consume = pool.submit(world.deliver, ledger.confirmed("A", "2"), ledger.confirmed("B", "other"))
     assert pause.reached.wait(10)  # the batch holds the parked key's row and has not appended yet
-    retry = pool.submit(world.processor.retry, (ledger.reads, "A"))
+    retry = pool.submit(world.processor.retries.retry, (ledger.reads, "A"))
     eventually(lambda: someone_waits_for_a_lock(world), within=10)
     assert not retry.done()
     pause.go_on.set()
     consume.result(10)
     assert retry.result(10)
-    assert world.processor.retry_due()
+    assert world.processor.retries.retry_due()
     assert entries(world, "A") == ["1", "2"]
     assert world.rows("SELECT FROM parked_keys") == []
 
@@ -108,10 +108,10 @@ def test_a_key_that_is_being_retried_is_left_alone_by_other_instances(
     world.rows("UPDATE parked_keys SET due_at = now()")
     other = world.process()
     ledger.before = pause = Pause("1")
-    retry = pool.submit(world.processor.retry, (ledger.reads, "A"))
+    retry = pool.submit(world.processor.retries.retry, (ledger.reads, "A"))
     assert pause.reached.wait(10)
     ledger.before = lambda *_: None
-    assert other.processor(other.subscriptions[0]).retry_due()
+    assert other.processor(other.subscriptions[0]).retries.retry_due()
     assert (entries(world, "A"), entries(world, "B")) == ([], ["1"])
     pause.go_on.set()
     assert retry.result(10)
@@ -129,12 +129,12 @@ def test_a_key_whose_try_just_failed_elsewhere_is_not_tried_again_before_its_pau
         raise ValueError("a bug")
 
     def attempt_behind_the_other(key: parking.Key, **how: bool) -> bool:
-        assert not other.processor(other.subscriptions[0]).retry_due()
+        assert not other.processor(other.subscriptions[0]).retries.retry_due()
         return attempt(key, **how)
 
     ledger.before = fail
     monkeypatch.setattr(world.processor, "_attempt", attempt_behind_the_other)
-    assert not world.processor.retry_due()
+    assert not world.processor.retries.retry_due()
     assert world.rows("SELECT attempts FROM parked_keys") == [2]
 
 
@@ -145,7 +145,7 @@ def test_a_discard_while_the_head_is_retried_gives_up_the_next_event_or_nothing(
     with transaction(world.runtime.engine) as connection:
         (parked,) = operators.find(connection, Filter(key="A"))
     ledger.before = pause = Pause("1")
-    retry = pool.submit(world.processor.retry, (ledger.reads, "A"))
+    retry = pool.submit(world.processor.retries.retry, (ledger.reads, "A"))
     assert pause.reached.wait(10)
     discard = pool.submit(operators.discard_head, world.runtime.engine, parked, reason="lost", actor="ada")
     eventually(lambda: someone_waits_for_a_lock(world), within=10)
@@ -172,7 +172,7 @@ def test_retries_from_everywhere_and_the_consumer_keep_every_key_in_order(
         runtime = world.process()
         processor, own = runtime.processor(runtime.subscriptions[0]), random.Random(3)
         while not done.is_set():
-            processor.retry((ledger.reads, own.choice(keys)))
+            processor.retries.retry((ledger.reads, own.choice(keys)))
 
     ledger.before = fail_at_random
     retries = [pool.submit(retry) for _ in range(3)]

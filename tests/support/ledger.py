@@ -17,7 +17,7 @@ from services.chassis.commands import Submitted
 from services.chassis.errors import Problem
 from services.chassis.events import Cause, Received, new_id
 from services.chassis.idempotency import Answer
-from services.chassis.processor import Subscription
+from services.chassis.incoming import Subscription
 from services.chassis.service import Service
 from services.chassis.settings import ServiceSettings
 from services.chassis.unit_of_work import Transaction

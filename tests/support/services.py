@@ -15,10 +15,10 @@ import sqlalchemy as sa
 
 from deploy.local.databases import Database, Databases
 from services.chassis import inbox, migrate
-from services.chassis.database import transaction
 from services.chassis.events import Event, Record, new_id
 from services.chassis.health import Health
-from services.chassis.processor import Processor, Subscription
+from services.chassis.incoming import Subscription
+from services.chassis.processor import Processor
 from services.chassis.runtime import Runtime
 from services.chassis.service import Service
 from tests.support.plain_logs import log_plainly
@@ -80,6 +80,12 @@ class World:
         """The first process."""
         return self.process()
 
+    @cached_property
+    def _observer(self) -> sa.Engine:
+        """The test's own connections, which survive what it does to those of the service."""
+        self._engines.append(sa.create_engine(self.database.url, pool_pre_ping=True))
+        return self._engines[-1]
+
     @property
     def subscription(self) -> Subscription[Any]:
         """What the service's last consumer reads: the one that is no projection."""
@@ -121,7 +127,7 @@ class World:
 
     def rows(self, query: str, **parameters: object) -> list[Any]:
         """Run a statement of the test's own; a row of one column is returned as its value."""
-        with transaction(self.runtime.engine) as connection:
+        with self._observer.begin() as connection:
             result = connection.execute(sa.text(query), parameters)
             found = [tuple(row) for row in result] if result.returns_rows else []
         return [row[0] if len(row) == 1 else row for row in found]
@@ -148,7 +154,7 @@ class World:
 
     def position(self) -> dict[tuple[str, int], int]:
         """Return how far the consumer has read."""
-        with transaction(self.runtime.engine) as connection:
+        with self._observer.begin() as connection:
             return inbox.read_progress(connection, self.subscription.consumer)
 
     def outbox_is_empty(self) -> None:

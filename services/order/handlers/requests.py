@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from schemas.contracts import OrderRequested, OrderRequestRejected, OrderRequestRejectedError
 from services.chassis.events import Cause, Received
-from services.chassis.processor import Undecodable
+from services.chassis.incoming import Undecodable
 from services.order.domain.orders import Actor, When
 from services.order.domain.placing import Fault, OrderDraft, place, price
 from services.order.domain.requests import draft_of

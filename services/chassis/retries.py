@@ -1,0 +1,108 @@
+"""Tries parked events again, in order: by the consumer when they are due, by an operator at any time (DESIGN 5.4)."""
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import sqlalchemy as sa
+
+from services.chassis import logs, parking
+from services.chassis.breaker import Breaker
+from services.chassis.database import require_reachable, transaction
+from services.chassis.errors import TransientError
+from services.chassis.handling import Handling
+from services.chassis.incoming import Reader
+from services.chassis.outbox import Outbox
+from services.chassis.tally import Tally
+from services.chassis.unit_of_work import Deferral, UnitOfWork, begin
+
+U = TypeVar("U", bound=UnitOfWork)
+log = logs.logger(__name__)
+
+
+class Retries(Generic[U]):
+    """Tries the parked keys of one consumer.
+
+    Args:
+        engine: the service's database.
+        consumer: its name.
+        reader: decodes the parked records.
+        handling: runs the handlers.
+        outbox: makes an empty outbox for a transaction.
+        breaker: guards this consumer.
+        tally: counts what was handled.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: sa.Engine,
+        consumer: str,
+        reader: Reader,
+        handling: Handling[U],
+        outbox: Callable[[], Outbox],
+        breaker: Breaker,
+        tally: Tally,
+    ) -> None:
+        self._engine = engine
+        self._consumer = consumer
+        self._reader = reader
+        self._handling = handling
+        self._outbox = outbox
+        self._breaker = breaker
+        self._tally = tally
+
+    def retry_due(self) -> bool:
+        """Try the parked key that is due first, and return whether its head was handled.
+
+        Raises:
+            TransientError: nothing was tried.
+
+        """
+        with transaction(self._engine) as connection:
+            self._breaker.check(connection)
+            due = parking.lock_due(connection, self._consumer)
+        return due is not None and self._attempt(due, only_due=True)
+
+    def retry(self, key: parking.Key) -> bool:
+        """Try the head of a parked key now, whoever asks, and return whether it was handled.
+
+        Raises:
+            TransientError: nothing was tried.
+
+        """
+        return self._attempt(key, only_due=False)
+
+    def _attempt(self, key: parking.Key, *, only_due: bool) -> bool:
+        try:
+            return self._retry(key, only_due=only_due)
+        except TransientError:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever a handler raises is this event's fault
+            require_reachable(self._engine, error)
+            self._record_failure(key, error)
+            return False
+
+    def _retry(self, key: parking.Key, *, only_due: bool) -> bool:
+        with begin(self._engine, self._outbox()) as tx:
+            attempts = parking.lock_key(tx.connection, self._consumer, key, only_due=only_due)
+            parked = parking.head(tx.connection, self._consumer, key)
+            if attempts is None or parked is None:
+                return False
+            item = self._reader.read(parked.record, parked)
+            if item is not None and self._handling.run(tx, [item], attempts):
+                return False
+            parking.release_head(tx.connection, self._consumer, key, parked)
+        log.info("parked_event_handled", event_id=parked.event_id, topic=key[0])
+        if item is not None:
+            self._tally.one(item, "retried")
+        return True
+
+    def _record_failure(self, key: parking.Key, error: Exception) -> None:
+        log.warning("parked_event_failed", topic=key[0], exc_info=error)
+        with transaction(self._engine) as connection:
+            attempts = parking.lock_key(connection, self._consumer, key)
+            if attempts is not None:
+                fault = Deferral(parking.fingerprint_of(error), None)
+                described = f"{type(error).__name__}: {error}"
+                self._handling.park_key(connection, key, fault, attempts=attempts, error=described)
