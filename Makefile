@@ -24,7 +24,7 @@ $(VENV)/installed.txt:
 		echo "error: no Python of 3.11 or later found; name one with PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { \
 		echo "error: $(PYTHON) cannot make a virtual environment (on Debian: install python3-venv)"; exit 1; }
-	@echo "installing what $(LOCK) names into $(VENV) ..."
+	@echo "installing what $(LOCK) names into $(VENV) ..." >&2
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
 	@cp $(LOCK) $@
 
