@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -28,7 +27,7 @@ def awaited(order: Order) -> str:
     """Return what an order waits for, or why it was cancelled."""
     if order["status"] == "cancelled":
         reason = str(order["cancel_reason"]).replace("_", " ")
-        return f"- ({reason}{', refund due' if order['payment_status'] == 'refund_due' else ''})"
+        return f"{reason}, refund due" if order["payment_status"] == "refund_due" else reason
     if order["pending_operation"] is not None:
         return f"inventory ({order['pending_operation']})"
     if order["status"] == "pending":
@@ -39,8 +38,8 @@ def awaited(order: Order) -> str:
 
 def table_of(orders: Sequence[Order], mails: Sequence[Mail]) -> Table:
     """Return the table; `orders` are what the API lists, oldest first."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
-    for name in ("who", "order", "status", "stock", "awaits"):
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="underline")
+    for name in ("who", "order", "status", "stock", "awaits / ended by"):
         table.add_column(name, no_wrap=True)
     table.add_column("mails", justify="right")
     for (who, status, stock, waits), alike in _rows(orders).items():

@@ -37,6 +37,10 @@ class Caller:
         self._session.trust_env = False  # the stack is on this machine: no proxy stands between
         self._session.headers["Authorization"] = f"Bearer {mint(state.jwt, role=role, subject=subject, email=email)}"
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
     def get(self, service: str, path: str, **parameters: str | int) -> Any:
         """Return the body of a 200; raise StoryBroken on any other answer."""
         response = self._send("GET", service, path, params=parameters)

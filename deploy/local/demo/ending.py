@@ -2,38 +2,34 @@
 
 from pathlib import Path
 
-from rich.table import Table
-from rich.text import Text
-
 from deploy.local.demo.stage import Stage
+from deploy.local.directory import MAIL
+from deploy.local.stack import DIRECTORY
 from deploy.local.state import SERVICES, StackState
 
 _PORT = 8001
-_CURL = 'curl -H "Authorization: Bearer $(make -s token)"'
 Lines = list[tuple[str, str]]
 
 
-def tell_where_to_look(stage: Stage, state: StackState, *, kept: bool) -> None:
-    """Say how to go on from here: with the stack that was kept running, or with a new one."""
+def tell_where_to_look(stage: Stage, state: StackState, directory: Path | None) -> None:
+    """Say how to go on from here: with the stack that stays in `directory`, or (None) with a new one."""
     stage.headline("Where to look next")
-    lines = _kept(state) if kept else _gone()
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    lines = _gone() if directory is None else _kept(state, directory)
+    widest = max(len(what) for what, _ in lines)
     for what, where in lines:
-        table.add_row(Text(what), Text(where))
-    stage.show(table, indent=2)
+        stage.verbatim(f"  {what:{widest}}  {where}")
 
 
-def _kept(state: StackState) -> Lines:
+def _kept(state: StackState, directory: Path) -> Lines:
+    here = "" if directory == DIRECTORY else f' ARGS="--directory {_short(directory)}"'
     url = state.services["order"].url
     documents = [(f"{service} API", f"{state.services[service].url}/docs") for service in SERVICES]
     return [
         *documents,
         ("the mails", _short(Path(state.mail.directory))),
-        ("an API call", f"{_CURL} \\\n     '{url}/api/v1/orders/admin/?limit=3'"),
+        ("an API call", _curl(here, f"{url}/api/v1/orders/admin/")),
         ("the metrics", f"curl -s {state.services['order'].metrics_url} | grep ^oms_"),
-        ("the end", "make down"),
+        ("the end", f"make down{here}"),
     ]
 
 
@@ -41,11 +37,15 @@ def _gone() -> Lines:
     url = f"http://127.0.0.1:{_PORT}"
     return [
         ("this shop, kept running", "make demo ARGS=--keep"),
-        ("an empty one", f'make up ARGS="--port-order {_PORT}", and make down'),
+        ("an empty one", f'make up ARGS="--port-order {_PORT}"; make down ends it'),
         ("its documents", f"{url}/docs"),
-        ("an API call", f"{_CURL} \\\n     {url}/api/v1/orders/admin/"),
-        ("its mails", ".local/mail"),
+        ("an API call", _curl("", f"{url}/api/v1/orders/admin/")),
+        ("its mails", _short(DIRECTORY / MAIL)),
     ]
+
+
+def _curl(here: str, url: str) -> str:
+    return f'curl -H "Authorization: Bearer $(make -s token{here})" \\\n      {url}'
 
 
 def _short(path: Path) -> str:

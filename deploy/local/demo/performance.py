@@ -36,10 +36,12 @@ def perform(
     with ending_by_exception(), launch(directory, overrides=OVERRIDES) as stack:
         state = _raise_curtain(stack, stage)
         play(state, stage, scenes)
+        _conclude(stage, time.monotonic() - began)
+        tell_where_to_look(stage, state, directory if keep else None)
         if keep:
             stack.leave_running()
-    tell_where_to_look(stage, state, kept=keep)
-    kept = _conclude(stage, keep=keep, seconds=time.monotonic() - began)
+    stage.headline("All of it goes on running." if keep else "All of it was ended; nothing is left running.")
+    kept = all_kept(stage.promises)
     if record is not None and kept:
         record.parent.mkdir(parents=True, exist_ok=True)
         record.write_text(stage.recorded.replace(str(directory.resolve()), directory.name), encoding="utf-8")
@@ -85,11 +87,8 @@ def _prove(shop: Shop, stage: Stage) -> None:
         stage.promise(judge(facts))
 
 
-def _conclude(stage: Stage, *, keep: bool, seconds: float) -> bool:
-    """Say how it went in one line, and whether all is well."""
-    broken = sum(not promise.kept for promise in stage.promises)
-    count = len(stage.promises)
-    verdict = f"{broken} of {count} promises were broken" if broken else f"all {count} promises held"
-    left = "the stack goes on running" if keep else "nothing is left running"
-    stage.headline(f"{verdict}, after {seconds:.0f} s; {left}")
-    return all_kept(stage.promises)
+def _conclude(stage: Stage, seconds: float) -> None:
+    """Say in one line how it went."""
+    count, broken = len(stage.promises), sum(not promise.kept for promise in stage.promises)
+    verdict = f"{broken} of {count} promises were broken" if broken else f"All {count} promises held"
+    stage.headline(f"{verdict}, {seconds:.0f} seconds after the start.")

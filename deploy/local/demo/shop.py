@@ -62,9 +62,10 @@ class Shop:
 
     def __init__(self, state: StackState, tick: Callable[[], None]) -> None:
         self.state = state
-        self.admin = Caller(state, "admin")
-        self.warehouse = Caller(state, "warehouse", subject="dock-1")
-        self.backend = Caller(state, "service", subject="harbour-roast-web")
+        self._callers: list[Caller] = []
+        self.admin = self._caller("admin")
+        self.warehouse = self._caller("warehouse", subject="dock-1")
+        self.backend = self._caller("service", subject="harbour-roast-web")
         self.schemas = SchemaFolder()
         self.storefront = Storefront(state.bootstrap_servers, self.schemas)
         self.mailbox = Mailbox(Path(state.mail.directory))
@@ -78,11 +79,13 @@ class Shop:
 
     def __exit__(self, *_: object) -> None:
         self.log.close()
+        for caller in self._callers:
+            caller.close()
 
     def customer(self, name: str) -> Customer:
         """Return a customer with a token."""
         email = f"{name.lower()}@customers.example"
-        return Customer(name, email, Caller(self.state, "customer", subject=f"customer-{name.lower()}", email=email))
+        return Customer(name, email, self._caller("customer", subject=f"customer-{name.lower()}", email=email))
 
     def place(
         self,
@@ -171,6 +174,11 @@ class Shop:
             return board.table_of(self.orders(), self.mailbox.mails())
         except StoryBroken as broken:
             return Text(f"the table of orders cannot be read: {broken}")
+
+    def _caller(self, role: str, *, subject: str | None = None, email: str | None = None) -> Caller:
+        caller = Caller(self.state, role, subject=subject, email=email)
+        self._callers.append(caller)
+        return caller
 
     def _answers_to(self, request_id: str, fullname: str) -> list[Event]:
         self.log.read(seconds=0.05)

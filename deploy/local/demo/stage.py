@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.padding import Padding
 from rich.table import Table
@@ -20,7 +20,7 @@ from deploy.local.demo.promises import Promise
 WIDTH = 100
 _INDENT = 4
 _TICK_SECONDS = 0.25
-_BREATH_SECONDS = 0.9
+_BREATH_SECONDS = 0.4
 Drawing = Callable[[], RenderableType]
 
 
@@ -48,6 +48,11 @@ class Stage:
         for console in (self.screen, self._paper):
             console.print(Padding(renderable, (0, 0, 0, indent), expand=False), highlight=False)
 
+    def verbatim(self, line: str) -> None:
+        """Print a line that somebody may want to copy: where it is too long the terminal breaks it, not we."""
+        for console in (self.screen, self._paper):
+            console.print(Text(line), soft_wrap=True)
+
     def blank(self) -> None:
         """Leave a line empty."""
         for console in (self.screen, self._paper):
@@ -64,14 +69,14 @@ class Stage:
         self.blank()
         self.show(Text.assemble((f"{self._scenes:2}  ", "dim"), (title, "bold")))
         self.show(Text(why), indent=_INDENT)
-        self.breathe()
+        self.breathe(2 * _BREATH_SECONDS)
 
     def promise(self, promise: Promise) -> None:
         """Tell how a promise turned out."""
         self.promises.append(promise)
         line = Table.grid(padding=(0, 1))
         line.add_column(width=1)
-        line.add_column(width=46)
+        line.add_column(width=44)
         line.add_column()
         mark = Text("✓", style="green") if promise.kept else Text("✗", style="bold red")
         line.add_row(mark, Text(promise.text), Text(promise.figure, style="dim" if promise.kept else "red"))
@@ -107,12 +112,12 @@ class Stage:
     def tick(self) -> None:
         """Bring the live table up to date, if there is one and it is time."""
         if self._live is not None and time.monotonic() - self._drawn_at >= _TICK_SECONDS:
-            self._live.update(self._draw(), refresh=True)
+            self._live.update(Group("", self._draw()), refresh=True)
             self._drawn_at = time.monotonic()
 
-    def breathe(self) -> None:
+    def breathe(self, seconds: float = _BREATH_SECONDS) -> None:
         """Give whoever watches a moment to read; nobody does where there is no terminal."""
-        until = time.monotonic() + (_BREATH_SECONDS if self._live is not None else 0)
+        until = time.monotonic() + (seconds if self._live is not None else 0)
         while time.monotonic() < until:
             self.tick()
             time.sleep(_TICK_SECONDS / 2)

@@ -44,6 +44,7 @@ class Storefront:
                 "enable.idempotence": True,
                 "partitioner": "murmur2_random",
                 "linger.ms": 0,
+                "log_level": 0,
             }
         )
 

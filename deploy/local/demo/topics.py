@@ -45,11 +45,11 @@ class TopicLog:
     def __init__(self, bootstrap_servers: str, topics: Sequence[str], schemas: SchemaFolder) -> None:
         self.events: list[Event] = []
         self._schemas = schemas
-        self._consumer = Consumer(
-            {"bootstrap.servers": bootstrap_servers, "group.id": "demo-reader", "enable.auto.commit": False}
-        )
+        # Without the client's own messages: when the stack ends, it ends under them.
+        client: dict[str, str | int | float | bool] = {"bootstrap.servers": bootstrap_servers, "log_level": 0}
+        self._consumer = Consumer({**client, "group.id": "demo-reader", "enable.auto.commit": False})
         # A client of its own for the ends: on the consumer's connection each question waits behind a long poll.
-        self._admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+        self._admin = AdminClient(client)
         known = self._admin.list_topics(timeout=_ANSWER_SECONDS).topics
         self._next = {(topic, partition): 0 for topic in topics for partition in known[topic].partitions}
         self._consumer.assign([TopicPartition(*place, OFFSET_BEGINNING) for place in self._next])

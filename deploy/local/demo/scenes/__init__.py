@@ -21,31 +21,29 @@ class Scene:
 SCENES = (
     Scene(
         "The shop opens",
-        "Variants and their first stock come in by REST. The order service learns them from Kafka; nobody reads "
-        "another service's database.",
+        "Variants and their first stock come in by REST; the order service learns them from Kafka, for no service "
+        "reads another's database.",
         opening.open_shop,
     ),
     Scene(
         "Somebody who will not pay",
-        f"Eve orders a grinder, and the shop holds it for {HOLD_SECONDS} seconds. No timer has to survive for this: "
-        "the deadline is a column. More about it in the last scene.",
+        f"Eve orders a grinder: the shop holds it for {HOLD_SECONDS} seconds, by a deadline that no restart forgets.",
         buying.hold_for_eve,
     ),
     Scene(
         "From click to doorstep",
-        "Ada orders by REST. Every step is an event that the next service reacts to; no service calls another.",
+        "Ada orders by REST, and each step to her door is an event that the next service reacts to.",
         buying.deliver_to_ada,
     ),
     Scene(
         "An order by Kafka",
-        "For Ben the storefront writes an OrderRequested to order.requests.v1 and reads the answer from "
-        "order.events.v1.",
+        "For Ben the storefront writes to order.requests.v1 and reads the answer from order.events.v1: no API needed.",
         buying.order_by_kafka,
     ),
     Scene(
         "Twelve buyers, five mugs",
-        "All at once, eight by REST and four by Kafka. Whoever comes in time gets one, the others are told so, and "
-        "nothing is sold twice.",
+        "Eight by REST and four by Kafka, all at once: who comes in time gets one, the others are told, and nothing "
+        "is sold twice.",
         crowd.rush_for_mugs,
     ),
     Scene(
@@ -55,18 +53,18 @@ SCENES = (
     ),
     Scene(
         "Everything twice",
-        "Dan clicks twice, and the storefront sends a request four times. Repeating is safe: there is one order each.",
+        "Dan clicks twice, and the storefront repeats a request in every way: there is one order each.",
         noise.repeat_everything,
     ),
     Scene(
         "Garbage in",
-        "A storefront sends JSON where Avro belongs, then nonsense. Both are answered, and the good request right "
-        "behind them does not wait.",
+        "A storefront sends JSON where Avro belongs, then nonsense: both are answered, and the good request behind "
+        "them does not wait.",
         noise.send_garbage,
     ),
     Scene(
         "The hold runs out",
-        "Eve did not pay: her order ends by itself. When her money comes after all, it is recorded and due for refund.",
+        "Eve has not paid, so her order ends by itself; when her money comes after all, it is not lost.",
         buying.let_eves_hold_expire,
     ),
 )

@@ -4,7 +4,7 @@ import time
 from datetime import date, timedelta
 
 from deploy.local.demo.client import ORDERS
-from deploy.local.demo.promises import Promise
+from deploy.local.demo.promises import Promise, StoryBroken
 from deploy.local.demo.settings import HOLD_METHOD, HOLD_SECONDS
 from deploy.local.demo.shop import Order, Shop
 from deploy.local.demo.stage import Stage
@@ -73,10 +73,10 @@ def hold_for_eve(shop: Shop, stage: Stage) -> None:
 
 def let_eves_hold_expire(shop: Shop, stage: Stage) -> None:
     """See the hold run out, and pay when it is too late."""
-    (order,) = (order for order in shop.orders() if order["payment_method"] == HOLD_METHOD)
-    order = shop.order_when(
-        order["id"], "to expire", lambda order: order["status"] == "cancelled", within=_EXPIRY_SECONDS
-    )
+    held = [order["id"] for order in shop.orders() if order["payment_method"] == HOLD_METHOD]
+    if not held:
+        raise StoryBroken("Eve has no order")
+    order = shop.order_when(held[0], "to expire", lambda order: order["status"] == "cancelled", within=_EXPIRY_SECONDS)
     expired = (order["cancel_reason"], order["reservation_status"]) == ("expired", "expired")
     on_shelf = shop.available(_GRINDER)
     back = on_shelf == shop.received[_GRINDER]
@@ -86,7 +86,7 @@ def let_eves_hold_expire(shop: Shop, stage: Stage) -> None:
     refusal = shop.pay(order, expect=(409,)).body
     status = shop.order(order["id"])["payment_status"]
     kept = (refusal["code"], status) == ("order_cancelled", "refund_due")
-    stage.promise(Promise("a payment too late is not lost", kept, f"409 {refusal['code']}, {status}"))
+    stage.promise(Promise("her late payment is recorded, to be refunded", kept, f"409 {refusal['code']}, {status}"))
 
 
 def _confirmed(shop: Shop, order: Order) -> Promise:

@@ -68,5 +68,5 @@ def _click_twice(shop: Shop) -> Promise:
     same = first.body["id"] == second.body["id"] and second.headers.get("Idempotent-Replayed") == "true"
     shop.pay(first.body)
     return Promise(
-        "two clicks with one Idempotency-Key: one order", same, f"both answers say {second.body['order_number']}"
+        "two clicks, one Idempotency-Key: one order", same, f"both answers say {second.body['order_number']}"
     )
