@@ -7,7 +7,8 @@ behind, the outbox stuck) everyone else gets time to answer before anything is g
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
@@ -66,7 +67,10 @@ class Deadline(Generic[U]):
 
 @dataclass(frozen=True, slots=True)
 class Chore:
-    """Housekeeping in bounded steps: `step` is run in a transaction of its own, about every `seconds`."""
+    """Housekeeping in bounded steps: `step` is run in a transaction of its own, about every `seconds`.
+
+    A step that returns True left something to do and is run again at the next look, so that it keeps up with any load.
+    """
 
     name: str
     seconds: float
@@ -147,8 +151,9 @@ class Deadlines(Generic[U]):
     def _look(self, deadline: Deadline[U], now: datetime, whole_since: datetime) -> None:
         grace = timedelta(seconds=min(deadline.seconds, self._grace_max))
         if now - whole_since >= grace:
-            while self._fire(deadline) == _LIMIT:
-                pass
+            with _fault_logged(deadline.name):
+                while self._fire(deadline) == _LIMIT:
+                    pass
         with begin(self._engine, self._outbox()) as tx:
             left = deadline.due(self._unit_of_work(tx))
         if left:
@@ -172,6 +177,19 @@ class Deadlines(Generic[U]):
             # Not at once: a process that is started again and again must not do nothing but keep house.
             last = self._done.setdefault(chore.name, now)
             if now - last >= timedelta(seconds=chore.seconds):
-                with transaction(self._engine) as connection:
-                    chore.step(connection)
-                self._done[chore.name] = now
+                more: object = False
+                with _fault_logged(chore.name), transaction(self._engine) as connection:
+                    more = chore.step(connection)
+                if more is not True:
+                    self._done[chore.name] = now
+
+
+@contextmanager
+def _fault_logged(work: str) -> Iterator[None]:
+    """Let one kind of work fail for itself: the process also consumes and publishes, and must not end with it."""
+    try:
+        yield
+    except TransientError:
+        raise
+    except Exception:
+        log.exception("timed_work_failed", work=work)

@@ -119,9 +119,9 @@ def reused(key: str) -> Problem:
     )
 
 
-def prune(connection: sa.Connection, hours: float, step: int = 5000) -> int:
-    """Delete at most `step` answers older than `hours` and return how many it were."""
-    return connection.execute(PRUNE, {"hours": hours, "step": step}).rowcount
+def prune(connection: sa.Connection, hours: float, step: int = 5000) -> bool:
+    """Delete at most `step` answers older than `hours` and return whether there may be more."""
+    return connection.execute(PRUNE, {"hours": hours, "step": step}).rowcount == step
 
 
 def _columns(places: Collection[Place]) -> dict[str, object]:

@@ -86,9 +86,9 @@ def read_progress(connection: sa.Connection, consumer: str) -> dict[tuple[str, i
     return {(row.topic, row.partition): row.next_offset for row in rows}
 
 
-def prune(connection: sa.Connection, days: float, step: int = 5000) -> int:
-    """Delete at most `step` claims older than `days` and return how many it were."""
-    return connection.execute(PRUNE, {"days": days, "step": step}).rowcount
+def prune(connection: sa.Connection, days: float, step: int = 5000) -> bool:
+    """Delete at most `step` claims older than `days` and return whether there may be more."""
+    return connection.execute(PRUNE, {"days": days, "step": step}).rowcount == step
 
 
 def _columns(consumer: str, positions: Sequence[Position]) -> dict[str, object]:

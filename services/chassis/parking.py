@@ -65,7 +65,10 @@ BURY = sa.text("""
 INSERT INTO dead_events (consumer, topic, key, partition, "offset", event_id, value, headers, error, actor)
 VALUES (:consumer, :topic, :key, :partition, :offset, :event_id ::uuid, :value, :headers ::jsonb, :error, :actor)
 """)
-PRUNE_DEAD = sa.text("DELETE FROM dead_events WHERE died_at < now() - make_interval(secs => :days * 86400)")
+PRUNE_DEAD = sa.text("""
+DELETE FROM dead_events WHERE id = ANY(ARRAY(
+    SELECT id FROM dead_events WHERE died_at < now() - make_interval(secs => :days * 86400) LIMIT :step))
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +193,12 @@ def bury(connection: sa.Connection, consumer: str, event_id: str, record: Record
     connection.execute(BURY, {"consumer": consumer, **place, **facts, "error": error[:2000], "actor": actor})
 
 
-def prune_dead(connection: sa.Connection, days: float) -> None:
-    """Delete the bytes of events that died more than `days` ago: the bound up to which we hold personal data."""
-    connection.execute(PRUNE_DEAD, {"days": days})
+def prune_dead(connection: sa.Connection, days: float, step: int = 5000) -> bool:
+    """Delete the bytes of at most `step` events that died more than `days` ago; return whether there may be more.
+
+    It is the bound up to which we hold personal data.
+    """
+    return connection.execute(PRUNE_DEAD, {"days": days, "step": step}).rowcount == step
 
 
 def fingerprint_of(error: BaseException) -> str:
