@@ -41,10 +41,17 @@ class ServiceProcess:
     def missing(self) -> str | None:
         """Return why `/readyz` is not yet 200, or None when it is."""
         try:
-            answer = requests.get(f"http://{LOOPBACK}:{self.port}/readyz", timeout=_PROBE_SECONDS)
+            answer = get(f"http://{LOOPBACK}:{self.port}/readyz", timeout=_PROBE_SECONDS)
         except requests.RequestException:
             return f"nothing answers at port {self.port}"
         return None if answer.ok else f"/readyz says {answer.status_code}: {answer.text.strip()}"
+
+
+def get(url: str, *, timeout: float) -> requests.Response:
+    """Ask a process of the stack, past any proxy that the environment names: it is on this machine."""
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.get(url, timeout=timeout)
 
 
 def python_command(
