@@ -17,7 +17,7 @@ from deploy.local.demo.promises import StoryBroken
 from deploy.local.demo.settings import OPERATOR
 from deploy.local.demo.shop import Order, Shop
 from deploy.local.demo.topics import Event
-from deploy.local.services import ROOT
+from deploy.local.services import ROOT, get
 from deploy.local.state import SERVICES, StackState, service_environment
 from schemas import contracts
 
@@ -133,13 +133,11 @@ def gauge(state: StackState, service: str, name: str, *, absent: int | None = No
 
 def _metrics(url: str) -> str:
     try:
-        with requests.Session() as session:
-            session.trust_env = False
-            answer = session.get(url, timeout=_METRICS_SECONDS)
-            answer.raise_for_status()
-            return answer.text
+        answer = get(url, timeout=_METRICS_SECONDS)
+        answer.raise_for_status()
     except requests.RequestException as error:
         raise StoryBroken(f"{url}: {type(error).__name__}") from error
+    return answer.text
 
 
 def _is_at_rest(shop: Shop) -> bool:

@@ -91,8 +91,11 @@ class Stage:
             with self.screen.status(text):
                 yield
         else:
+            self.screen.print(text, end=" ")
             yield
-        self.show(Text.assemble(f"{text} ", (f"{time.monotonic() - began:.1f} s", "dim")))
+        took = f"{time.monotonic() - began:.1f} s"
+        self.screen.print(f"{text} {took}" if self.screen.is_terminal else took, highlight=False)
+        self._paper.print(f"{text} {took}")
 
     @contextmanager
     def watching(self, draw: Drawing) -> Iterator[None]:
