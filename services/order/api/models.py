@@ -252,7 +252,7 @@ class Order(BaseModel):
     shipping_amount: str | None
     total_amount: str
     amount_due: str | None
-    refunded_amount: str
+    refunded_amount: str | None
     shipping_address: Address
     billing_address: Address | None
     shipping_method: str

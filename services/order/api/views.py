@@ -53,13 +53,7 @@ def order_of(view: OrderView, methods: dict[str, ShippingMethod], parts: frozens
         customer_email=None if vendor else content.customer_email,
         locale=content.locale,
         currency=order.currency,
-        subtotal=money(sum(line.unit_price_minor * line.quantity for line in lines)),
-        discount_amount=money(sum(line.discount_minor for line in lines)),
-        tax_amount=money(sum(line.tax_minor for line in lines) if vendor else content.tax_minor),
-        shipping_amount=None if vendor else money(content.shipping_minor),
-        total_amount=money(sum(line.total_minor for line in lines) if vendor else order.total_minor),
-        amount_due=None if vendor else money(order.amount_due_minor),
-        refunded_amount=money(0),
+        **(_own_amounts(lines, money) if vendor else _amounts(order, content, money)),
         shipping_address=_address(content.shipping_address),
         billing_address=None if vendor else _address(content.billing_address),
         shipping_method=content.shipping_method,
@@ -104,6 +98,31 @@ class _Money:
 
     def __call__(self, minor: int) -> str:
         return decimal_string(minor, self._currency)
+
+
+def _amounts(order: orders.Order, content: orders.OrderContent, money: _Money) -> dict[str, Any]:
+    return {
+        "subtotal": money(content.subtotal_minor),
+        "discount_amount": money(content.discount_minor),
+        "tax_amount": money(content.tax_minor),
+        "shipping_amount": money(content.shipping_minor),
+        "total_amount": money(order.total_minor),
+        "amount_due": money(order.amount_due_minor),
+        "refunded_amount": money(0),
+    }
+
+
+def _own_amounts(lines: Sequence[orders.OrderLine], money: _Money) -> dict[str, Any]:
+    """Return what a vendor sees: the sums of their own lines, and nothing of the rest."""
+    return {
+        "subtotal": money(sum(line.unit_price_minor * line.quantity for line in lines)),
+        "discount_amount": money(sum(line.discount_minor for line in lines)),
+        "tax_amount": money(sum(line.tax_minor for line in lines)),
+        "shipping_amount": None,
+        "total_amount": money(sum(line.total_minor for line in lines)),
+        "amount_due": None,
+        "refunded_amount": None,
+    }
 
 
 def _item(order: orders.Order, line: orders.OrderLine, money: _Money) -> OrderItem:
