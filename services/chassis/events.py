@@ -6,6 +6,7 @@ Identity (EVENTS 4): a record's event id is `ce_id` if that is a UUID, else a UU
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import ClassVar, Generic, Protocol, TypeVar
 from uuid import UUID, uuid5
 
@@ -14,6 +15,8 @@ import uuid_utils
 # Namespace of the ids that we derive for foreign records (RFC 9562, version 5).
 DERIVED_IDS = UUID("5f3dd2a6-0e62-5c9c-9d4f-0d6c3b1f4a11")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Characters of a key that is kept as it is, and of the beginning that is shown of a longer one.
+_KEY_MAX, _KEY_SHOWN = 400, 64
 
 
 class Event(Protocol):
@@ -70,10 +73,12 @@ class Record:
 
     @property
     def key_text(self) -> str:
-        """The key as text that PostgreSQL can keep; a record without one has a key of its own (EVENTS 4)."""
+        """The key as text that PostgreSQL can keep and index; a record without one has a key of its own (EVENTS 4)."""
         if self.key is None:
             return f"{self.topic}/{self.partition}/{self.offset}"
-        return self.key.decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
+        text = self.key.decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
+        # A stranger's key may have any length, an index entry may not.
+        return text if len(text) <= _KEY_MAX else f"{text[:_KEY_SHOWN]}...{sha256(self.key).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from services.order.domain.commands import ConfirmOrder, PlaceOrder, Shipment
 from services.order.domain.details import OrderDetails
 from services.order.domain.orders import Order, OrderContent, Payment
 from services.order.domain.placing import CatalogVariant, Identity, Placed
+from services.order.domain.requests import id_of
 from services.order.domain.scopes import OrderFilter, Scope
 from services.order.repository import audit, catalog, details, listing, orders, requests, stuck
 from services.order.repository.requests import KnownRequest
@@ -55,14 +56,15 @@ class OrderUnitOfWork:
         """Lock and load what events and commands touch."""
         connection = self.tx.connection
         received = [message for message in messages if isinstance(message, Received)]
-        asked = [message.event for message in received if isinstance(message.event, OrderRequested)]
+        asked = [message for message in received if isinstance(message.event, OrderRequested)]
         illegible = [message.key for message in received if isinstance(message.event, Undecodable)]
-        self._requests = requests.lock(connection, [*(event.request_id for event in asked), *illegible])
+        asked_under = [id_of(message.event, message.key) for message in asked]
+        self._requests = requests.lock(connection, [*asked_under, *illegible])
         self._known_requests = frozenset(self._requests)
         self._lock_orders(messages)
         placing = [m.command.draft for m in messages if isinstance(m, Submitted) and isinstance(m.command, PlaceOrder)]
         wanted = {item.sku for draft in placing for item in draft.items}
-        wanted |= {item.sku for event in asked for item in event.items}
+        wanted |= {item.sku for message in asked for item in message.event.items}
         self.catalog = catalog.read(connection, wanted)
         if asked or placing:
             self._draw_numbers(len(asked) + len(placing))

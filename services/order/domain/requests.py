@@ -15,6 +15,18 @@ LOCALE = r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$"
 _REQUIRED = ("first_name", "last_name", "address1", "city", "postal_code", "country_code")
 
 
+def id_of(request: OrderRequested, record_key: str) -> str:
+    """Return the id under which a request is known and answered: its own, or its record's key if it has none to use.
+
+    Args:
+        request: what was asked; its id may be any text.
+        record_key: text that can be kept.
+
+    """
+    usable = not any(_text("/request_id", request.request_id, MAX_ID, required=True))
+    return request.request_id if usable else record_key
+
+
 def draft_of(request: OrderRequested) -> OrderDraft | list[Fault]:
     """Return the draft that a request asks for, or everything that is wrong with its form."""
     faults = list(_faults(request))

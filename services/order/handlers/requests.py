@@ -10,7 +10,7 @@ from services.chassis.events import Cause, Received
 from services.chassis.incoming import Undecodable
 from services.order.domain.orders import Actor, When
 from services.order.domain.placing import Fault, OrderDraft, place, price
-from services.order.domain.requests import draft_of
+from services.order.domain.requests import draft_of, id_of
 from services.order.unit_of_work import OrderUnitOfWork
 
 _RETRY_SECONDS = 1.0
@@ -22,12 +22,13 @@ def place_requested_orders(requested: Sequence[Received[OrderRequested]], uow: O
     for received in requested:
         request = received.event
         digest = hashlib.sha256(json.dumps(request.to_avro(), sort_keys=True).encode()).hexdigest()
-        answered = uow.request(request.request_id)
+        request_id = id_of(request, received.key)
+        answered = uow.request(request_id)
         if answered.content_hash is None:
             _answer(received, digest, uow)
         elif answered.content_hash != digest:
-            fault = Fault("/request_id", "request_id_reused", f"{request.request_id!r} came before with other content")
-            _reject(request.request_id, [fault], "request_id_reused", received.cause, uow)
+            fault = Fault("/request_id", "request_id_reused", f"{request_id!r} came before with other content")
+            _reject(request_id, [fault], "request_id_reused", received.cause, uow)
 
 
 def reject_malformed_requests(malformed: Sequence[Received[Undecodable]], uow: OrderUnitOfWork) -> None:
@@ -41,8 +42,9 @@ def reject_malformed_requests(malformed: Sequence[Received[Undecodable]], uow: O
 def _answer(received: Received[OrderRequested], digest: str, uow: OrderUnitOfWork) -> None:
     draft = draft_of(received.event)
     if isinstance(draft, list):
-        uow.request(received.event.request_id).content_hash = digest
-        _reject(received.event.request_id, draft, "invalid_request", received.cause, uow)
+        request = uow.request(id_of(received.event, received.key))
+        request.content_hash = digest
+        _reject(request.request_id, draft, "invalid_request", received.cause, uow)
     else:
         _place(received, draft, digest, uow)
 

@@ -53,7 +53,8 @@ def retire(connection: sa.Connection, events: Sequence[VariantRetired]) -> None:
 
 def read(connection: sa.Connection, skus: Iterable[str]) -> dict[str, CatalogVariant]:
     """Return what the catalog says of SKUs."""
-    wanted = sorted(set(skus))
+    # A request by Kafka may name anything; no SKU has a NUL, and PostgreSQL cannot even be asked for one.
+    wanted = sorted({sku for sku in skus if "\x00" not in sku})
     if not wanted:
         return {}
     return {row.sku: CatalogVariant(**row._asdict()) for row in connection.execute(READ, {"skus": wanted})}
