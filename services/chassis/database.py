@@ -51,6 +51,8 @@ def create_engine(url: str, pool_size: int, application: str, connect_timeout: i
         pool_pre_ping=False,
         pool_use_lifo=True,
         isolation_level="READ COMMITTED",
+        # An error that is logged, or kept with a parked event, must not carry a row's names and addresses.
+        hide_parameters=True,
         connect_args={
             "application_name": application,
             "connect_timeout": connect_timeout,
