@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.servers import SESSIONS
 from tests.support.running_shop import HASTY, Shop, open_shop
+from tests.support.servers import SESSIONS
 from tests.support.storefront import Client
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from tests.support import forged
 from tests.support.eventually import eventually
-from tests.support.saga_tables import ANSWER_CELLS, ANSWER_TABLE, COLUMN_OF_STATUS
 from tests.support.running_shop import SHORT_HOLD, Shop
+from tests.support.saga_tables import ANSWER_CELLS, ANSWER_TABLE, COLUMN_OF_STATUS
 
 ANSWERS, EVENTS = "inventory.events.v1", "order.events.v1"
 QUANTITY = 3

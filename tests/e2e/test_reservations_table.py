@@ -4,8 +4,6 @@ Cells that the services reach by themselves are reached through REST; the others
 event of the log under another id, or forges one. The table is the tests' own copy.
 """
 
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from deploy.local.services import ROOT
 from tests.support import forged
-from tests.support.saga_tables import RESERVATION_CELLS
 from tests.support.running_shop import LONGER_HOLD, SHORT_HOLD, Shop
+from tests.support.saga_tables import RESERVATION_CELLS
 
 ANSWERS, EVENTS = "inventory.events.v1", "order.events.v1"
 QUANTITY = 3
@@ -36,14 +33,7 @@ class Case:
 def _give_up_what_is_parked(shop: Shop) -> Iterator[None]:
     """Discard, as an operator would, what these tests parked for good."""
     yield
-    reason = ("--reason", "forged by a test", "--topic", EVENTS)
-    subprocess.run(
-        [sys.executable, "-m", "services.inventory", "parked", "discard", *reason],
-        cwd=ROOT,
-        env=shop.stack.environment("inventory"),
-        capture_output=True,
-        check=True,
-    )
+    shop.operate("inventory", "parked", "discard", "--reason", "forged by a test", "--topic", EVENTS)
 
 
 def case_of(shop: Shop, state: str) -> Case:
@@ -184,7 +174,7 @@ def test_order_cancelled_without_restocking_writes_off_what_was_allocated(shop: 
     shop.await_reservation(case.order_id, "released")
     assert shop.admin.level(case.sku) == (10 - QUANTITY, 0, 0)
     assert [kind for kind, *_ in shop.probe.movements(case.order_id)][-2:] == ["released", "written_off"]
-    assert shop.log.of(case.order_id, ANSWERS) and shop.kinds(case.order_id, ANSWERS)[-1] == "StockReleased"
+    assert shop.kinds(case.order_id, ANSWERS)[-1] == "StockReleased"
     assert shop.log.of(case.order_id, ANSWERS)[-1].event["restocked"] is False
 
 

@@ -5,6 +5,9 @@ The settings differ from the defaults where a test would otherwise have to wait 
 
 import contextlib
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +16,7 @@ from typing import Any
 
 from deploy.kafka.topics import declared
 from deploy.local.processes import Processes
+from deploy.local.services import ROOT
 from deploy.local.stack import Stack, launch
 from tests.support.eventually import eventually
 from tests.support.log import Log
@@ -60,6 +64,7 @@ OVERRIDES: Mapping[str, Mapping[str, str]] = {
 # A second API of the order service for what is decided when an order is placed, or when it is asked for.
 HASTY: Mapping[str, str] = {
     "SAGA_TIMEOUT_SECONDS": "2",
+    "ALLOCATION_TIMEOUT_SECONDS": "2",
     "CANCEL_WINDOW_MINUTES": "0",
     "PLACE_WAIT_SECONDS": "5",
     "HTTP_WORKERS": "1",
@@ -141,6 +146,19 @@ class Shop:
         self.probe.await_published()
         self.log.settle()
         return self.log.kinds(key, topic)
+
+    def operate(self, service: str, *command: str) -> str:
+        """Run a command of a service as an operator does, which must succeed, and return what it prints."""
+        done = subprocess.run(
+            [sys.executable, "-m", f"services.{service}", *command],
+            cwd=ROOT,
+            env={**os.environ, "COLUMNS": "300", **self.stack.environment(service)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     @contextlib.contextmanager
     def frozen(self, *names: str) -> Iterator[None]:
