@@ -1,0 +1,224 @@
+"""Commands from many requests share transactions; none of them pays for what is wrong with another (DESIGN 5.1)."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from deploy.local.databases import Databases
+from services.chassis import commands as group_commit
+from services.chassis.commands import Commands
+from services.chassis.errors import Problem, TransientError
+from tests.support.counts import counting
+from tests.support.crashes import backend_ended_at_commit, backend_ended_before_statement, counted_statements
+from tests.support.ledger import TABLES, Ledger, LedgerUnitOfWork
+from tests.support.services import World, world_of
+from tests.support.writing import outcomes, while_one_runs, write
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    return Ledger()
+
+
+@pytest.fixture
+def world(ledger: Ledger, postgres_server: Databases) -> Iterator[World]:
+    with world_of(ledger.service, postgres_server) as world:
+        yield world
+
+
+@pytest.fixture
+def commands(world: World) -> Commands[Any]:
+    return world.runtime.commands()
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(300) as pool:
+        yield pool
+
+
+def entries(world: World) -> list[tuple[str, str]]:
+    return world.rows("SELECT key, note FROM entries WHERE key <> 'first' ORDER BY key, position")
+
+
+def test_a_command_answers_with_what_it_wrote(world: World, commands: Commands[Any]) -> None:
+    answer = write(commands, "A", "one")
+    assert (answer.status, answer.body, answer.headers, answer.replayed) == (201, b"1", {"X-Position": "1"}, False)
+    assert write(commands, "A", "two").body == b"2"
+    assert entries(world) == [("A", "one"), ("A", "two")]
+    assert [(key, sequence) for key, sequence, _ in world.emitted()] == [("A", 1), ("A", 2)]
+
+
+def test_what_queues_up_while_a_transaction_runs_shares_the_next_one(
+    ledger: Ledger, world: World, commands: Commands[Any], pool: ThreadPoolExecutor
+) -> None:
+    groups, grouped = counting("oms_group_commit_size_count"), counting("oms_group_commit_size_sum")
+    with counted_statements(world.runtime.engine) as statements:
+        with while_one_runs(ledger, commands, pool) as submit:
+            futures = [submit(f"key {n}", str(n)) for n in range(50)]
+        assert outcomes(futures) == ["1"] * 50
+    assert (groups(), grouped()) == (2, 51)
+    assert len([s for s in statements if s.startswith("INSERT INTO entries")]) == 2
+
+
+def test_a_group_has_a_hundred_commands_at_most(
+    ledger: Ledger, commands: Commands[Any], pool: ThreadPoolExecutor
+) -> None:
+    groups = counting("oms_group_commit_size_count")
+    with while_one_runs(ledger, commands, pool) as submit:
+        futures = [submit(f"key {n}", str(n)) for n in range(250)]
+    assert outcomes(futures) == ["1"] * 250
+    assert groups() == 4
+
+
+def test_two_commands_for_one_aggregate_go_to_different_groups_in_their_order(
+    ledger: Ledger, world: World, commands: Commands[Any], pool: ThreadPoolExecutor
+) -> None:
+    groups = counting("oms_group_commit_size_count")
+    with while_one_runs(ledger, commands, pool) as submit:
+        futures = [submit(key, note) for key, note in (("A", "1"), ("B", "1"), ("A", "2"), ("A", "3"), ("B", "2"))]
+    assert outcomes(futures) == ["1", "1", "2", "3", "2"]
+    assert entries(world) == [("A", "1"), ("A", "2"), ("A", "3"), ("B", "1"), ("B", "2")]
+    assert groups() == 4
+
+
+def test_a_refusal_in_a_group_does_not_make_the_others_run_twice(
+    ledger: Ledger, world: World, commands: Commands[Any], pool: ThreadPoolExecutor
+) -> None:
+    with counted_statements(world.runtime.engine) as statements:
+        with while_one_runs(ledger, commands, pool) as submit:
+            futures = [submit(f"key {n}", "refuse" if n == 5 else str(n)) for n in range(20)]
+        assert outcomes(futures) == ["Problem" if n == 5 else "1" for n in range(20)]
+    assert sorted(ledger.commanded) == sorted(["first", "refuse", *[str(n) for n in range(20) if n != 5]])
+    assert len([s for s in statements if s.startswith("INSERT INTO entries")]) == 2
+    assert len(entries(world)) == 19
+    refusal = futures[5].exception()
+    assert isinstance(refusal, Problem)
+    assert (refusal.status, refusal.code) == (409, "refuse")
+
+
+def fail_at(*notes: str) -> Any:
+    def script(submitted: Any, _uow: LedgerUnitOfWork) -> None:
+        if submitted.command.note in notes:
+            raise ZeroDivisionError("a bug")
+
+    return script
+
+
+def test_an_unexpected_error_of_one_command_is_its_own_and_the_others_succeed(
+    ledger: Ledger, world: World, commands: Commands[Any], pool: ThreadPoolExecutor
+) -> None:
+    ledger.before = fail_at("5", "7")
+    with while_one_runs(ledger, commands, pool) as submit:
+        futures = [submit(f"key {n}", str(n), f"idempotency {n}") for n in range(10)]
+    assert outcomes(futures) == ["ZeroDivisionError" if n in (5, 7) else "1" for n in range(10)]
+    assert entries(world) == [(f"key {n}", str(n)) for n in range(10) if n not in (5, 7)]
+    assert world.one("SELECT count(*) FROM idempotency_keys") == 8
+
+
+def test_a_statement_that_takes_too_long_fails_its_own_command_only(
+    ledger: Ledger, world: World, commands: Commands[Any], pool: ThreadPoolExecutor
+) -> None:
+    def script(submitted: Any, uow: LedgerUnitOfWork) -> None:
+        if submitted.command.note == "slow":
+            uow.tx.connection.execute(sa.text("SET LOCAL statement_timeout = '20ms'; SELECT pg_sleep(5)"))
+
+    ledger.before = script
+    with while_one_runs(ledger, commands, pool) as submit:
+        futures = [submit(key, note) for key, note in (("A", "1"), ("B", "slow"), ("C", "1"))]
+    assert outcomes(futures) == ["1", "StatementTimeout", "1"]
+    assert entries(world) == [("A", "1"), ("C", "1")]
+
+
+@pytest.mark.parametrize("state", ["40P01", "40001", "55P03", "23505"])
+def test_a_conflict_with_another_transaction_makes_the_group_run_again(
+    ledger: Ledger, world: World, commands: Commands[Any], pool: ThreadPoolExecutor, state: str
+) -> None:
+    left = 2
+
+    def conflict(submitted: Any, uow: LedgerUnitOfWork) -> None:
+        nonlocal left
+        if submitted.command.note == "2" and left:
+            left -= 1
+            statement = f"DO $$ BEGIN RAISE EXCEPTION 'made up' USING ERRCODE = '{state}'; END $$"
+            uow.tx.connection.execute(sa.text(statement))
+
+    ledger.before = conflict
+    with while_one_runs(ledger, commands, pool) as submit:
+        futures = [submit(f"key {n}", str(n)) for n in range(4)]
+    assert outcomes(futures) == ["1"] * 4
+    assert len(entries(world)) == 4
+
+
+def test_a_backend_that_ends_in_the_middle_fails_the_whole_group_and_nothing_of_it_stands(
+    world: World, commands: Commands[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At every point between two statements; the same requests with the same keys are then carried out, once."""
+    monkeypatch.setattr(group_commit, "_LOOK_SECONDS", 0)  # each group runs the same statements
+    engine = world.runtime.engine
+    with counted_statements(engine) as statements:
+        write(commands, "A", "count", "count")
+    for number in range(1, len(statements) + 1):
+        before = world.snapshot(*TABLES)
+        with backend_ended_before_statement(world, engine, number), pytest.raises(TransientError):
+            write(commands, "A", str(number), f"key {number}")
+        assert world.snapshot(*TABLES) == before, statements[number - 1]
+        assert not write(commands, "A", str(number), f"key {number}").replayed
+        assert write(commands, "A", str(number), f"key {number}").replayed
+    assert world.one("SELECT count(*) FROM entries") == len(statements) + 1
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_when_the_outcome_is_unknown_all_of_the_group_are_told_and_may_safely_ask_again(
+    ledger: Ledger, world: World, commands: Commands[Any], pool: ThreadPoolExecutor, committed: bool
+) -> None:
+    requests = [(f"key {n}", str(n), f"idempotency {n}") for n in range(10)]
+    with backend_ended_at_commit(world, world.runtime.engine, committed=committed, of="INSERT INTO idempotency_keys"):
+        with while_one_runs(ledger, commands, pool) as submit:
+            futures = [submit(*request) for request in requests]
+        assert outcomes(futures) == ["OutcomeUnknown"] * 10
+    assert len(entries(world)) == (10 if committed else 0)
+    answers = [write(commands, *request) for request in requests]
+    assert [(answer.body, answer.replayed) for answer in answers] == [(b"1", committed)] * 10
+    assert len(entries(world)) == 10
+
+
+def test_while_the_database_is_away_every_request_is_told_so_at_once(
+    world: World, commands: Commands[Any], pool: ThreadPoolExecutor
+) -> None:
+    write(commands, "A", "before")
+    with world.database_away():
+        futures = [pool.submit(write, commands, f"key {n}", str(n)) for n in range(20)]
+        assert outcomes(futures) == ["DatabaseUnavailable"] * 20
+    assert write(commands, "A", "after").body == b"2"
+
+
+def test_sixty_four_threads_lose_and_double_nothing(world: World, commands: Commands[Any]) -> None:
+    """Few aggregates, every command with a key of its own, each sent twice; bad requests among them."""
+    answers: dict[tuple[str, str], set[bytes]] = {}
+    lock = threading.Lock()
+
+    def send(thread: int) -> None:
+        for n in range(8):
+            key, note = f"key {(thread + n) % 5}", f"{thread}-{n}"
+            for _ in range(2):
+                answer = write(commands, key, note, f"idempotency {note}")
+                with lock:
+                    answers.setdefault((key, note), set()).add(answer.body)
+            with pytest.raises(Problem):
+                write(commands, key, f"refuse {note}", f"idempotency refuse {note}")
+
+    with ThreadPoolExecutor(64) as many:
+        for sent in [many.submit(send, thread) for thread in range(64)]:
+            sent.result(60)
+    found = world.rows("SELECT key, note, position::text FROM entries")
+    assert len(found) == 64 * 8
+    assert answers == {(key, note): {position.encode()} for key, note, position in found}
+    assert world.one("SELECT count(*) FROM idempotency_keys") == 64 * 8
+    for key in range(5):
+        numbers = world.rows("SELECT sequence FROM outbox WHERE aggregateid = :key ORDER BY seq", key=f"key {key}")
+        assert numbers == list(range(1, len(numbers) + 1))
