@@ -22,10 +22,20 @@ pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture(scope="module")
-def shop(servers: Shop) -> Iterator[Shop]:
+def killable(servers: Shop) -> Iterator[Shop]:
     servers.open(killable=True)
     yield servers
     servers.close()
+
+
+@pytest.fixture
+def shop(killable: Shop) -> Shop:
+    """The shop, whole again after a test that failed."""
+    for service in SERVICES:
+        for point in Point:
+            killable.killpoints(service).disarm(point)
+    killable.start_what_ended()
+    return killable
 
 
 def kill_workers_at(shop: Shop, point: Point, services: Sequence[str] = SERVICES) -> None:

@@ -11,7 +11,7 @@ from tests.chaos.verdict import await_rest, require_intact
 from tests.support.eventually import eventually
 from tests.support.load import Load
 
-RATE = 25.0
+RATE = 10.0
 STOP_SECONDS = 10.0
 pytestmark = pytest.mark.timeout(240)
 

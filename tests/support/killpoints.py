@@ -45,6 +45,10 @@ class Killpoints:
         """Let the next process that comes by end there."""
         self._armed(point).touch()
 
+    def disarm(self, point: Point) -> None:
+        """Let processes pass the point."""
+        self._armed(point).unlink(missing_ok=True)
+
     def is_armed(self, point: Point) -> bool:
         """Tell whether no process came by since the point was armed."""
         return self._armed(point).exists()

@@ -1,7 +1,7 @@
 """A bounded, paced load of requests on one API, each with an idempotency key, and what came of every attempt.
 
 Open loop: an attempt is made when its time has come, whatever became of those before it. A request that was not
-accepted is tried again at the end (`finish`), as a client does that does not know what became of it.
+accepted is tried again a second later, as a client does that does not know what became of it.
 """
 
 import http.client
@@ -10,12 +10,14 @@ import json
 import select
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 _THREADS = 4
+_RETRY_SECONDS = 1.0
 _REQUEST_SECONDS = 15.0
 
 
@@ -66,7 +68,7 @@ class Load:
     rate: float
     accepted: dict[str, dict[str, Any]] = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)
-    _asked: dict[str, Request] = field(default_factory=dict)
+    _again: deque[tuple[float, Request]] = field(default_factory=deque)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -92,11 +94,11 @@ class Load:
         """Try again what was not accepted, until all of it is; fail after `within` seconds."""
         deadline = time.monotonic() + within
         with _Connection(self.url, self.token) as connection:
-            while left := [request for key, request in self._asked.items() if key not in self.accepted]:
-                assert time.monotonic() < deadline, f"{len(left)} requests are still not accepted: {self.attempts[-1]}"
-                for request in left:
-                    self._try(connection, request)
-                time.sleep(0.2)
+            while self._again:
+                assert time.monotonic() < deadline, f"{len(self._again)} requests are still not accepted"
+                at, request = self._again.popleft()
+                time.sleep(max(0.0, at - time.monotonic()))
+                self._try(connection, request)
 
     def outcomes(self, since: float = 0.0, until: float = float("inf")) -> dict[int | str, int]:
         """Return how often each outcome was had by the attempts begun between two times (`time.monotonic`)."""
@@ -111,14 +113,17 @@ class Load:
             with _Connection(self.url, self.token) as connection:
                 while not self._stop.is_set():
                     with self._lock:
-                        at, request = next(ticks), next(self.requests)
-                        self._asked[request.key] = request
-                    if self._stop.wait(max(0.0, at - time.monotonic())):
-                        del self._asked[request.key]
-                        return
-                    self._try(connection, request)
+                        at = next(ticks)
+                    if not self._stop.wait(max(0.0, at - time.monotonic())):
+                        self._try(connection, self._next())
         except BaseException as error:  # noqa: BLE001 - raised again by the thread that leaves the block
             self._faults.append(error)
+
+    def _next(self) -> Request:
+        with self._lock:
+            if self._again and self._again[0][0] <= time.monotonic():
+                return self._again.popleft()[1]
+            return next(self.requests)
 
     def _try(self, connection: "_Connection", request: Request) -> None:
         attempt, body = connection.ask(request)
@@ -126,6 +131,8 @@ class Load:
             self.attempts.append(attempt)
             if isinstance(attempt.outcome, int) and attempt.outcome < 300:
                 self.accepted[request.key] = json.loads(body)
+            else:
+                self._again.append((time.monotonic() + _RETRY_SECONDS, request))
 
 
 class _Connection:
