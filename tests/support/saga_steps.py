@@ -12,7 +12,8 @@ from services.inventory.domain.stock import Because
 from services.order.domain.commands import AdvanceOrder, CancelOrder, ConfirmOrder, PlaceOrder
 from services.order.domain.commands import Refusal as OrderRefusal
 from services.order.domain.statuses import CancelReason, OrderStatus
-from tests.support.saga_builders import ADMIN, a_draft, a_payment, order_event, stock_answer
+from tests.support.saga_builders import ADMIN, a_draft, a_payment
+from tests.support.saga_events import order_event, stock_answer
 from tests.support.saga_memory import Message, Result, kinds
 from tests.support.saga_model import SHOP, Saga, Side, Step
 from tests.support.saga_tables import ANSWER_TABLE, RESERVATION_CELLS, RESERVATION_TABLE

@@ -54,7 +54,7 @@ LAYERS = {
         {
             f"{_CHASSIS}.events": _MESSAGES,
             f"{_CHASSIS}.commands": _MESSAGES,
-            f"{_CHASSIS}.processor": "Undecodable stands for an event that could not be read",
+            f"{_CHASSIS}.incoming": "Undecodable stands for an event that could not be read",
         },
     ),
     "repository": Layer(

@@ -25,11 +25,11 @@ from tests.support.saga_builders import (
     a_reservation,
     levels,
     moves,
-    order_event,
     stock_behind,
     stock_of,
     stock_terms,
 )
+from tests.support.saga_events import order_event
 from tests.support.saga_tables import RESERVATION_CELLS
 
 CELLS = [(event, column, cell) for (event, column), cell in RESERVATION_CELLS.items()]

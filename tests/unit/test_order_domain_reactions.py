@@ -18,9 +18,9 @@ from tests.support.saga_builders import (
     a_payment,
     a_reserved_order,
     an_order,
-    stock_answer,
     when,
 )
+from tests.support.saga_events import stock_answer
 from tests.support.saga_tables import ANSWER_CELLS, ANSWER_TABLE, COLUMN_OF_STATUS
 
 CELLS = [
