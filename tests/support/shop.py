@@ -102,3 +102,18 @@ def reserved(order_id: str, items: Mapping[str, int]) -> contracts.StockReserved
     """Return inventory's answer that everything is held."""
     lines = tuple(contracts.StockReservedLine(sku=sku, quantity=n, location="main") for sku, n in items.items())
     return contracts.StockReserved(order_id=order_id, lines=lines, reserved_at=0)
+
+
+def shipped(order_id: str, items: Mapping[str, int]) -> contracts.OrderShipped:
+    """Return the shipment of all of an order from the main location."""
+    lines = tuple(contracts.OrderShippedLine(item_id=new_id(), sku=sku, quantity=n) for sku, n in items.items())
+    return contracts.OrderShipped(
+        order_id=order_id,
+        order_number="ORD10000001",
+        shipment_id=new_id(),
+        location="main",
+        carrier="Parcel Co",
+        lines=lines,
+        complete=True,
+        shipped_at=0,
+    )

@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 # A supervisor kills after ten seconds.
 _STOP_SECONDS = 10.0
@@ -15,12 +15,20 @@ def running(*loops: Callable[[threading.Event], None], ends_within: float = _STO
     stop = threading.Event()
     pool = ThreadPoolExecutor(len(loops))
     runs = [pool.submit(loop, stop) for loop in loops]
+    early: list[Future[None]] = []
+
+    def note(run: "Future[None]") -> None:
+        if not stop.is_set():
+            early.append(run)
+            stop.set()
+
+    for run in runs:
+        run.add_done_callback(note)
     try:
         yield stop
-        ended = [run for run in runs if run.done() and not stop.is_set()]
-        assert not ended, f"a loop ended by itself: {[run.exception() for run in ended]}"
+        assert not early, f"a loop ended by itself: {[run.exception() for run in early]}"
     finally:
         stop.set()
         pool.shutdown(wait=False)
-        for run in runs:
+        for run in [*early, *runs]:
             run.result(ends_within)
