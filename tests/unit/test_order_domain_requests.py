@@ -7,7 +7,7 @@ import pytest
 
 from schemas.contracts import OrderRequested, OrderRequestedAddress, OrderRequestedDiscount, OrderRequestedItem
 from services.order.domain.placing import Discount, Fault, OrderDraft, WantedItem
-from services.order.domain.requests import draft_of
+from services.order.domain.requests import draft_of, id_of
 from tests.support.saga_builders import ADDRESS, SKU
 
 ADDRESS_SENT = OrderRequestedAddress(**ADDRESS)  # type: ignore[arg-type]  # the names are the class's own
@@ -195,3 +195,11 @@ def test_usual_addresses_are_taken(email: str) -> None:
 def test_a_guest_needs_neither_id_nor_email() -> None:
     found = draft(customer_id=None, customer_email=None)
     assert (found.customer_id, found.customer_email) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("own", "known_under"),
+    [("r-1", "r-1"), ("r" * 128, "r" * 128), ("", "key-1"), ("r" * 129, "key-1"), ("r\0", "key-1")],
+)
+def test_a_request_without_a_usable_id_is_known_under_its_record_s_key(own: str, known_under: str) -> None:
+    assert id_of(a_request(request_id=own), "key-1") == known_under
