@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from services.chassis import arrays
 from services.chassis.errors import (
     DatabaseUnavailable,
     OmsError,
@@ -43,6 +44,7 @@ def create_engine(url: str, pool_size: int, application: str, connect_timeout: i
         connect_timeout: seconds to reach the server.
 
     """
+    arrays.register()
     return sa.create_engine(
         url,
         pool_size=pool_size,

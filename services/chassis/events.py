@@ -5,7 +5,7 @@ Identity (EVENTS 4): a record's event id is `ce_id` if that is a UUID, else a UU
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import ClassVar, Generic, Protocol, TypeVar
 from uuid import UUID, uuid5
@@ -131,4 +131,4 @@ def to_micros(moment: datetime) -> int:
 
 def from_micros(micros: int) -> datetime:
     """Return the UTC time of `micros` microseconds since the epoch."""
-    return datetime.fromtimestamp(micros // 1_000_000, UTC).replace(microsecond=micros % 1_000_000)
+    return _EPOCH + timedelta(microseconds=micros)

@@ -1,0 +1,56 @@
+"""Python lists as PostgreSQL array literals (PostgreSQL manual, 8.15.2): one constant a list.
+
+psycopg2's own form, `ARRAY['a', 'b', …]`, makes the server parse, analyse and fold an expression for every element,
+which costs more than anything that the set-based statements then do with the values; a literal such as
+`'{"a","b"}'` is read by the type's input function. The statements name the type (`:skus ::text[]`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from psycopg2.extensions import QuotedString, register_adapter
+
+
+def register() -> None:
+    """Adapt every list that is bound to a statement of this process; calling it again changes nothing."""
+    register_adapter(list, _Adapted)
+
+
+def literal(values: Sequence[Any]) -> str:
+    """Return the array literal of values, one dimension; None becomes NULL.
+
+    Raises:
+        KeyError: a value is of a type that no statement binds in an array.
+
+    """
+    return "{" + ",".join(["NULL" if value is None else _WRITE[type(value)](value) for value in values]) + "}"
+
+
+class _Adapted:
+    """Quotes an array literal as psycopg2 quotes any string (ISQLQuote protocol)."""
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        self._quoted = QuotedString(literal(values))
+
+    def prepare(self, connection: Any) -> None:
+        self._quoted.prepare(connection)
+
+    def getquoted(self) -> bytes:
+        return self._quoted.getquoted()
+
+
+def _text(value: str) -> str:
+    if "\\" in value or '"' in value:
+        value = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{value}"'
+
+
+_WRITE: Mapping[type, Callable[[Any], str]] = {
+    str: _text,
+    int: str,
+    bool: lambda value: "t" if value else "f",
+    float: repr,
+    bytes: lambda value: f'"\\\\x{value.hex()}"',
+    datetime: lambda value: f'"{value.isoformat()}"',
+}
