@@ -25,7 +25,7 @@ from services.chassis.outbox import Outbox
 from services.chassis.runtime import Runtime
 from services.chassis.unit_of_work import begin
 from services.notification.domain.deliveries import Answer, AnswerKind, Delivery, Verdict, judge, told
-from services.notification.domain.notifications import NotificationStatus
+from services.notification.domain.notifications import NotificationStatus, SubjectKind
 from services.notification.mail.letters import Undeliverable, letter_of
 from services.notification.mail.rendering import Renderer
 from services.notification.mail.smtp import MailServerAway, SmtpPostman
@@ -206,8 +206,11 @@ def _note_result(delivery: Delivery, verdict: Verdict, *, ours: bool) -> None:
     result = "put_off" if verdict.status is NotificationStatus.QUEUED else verdict.status.value
     if ours:
         metrics.EMAILS.labels(delivery.template.value, result).inc()
+    about = "order_id" if delivery.kind is SubjectKind.ORDER else "sku"
     log.info(
         "mail_tried",
+        **{about: delivery.subject},
+        event_id=delivery.event_id,
         notification_id=delivery.id,
         template=delivery.template.value,
         result=result,

@@ -18,7 +18,6 @@ WHERE key = ANY(:keys ::text[]) ORDER BY key FOR NO KEY UPDATE
 INSERT_SUBJECTS = sa.text("""
 INSERT INTO subjects (key, kind, email, locale, facts)
 SELECT * FROM unnest(:keys ::text[], :kinds ::text[], :emails ::text[], :locales ::text[], :facts ::jsonb[])
-ON CONFLICT (key) DO NOTHING
 """)
 # For orders of which only later events had come.
 COMPLETE_SUBJECTS = sa.text("""
