@@ -113,7 +113,7 @@ def test_personal_data_goes_after_its_time_and_not_before(world: World) -> None:
     old, young = new_id(), new_id()
     world.deliver(support.placed(old), support.placed(young))
     for table, key in (("notifications", "subject"), ("subjects", "key")):
-        world.rows(f"UPDATE {table} SET updated_at = now() - interval '91 days' WHERE {key} = :old", old=old)  # noqa: S608
+        world.rows(f"UPDATE {table} SET updated_at = now() - interval '91 days' WHERE {key} = :old", old=old)
     world.rows("UPDATE subjects SET updated_at = now() - interval '91 days' WHERE key = :young", young=young)
     with world.runtime.engine.begin() as connection:
         notifications.prune(connection, 90)

@@ -112,7 +112,7 @@ class World:
     def notifications(self, subject: str | None = None) -> list[tuple[str, str]]:
         """Return (template, status) of the notifications, sorted."""
         where = "" if subject is None else "WHERE subject = :subject"
-        found = self.rows(f"SELECT template, status FROM notifications {where}", subject=subject)  # noqa: S608
+        found = self.rows(f"SELECT template, status FROM notifications {where}", subject=subject)
         return sorted(tuple(row) for row in found)
 
     def emitted(self) -> list[tuple[str, int, Event]]:
