@@ -6,7 +6,16 @@ import pytest
 
 from schemas import contracts
 from services.order.domain.commands import AdvanceOrder as Advance
-from services.order.domain.commands import Refusal, RefusalCode, deliver, may_advance, ship, start_processing
+from services.order.domain.commands import (
+    Refusal,
+    RefusalCode,
+    Shipment,
+    deliver,
+    may_advance,
+    ship,
+    start_processing,
+)
+from services.order.domain.details import OrderDetails
 from services.order.domain.orders import Held, OrderContent
 from services.order.domain.statuses import (
     TRANSITIONS,
@@ -79,20 +88,20 @@ def test_processing_starts_once_the_stock_is_allocated() -> None:
     assert may_advance(order, OrderStatus.PROCESSING) is None
 
 
-@pytest.mark.parametrize(
-    ("status", "fulfilled"),
-    [
-        ("pending", False),
-        ("confirmed", False),
-        ("processing", False),
-        ("shipped", True),
-        ("delivered", True),
-        ("cancelled", False),
-    ],
-)
-def test_an_order_is_fulfilled_once_it_has_left(status: str, fulfilled: bool) -> None:
-    expected = FulfillmentStatus.FULFILLED if fulfilled else FulfillmentStatus.UNFULFILLED
-    assert an_order(status).fulfillment_status is expected
+def test_an_order_is_fulfilled_once_it_has_left_whatever_becomes_of_it() -> None:
+    shipment = Shipment(
+        id="s-1",
+        order_id=ORDER_ID,
+        location="main",
+        carrier="DHL",
+        tracking_number=None,
+        estimated_delivery=None,
+        lines=(("i-1", SKU, 3),),
+        shipped_at=NOW,
+    )
+    unshipped, shipped = (OrderDetails(some_content(), (), shipments) for shipments in ((), (shipment,)))
+    assert (unshipped.fulfillment_status, unshipped.shipped["i-1"]) == (FulfillmentStatus.UNFULFILLED, 0)
+    assert (shipped.fulfillment_status, shipped.shipped["i-1"]) == (FulfillmentStatus.FULFILLED, 3)
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,9 @@ class OrderCancel(Body):
 class OrderStatusUpdate(Body):
     """A move of the status; runs the same command as the named call."""
 
-    status: Literal["confirmed", "processing", "shipped", "delivered", "cancelled"]
+    status: Literal["pending", "confirmed", "processing", "shipped", "delivered", "cancelled"] = Field(
+        description="pending is where orders begin: only a pending one can be set to it, and stays as it is"
+    )
     notes: Notes | None = None
     payment: PaymentCreate | None = Field(default=None, description="for confirmed")
     carrier: Id | None = Field(default=None, description="for shipped; defaults to the shipping method's")

@@ -1,5 +1,6 @@
 """The endpoints of orders."""
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -13,10 +14,10 @@ from services.chassis.http.documents import Page
 from services.chassis.http.endpoint import Api
 from services.chassis.http.lists import Position, paging
 from services.chassis.idempotency import Answer
-from services.chassis.money import minor_units
+from services.chassis.money import digits, minor_units
 from services.order.api import models
 from services.order.api.access import actor_of, scope_of
-from services.order.api.problems import PROBLEMS, problem_of
+from services.order.api.problems import PROBLEMS, not_found, payment_mismatch, problem_of
 from services.order.api.views import ALL_PARTS, order_of
 from services.order.domain.commands import AdvanceOrder, CancelOrder, ConfirmOrder, Refusal
 from services.order.domain.orders import Order, Payment
@@ -34,6 +35,8 @@ _READERS = {Role.CUSTOMER, Role.VENDOR, Role.WAREHOUSE, Role.SERVICE, Role.ADMIN
 _MOVES = ["order_not_found", "invalid_status_transition", "stock_not_allocated"]
 _PAYS = ["payment_required", "payment_mismatch", "payment_reference_used", "already_paid", "order_cancelled"]
 _MICROS_A_MINUTE = 60_000_000
+# Where a status update carries its payment.
+_IN_STATUS = "/payment"
 
 
 @orders.get("/", allow={Role.CUSTOMER, Role.SERVICE, Role.ADMIN}, answers={200: Page[models.Order]})
@@ -85,7 +88,7 @@ def confirm_order(call: OrderCall, order_id: models.Id, body: models.OrderConfir
     parts = (body.provider, body.reference, body.amount, body.currency)
     payment = None
     if any(part is not None for part in parts):
-        payment = _payment(models.PaymentCreate.model_validate(_complete(body)))
+        payment = _payment(models.PaymentCreate.model_validate(_complete(body)), "")
     return _confirm(call, order, payment, body.notes)
 
 
@@ -115,7 +118,8 @@ def update_status(call: OrderCall, order_id: models.Id, body: models.OrderStatus
     order = _known(call, order_id)
     _require_sole_vendor(call, order, body)
     if body.status == "confirmed":
-        return _confirm(call, order, _payment(body.payment) if body.payment else None, body.notes)
+        payment = _payment(body.payment, _IN_STATUS) if body.payment else None
+        return _confirm(call, order, payment, body.notes, _IN_STATUS)
     if body.status == "cancelled":
         return _cancel(call, order, models.OrderCancel(reason="admin_request", note=body.notes))
     command = AdvanceOrder(
@@ -147,20 +151,25 @@ def after_waiting(call: OrderCall, order_id: str, given: Answer, default_seconds
 
 
 class _Shown:
-    """Renders a command's outcome inside its transaction."""
+    """Renders a command's outcome inside its transaction; `at` points to what a refusal's faults are in."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, at: str = "") -> None:
         self._scope = scope
+        self._at = at
 
     def __call__(self, outcome: Outcome, uow: OrderUnitOfWork) -> Answer:
         if isinstance(outcome, Refusal):
-            raise problem_of(outcome)
-        order = outcome.order
-        awaited = order.confirm_when_reserved and order.pending_operation is PendingOperation.RESERVING
-        return shown(uow, view_order(uow, self._scope, order), 202 if awaited else 200)
+            raise problem_of(outcome, self._at)
+        return shown(uow, view_order(uow, self._scope, outcome.order), _status_of(outcome.order))
 
 
-def _confirm(call: OrderCall, order: Order, payment: Payment | None, note: str | None) -> Answer:
+def _status_of(order: Order) -> int:
+    """Return 202 for an order that was confirmed while its stock is open, else 200."""
+    awaited = order.confirm_when_reserved and order.pending_operation is PendingOperation.RESERVING
+    return 202 if awaited else 200
+
+
+def _confirm(call: OrderCall, order: Order, payment: Payment | None, note: str | None, at: str = "") -> Answer:
     command = ConfirmOrder(
         order_id=order.id,
         payment=payment,
@@ -168,7 +177,7 @@ def _confirm(call: OrderCall, order: Order, payment: Payment | None, note: str |
         note=note,
         expected_versions=call.expected_versions,
     )
-    return _submit_and_wait(call, command, order.id)
+    return _submit_and_wait(call, command, order.id, at)
 
 
 def _cancel(call: OrderCall, order: Order, body: models.OrderCancel) -> Answer:
@@ -189,13 +198,14 @@ def _cancel(call: OrderCall, order: Order, body: models.OrderCancel) -> Answer:
     return _submit_and_wait(call, command, order.id)
 
 
-def _submit_and_wait(call: OrderCall, command: object, order_id: str) -> Answer:
-    given = call.submit(command, render=_Shown(scope_of(call.caller)), subject=order_id)
+def _submit_and_wait(call: OrderCall, command: object, order_id: str, at: str = "") -> Answer:
+    given = call.submit(command, render=_Shown(scope_of(call.caller), at), subject=order_id)
     view = after_waiting(call, order_id, given)
     if view is None:
         return given
     with call.queries() as uow:
-        return shown(uow, view)
+        seen = shown(uow, view, _status_of(view.order))
+    return replace(seen, replayed=given.replayed)
 
 
 def _page(call: OrderCall, query: models.OrderQuery, scope: Scope, stuck: bool | None = None) -> Answer:
@@ -237,7 +247,7 @@ class _Position:
 def _found(uow: OrderUnitOfWork, scope: Scope, order_id: str) -> Order:
     order = find_order(uow, scope, order_id)
     if order is None:
-        raise Problem(404, "order_not_found", f"there is no order {order_id!r} for you")
+        raise not_found(order_id)
     return order
 
 
@@ -246,11 +256,15 @@ def _known(call: OrderCall, order_id: str) -> Order:
         return _found(uow, scope_of(call.caller), order_id)
 
 
-def _payment(body: models.PaymentCreate) -> Payment:
+def _payment(body: models.PaymentCreate, at: str) -> Payment:
+    try:
+        digits(body.currency)
+    except ValueError as error:
+        raise payment_mismatch(f"{at}/currency", str(error)) from error
     try:
         amount_minor = minor_units(Decimal(body.amount), body.currency)
     except ValueError as error:
-        raise Problem(422, "payment_mismatch", str(error)) from error
+        raise payment_mismatch(f"{at}/amount", str(error)) from error
     return Payment(
         provider=body.provider,
         reference=body.reference,

@@ -1,5 +1,6 @@
 """Placing an order."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from services.chassis.errors import Problem
@@ -84,10 +85,17 @@ def _awaited(call: OrderCall, view: OrderView, given: Answer) -> Answer:
                 "order_number": view.order.number,
                 "shortages": [shortage.model_dump(mode="json") for shortage in shortages],
             },
+            headers=_said_of_waiting(call, given),
         )
     with call.queries() as uow:
         seen = shown(uow, view, 201, location=given.headers["Location"])
-    return Answer(seen.status, seen.body, seen.headers, replayed=given.replayed)
+    return replace(seen, replayed=given.replayed)
+
+
+def _said_of_waiting(call: OrderCall, given: Answer) -> dict[str, str]:
+    """Return what an answer says of waiting and of replays, for a refusal that says it too."""
+    applied = {} if call.wait_seconds is None else {"Preference-Applied": f"wait={call.wait_seconds}"}
+    return applied | ({"Idempotent-Replayed": "true"} if given.replayed else {})
 
 
 def _draft(caller: Caller, body: models.OrderCreate) -> OrderDraft:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from services.chassis.errors import Problem
+from services.chassis.http.headers import etag
 from services.chassis.http.problems import CODES, ProblemCode
 from services.chassis.money import decimal_string
 from services.order.domain.commands import Refusal, RefusalCode
@@ -35,17 +36,49 @@ _RETRY = frozenset({RefusalCode.STOCK_NOT_ALLOCATED})
 _STATUS = {code: known.status for code, known in {**CODES, **PROBLEMS}.items()}
 
 
-def problem_of(refusal: Refusal) -> Problem:
-    """Return the problem that a refusal of the domain is answered with."""
+def problem_of(refusal: Refusal, at: str = "") -> Problem:
+    """Return the problem that a refusal of the domain is answered with.
+
+    Args:
+        refusal: why not.
+        at: JSON Pointer to what the refusal's faults are in, where that is not the body itself.
+
+    """
     if refusal.code is RefusalCode.INVALID_ORDER:
         return _of_faults(refusal.faults)
+    if refusal.code is RefusalCode.VERSION_CHANGED:
+        return _version_changed(refusal)
     headers = {"Retry-After": "1"} if refusal.code in _RETRY else {}
     code = refusal.code.value
-    return Problem(_STATUS[code], code, refusal.detail, extra=refusal.facts, headers=headers)
+    errors = _rows(refusal.faults, at)
+    return Problem(_STATUS[code], code, refusal.detail, errors=errors, extra=refusal.facts, headers=headers)
+
+
+def not_found(order_id: str) -> Problem:
+    """Return the refusal of an order that is not there, or not the caller's."""
+    detail = f"there is no order {order_id!r} for you"
+    errors = [{"parameter": "order_id", "code": "order_not_found", "detail": detail}]
+    return Problem(404, "order_not_found", detail, errors=errors)
+
+
+def payment_mismatch(pointer: str, detail: str) -> Problem:
+    """Return the refusal of a payment that cannot even be compared with what is due."""
+    errors = [{"pointer": pointer, "code": "payment_mismatch", "detail": detail}]
+    return Problem(422, "payment_mismatch", detail, errors=errors)
+
+
+def _version_changed(refusal: Refusal) -> Problem:
+    code, version = refusal.code.value, int(str(refusal.facts["version"]))
+    errors = [{"parameter": "If-Match", "code": code, "detail": refusal.detail}]
+    return Problem(_STATUS[code], code, refusal.detail, errors=errors, headers={"ETag": etag(version)})
+
+
+def _rows(faults: Sequence[Fault], at: str) -> list[dict[str, str]]:
+    return [{"pointer": at + fault.pointer, "code": fault.code, "detail": fault.detail} for fault in faults]
 
 
 def _of_faults(faults: Sequence[Fault]) -> Problem:
-    errors = [{"pointer": fault.pointer, "code": fault.code, "detail": fault.detail} for fault in faults]
+    errors = _rows(faults, "")
     first = faults[0]
     extra = {}
     if first.total_minor is not None and first.currency is not None:

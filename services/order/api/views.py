@@ -18,7 +18,6 @@ from services.order.api.models import (
 )
 from services.order.domain import commands, orders
 from services.order.domain.pricing import ShippingMethod
-from services.order.domain.statuses import OrderStatus
 from services.order.handlers.queries import OrderView
 
 ALL_PARTS = frozenset({"status_history", "shipments"})
@@ -37,6 +36,7 @@ def order_of(view: OrderView, methods: dict[str, ShippingMethod], parts: frozens
     lines = [line for line in content.lines if scope.vendor_id in (None, line.vendor_id)]
     vendor = scope.vendor_id is not None
     money = _Money(order.currency)
+    shipped = view.details.shipped
     return Order(
         id=order.id,
         order_number=order.number,
@@ -44,7 +44,7 @@ def order_of(view: OrderView, methods: dict[str, ShippingMethod], parts: frozens
         allowed_transitions=list(order.allowed_transitions),
         pending_operation=order.pending_operation,
         payment_status=order.payment_status,
-        fulfillment_status=order.fulfillment_status,
+        fulfillment_status=view.details.fulfillment_status,
         reservation_status=order.reservation_status,
         reserved_until=_time(order.reserved_until),
         cancel_reason=order.cancel_reason,
@@ -62,7 +62,7 @@ def order_of(view: OrderView, methods: dict[str, ShippingMethod], parts: frozens
         external_reference=content.external_reference,
         request_id=content.request_id,
         metadata=dict(content.metadata),
-        items=[_item(order, line, money) for line in lines],
+        items=[_item(order, line, shipped[line.item_id], money) for line in lines],
         status_history=_history(view) if "status_history" in parts else None,
         shipments=_shipments(view, lines, methods) if "shipments" in parts else None,
         version=order.version,
@@ -125,8 +125,7 @@ def _own_amounts(lines: Sequence[orders.OrderLine], money: _Money) -> dict[str, 
     }
 
 
-def _item(order: orders.Order, line: orders.OrderLine, money: _Money) -> OrderItem:
-    shipped = order.status in (OrderStatus.SHIPPED, OrderStatus.DELIVERED, OrderStatus.REFUNDED)
+def _item(order: orders.Order, line: orders.OrderLine, shipped: int, money: _Money) -> OrderItem:
     return OrderItem(
         id=line.item_id,
         sku=line.sku,
@@ -138,7 +137,7 @@ def _item(order: orders.Order, line: orders.OrderLine, money: _Money) -> OrderIt
         discount_amount=money(line.discount_minor),
         tax_amount=money(line.tax_minor),
         total_price=money(line.total_minor),
-        shipped_quantity=line.quantity if shipped else 0,
+        shipped_quantity=shipped,
         returned_quantity=0,
         created_at=from_micros(order.created_at),
     )

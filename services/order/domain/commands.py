@@ -137,6 +137,11 @@ def refuse_transition(order: Order, to: OrderStatus) -> Refusal:
     return Refusal(RefusalCode.INVALID_TRANSITION, detail, facts=facts)
 
 
+def refuse_payment(code: RefusalCode, pointer: str, detail: str) -> Refusal:
+    """Return the refusal of a payment; `pointer` is a JSON Pointer into the payment, empty for all of it."""
+    return Refusal(code, detail, faults=[Fault(pointer, code.value, detail)])
+
+
 def confirm(
     order: Order, payment: Payment | None, when: When, *, known: bool, prepaid: bool, terms: ConfirmTerms
 ) -> tuple[Told, Refusal | None]:
@@ -167,9 +172,9 @@ def confirm(
         detail = (
             f"order {order.number} is prepaid by {order.payment_method!r}: name provider, reference, amount, currency"
         )
-        return None, Refusal(RefusalCode.PAYMENT_REQUIRED, detail)
+        return None, refuse_payment(RefusalCode.PAYMENT_REQUIRED, "", detail)
     if order.pending_operation is PendingOperation.RESERVING:
-        order.confirm_when_reserved = True
+        order.confirm_later(when)
         return None, None
     return order.confirm(when, terms.allocation_timeout_seconds), None
 
@@ -178,9 +183,10 @@ def _take(order: Order, payment: Payment, when: When) -> Refusal | None:
     unwanted = order.status is OrderStatus.CANCELLED or order.is_paid
     due = (order.amount_due_minor, order.currency)
     # Amounts of two currencies cannot be added up, not even to be paid back.
-    if payment.currency != order.currency or (payment.amount_minor != due[0] and not unwanted):
+    foreign = payment.currency != order.currency
+    if foreign or (payment.amount_minor != due[0] and not unwanted):
         detail = f"{due[0]} minor units of {due[1]} are due, not {payment.amount_minor} of {payment.currency}"
-        return Refusal(RefusalCode.PAYMENT_MISMATCH, detail)
+        return refuse_payment(RefusalCode.PAYMENT_MISMATCH, "/currency" if foreign else "/amount", detail)
     was_paid = order.is_paid
     order.record(payment, when)
     if was_paid and order.status is not OrderStatus.CANCELLED:
@@ -270,6 +276,7 @@ def ship(
         )
         for shipment_id, (location, lines) in zip(ids, parts.items(), strict=False)
     ]
+    order.held = ()
     return [(shipment, _shipped(order, shipment, shipment is shipments[-1])) for shipment in shipments]
 
 

@@ -11,7 +11,6 @@ from schemas.contracts import OrderCancelled, OrderCancelledPreviousStatus, Orde
 from services.order.domain.statuses import (
     TRANSITIONS,
     CancelReason,
-    FulfillmentStatus,
     OrderStatus,
     PaymentStatus,
     PendingOperation,
@@ -182,12 +181,6 @@ class Order:
             return PaymentStatus.REFUND_DUE
         return PaymentStatus.PAID if self.is_paid else PaymentStatus.PENDING
 
-    @property
-    def fulfillment_status(self) -> FulfillmentStatus:
-        """See `FulfillmentStatus`."""
-        left = self.status in (OrderStatus.SHIPPED, OrderStatus.DELIVERED)
-        return FulfillmentStatus.FULFILLED if left else FulfillmentStatus.UNFULFILLED
-
     def note_change(self, status: OrderStatus, reason: str, when: When, *, public: bool = True) -> None:
         """Move to a status, or stay in it, and write the history row."""
         self.history.append(
@@ -224,6 +217,15 @@ class Order:
             payment_reference=self.payment_reference,
             confirmed_at=when.now,
         )
+
+    def confirm_later(self, when: When) -> None:
+        """Remember that somebody confirmed while stock is open: it confirms once its stock is reserved.
+
+        A payment that came with it is in the history already; without one, this is what tells who it was.
+        """
+        if not self.confirm_when_reserved and not self.history:
+            self.note_change(self.status, "confirmation_awaits_stock", when, public=False)
+        self.confirm_when_reserved = True
 
     def cancel(
         self, reason: CancelReason, when: When, *, restock: bool = True, notify: bool = True, refund: bool = True

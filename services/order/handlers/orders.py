@@ -45,7 +45,7 @@ def confirm_order(submitted: Submitted[ConfirmOrder], uow: OrderUnitOfWork) -> O
     holder = uow.payment_holder(payment) if payment else None
     if holder not in (None, order.id):
         detail = f"the payment reference {payment.reference!r} is recorded for another order" if payment else ""
-        return Refusal(RefusalCode.PAYMENT_REFERENCE_USED, detail)
+        return commands.refuse_payment(RefusalCode.PAYMENT_REFERENCE_USED, "/reference", detail)
     version = order.version
     told, refusal = commands.confirm(
         order,
@@ -120,5 +120,5 @@ def _unfit(order: Order | None, order_id: str, expected_versions: frozenset[int]
         return _missing(order_id)
     if expected_versions is not None and order.version not in expected_versions:
         detail = f"order {order.number} has version {order.version}; read it again"
-        return Refusal(RefusalCode.VERSION_CHANGED, detail)
+        return Refusal(RefusalCode.VERSION_CHANGED, detail, facts={"version": order.version})
     return None

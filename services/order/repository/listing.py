@@ -15,9 +15,10 @@ _VENDOR = "EXISTS (SELECT FROM order_items i WHERE i.order_id = o.id AND i.vendo
 _STUCK = """(o.stuck_reason IS NOT NULL
     OR (o.pending_operation IS NOT NULL AND o.updated_at < now() - interval '10 seconds'))"""
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+# A cancelled order waits for the release of what is held for it: nothing is of one that was shipped.
 SETTLED = sa.text("""
 SELECT id::text FROM orders WHERE id = ANY(:ids ::uuid[]) AND pending_operation IS NULL
-    AND NOT (status = 'cancelled' AND reservation_status IN ('reserved', 'allocated'))
+    AND NOT (status = 'cancelled' AND held <> '[]'::jsonb)
 """)
 
 
