@@ -4,6 +4,7 @@ Identity (EVENTS 4): a record's event id is `ce_id` if that is a UUID, else a UU
 `ce_id`), else one derived from its place in the log; so every record has one, and a redelivery has the same.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -14,6 +15,8 @@ import uuid_utils
 
 # Namespace of the ids that we derive for foreign records (RFC 9562, version 5).
 DERIVED_IDS = UUID("5f3dd2a6-0e62-5c9c-9d4f-0d6c3b1f4a11")
+# What we write ourselves; parsing it would cost ten times as much as looking at it.
+_CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Characters of a key that is kept as it is, and of the beginning that is shown of a longer one.
 _KEY_MAX, _KEY_SHOWN = 400, 64
@@ -107,10 +110,11 @@ class Received(Generic[E_co]):
     record: Record
 
 
-def event_id_of(record: Record) -> str:
-    """Return the id under which the inbox knows a record."""
-    ce_id = record.header("ce_id")
+def event_id_of(record: Record, ce_id: str | None) -> str:
+    """Return the id under which the inbox knows a record, given its `ce_id` header."""
     if ce_id is not None:
+        if _CANONICAL_UUID.fullmatch(ce_id):
+            return ce_id
         try:
             return str(UUID(ce_id))
         except ValueError:

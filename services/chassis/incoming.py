@@ -86,7 +86,8 @@ class Reader:
             parked: where it was parked.
 
         """
-        ce_type = record.header("ce_type")
+        headers = _Headers(record)
+        ce_type = headers.text("ce_type")
         fullname = ce_type or self._codec.type_of(record.value)
         if fullname is not None and fullname not in self._handled:
             return None
@@ -94,22 +95,37 @@ class Reader:
             event: Event | Undecodable = self._codec.decode(record.value, ce_type)
         except UndecodableEvent as error:
             event = Undecodable(str(error))
-        return Item(_received(event, record, parked), type(event))
+        return Item(_received(event, record, headers, parked), type(event))
 
 
-def _received(event: Event | Undecodable, record: Record, parked: parking.ParkedEvent | None) -> Received[Any]:
-    event_id = parked.event_id if parked else event_id_of(record)
+class _Headers:
+    """A record's headers by name, the last of each; looked up several times for every record."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, record: Record) -> None:
+        self._values = dict(record.headers)
+
+    def text(self, name: str) -> str | None:
+        value = self._values.get(name)
+        return None if value is None else value.decode("utf-8", "replace")
+
+
+def _received(
+    event: Event | Undecodable, record: Record, headers: _Headers, parked: parking.ParkedEvent | None
+) -> Received[Any]:
+    event_id = parked.event_id if parked else event_id_of(record, headers.text("ce_id"))
     cause = Cause(
-        correlation_id=record.header("ce_correlationid") or event_id,
+        correlation_id=headers.text("ce_correlationid") or event_id,
         causation_id=event_id,
-        traceparent=record.header("traceparent"),
+        traceparent=headers.text("traceparent"),
     )
     return Received(
         event=event,
         event_id=event_id,
         key=record.key_text,
         cause=cause,
-        sequence=_sequence(record.header("ce_sequence")),
+        sequence=_sequence(headers.text("ce_sequence")),
         time_ms=record.timestamp_ms,
         waiting_since=parked.parked_at if parked else None,
         record=record,

@@ -6,8 +6,20 @@ Never a name, an address, an e-mail or a token: what a field may hold is an id, 
 import logging
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 import structlog
+
+
+class _Constants:
+    """Adds what is the same in every line; context variables would reach the main thread's lines only."""
+
+    def __init__(self, service: str, version: str) -> None:
+        self._fields = {"service": service, "version": version}
+
+    def __call__(self, _logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        event.update(self._fields)
+        return event
 
 
 def configure(service: str, version: str, level: str, levels: Mapping[str, str]) -> None:
@@ -22,6 +34,7 @@ def configure(service: str, version: str, level: str, levels: Mapping[str, str])
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _Constants(service, version),
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
         structlog.processors.format_exc_info,
@@ -47,7 +60,6 @@ def configure(service: str, version: str, level: str, levels: Mapping[str, str])
     root.setLevel(level)
     for name, own in levels.items():
         logging.getLogger(name).setLevel(own)
-    structlog.contextvars.bind_contextvars(service=service, version=version)
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -1,12 +1,13 @@
 """Money on the wire: decimal strings outside, whole minor units inside, never a float (DESIGN 2.4).
 
-The digits of a currency are those of ISO 4217, from CLDR's data in Babel.
+The digits of a currency are those of ISO 4217. CLDR's, which Babel formats with, are what people usually write: 0 for
+RSD, where ISO 4217 has 2, so an amount of 19.99 RSD would be refused by them.
 """
 
 from decimal import Decimal
 from functools import cache
 
-from babel.numbers import get_currency_precision, is_currency
+from iso4217 import Currency
 
 
 @cache
@@ -14,12 +15,16 @@ def digits(currency: str) -> int:
     """Return how many decimals a currency has.
 
     Raises:
-        ValueError: there is no such currency.
+        ValueError: there is no such currency, or it has no units to pay with (gold, testing codes).
 
     """
-    if not is_currency(currency):
-        raise ValueError(f"{currency!r} is no currency of ISO 4217")
-    return get_currency_precision(currency)
+    try:
+        exponent = Currency(currency).exponent
+    except ValueError as error:
+        raise ValueError(f"{currency!r} is no currency of ISO 4217") from error
+    if exponent is None:
+        raise ValueError(f"{currency!r} is nothing to pay with")
+    return exponent
 
 
 def minor_units(amount: Decimal, currency: str) -> int:

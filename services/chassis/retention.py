@@ -11,6 +11,7 @@ from services.chassis import logs
 from services.chassis.errors import BrokerUnavailable, SchemaMismatch
 
 _DAY_MS = 86_400_000
+_REQUEST_SECONDS = 5
 log = logs.logger(__name__)
 
 
@@ -30,7 +31,8 @@ def require_inbox_outlives_log(admin: AdminClient, topics: Sequence[str], inbox_
     """
     resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in topics]
     try:
-        answers = {resource.name: answer.result() for resource, answer in admin.describe_configs(resources).items()}
+        asked = admin.describe_configs(resources, request_timeout=_REQUEST_SECONDS)
+        answers = {resource.name: answer.result() for resource, answer in asked.items()}
     except KafkaException as error:
         raise BrokerUnavailable(str(error)) from error
     for topic, config in sorted(answers.items()):

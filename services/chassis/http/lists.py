@@ -15,6 +15,7 @@ from datetime import datetime
 from functools import lru_cache
 from types import GenericAlias
 from typing import Annotated, Any, TypeVar
+from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import to_json
@@ -30,6 +31,7 @@ _STRICT = ConfigDict(strict=True)
 _KINDS: dict[type, Any] = {
     datetime: AwareDatetime,
     int: Annotated[int, Field(ge=-(2**63), lt=2**63)],
+    UUID: Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")],
     str: Annotated[str, Field(max_length=512, pattern=r"^[^\x00]*$")],
 }
 
@@ -84,7 +86,7 @@ def paging(query: PageQuery, *kinds: type) -> Paging:
 
     Args:
         query: the endpoint's query; all of it but `limit` and `cursor` is filters and order.
-        kinds: types of the sort key's values: `datetime`, `int` or `str`.
+        kinds: types of the sort key's values: `datetime`, `int`, `str`, or `UUID` for a string that is one.
 
     Raises:
         Problem: 400 `invalid_cursor`.

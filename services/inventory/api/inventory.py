@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from services.chassis.errors import Problem
 from services.chassis.events import new_id
@@ -140,7 +141,7 @@ def adjust_stock(call: InventoryCall, sku: models.Id, body: models.AdjustmentCre
 @inventory.get("/reservations/", allow=_STOCKERS, answers={200: Page[models.Reservation]})
 def list_reservations(call: InventoryCall, query: models.ReservationQuery) -> Answer:
     """List what is held for orders, oldest first."""
-    wanted = paging(query, str)
+    wanted = paging(query, UUID)
     after = None if wanted.after is None else wanted.after[0]
     filters = {"order_id": query.order_id, "status": query.status, "after": after, "limit": wanted.fetch}
     with call.queries() as uow:
