@@ -9,7 +9,7 @@ from services.chassis.money import decimal_string, minor_units
 
 @pytest.mark.parametrize(
     ("amount", "currency", "minor"),
-    [("19.99", "EUR", 1999), ("19.9", "EUR", 1990), ("500", "JPY", 500), ("1.234", "KWD", 1234), ("19.99", "RSD", 1999)],
+    [("19.99", "EUR", 1999), ("19.9", "EUR", 1990), ("500", "JPY", 500), ("1.234", "KWD", 1234), ("1.5", "RSD", 150)],
 )
 def test_an_amount_has_the_decimals_that_iso_4217_gives_its_currency(amount: str, currency: str, minor: int) -> None:
     assert minor_units(Decimal(amount), currency) == minor
