@@ -164,6 +164,16 @@ def test_a_chunked_body_is_read(shared: Server) -> None:
     assert requests.post(f"{shared.url}{BOXES}", data=parts, headers=headers, timeout=5).status_code == 201
 
 
+def test_each_worker_listens_on_a_socket_of_its_own(shared: Server) -> None:
+    """On a common one, all connections can land on one worker."""
+    inodes = {
+        line.split()[9]
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]
+        if line.split()[1].endswith(f":{shared.port:04X}") and line.split()[3] == "0A"
+    }
+    assert len(inodes) == len(shared.workers()) == 2
+
+
 AUTHORIZED = f"Authorization: {CALLER['Authorization']}\r\nContent-Type: application/json\r\n"
 AUTHORIZED += "Transfer-Encoding: chunked\r\n"
 

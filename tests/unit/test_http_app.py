@@ -205,6 +205,8 @@ def test_pages_of_an_allowed_origin_may_call() -> None:
 def test_an_origin_is_allowed_exactly_or_not_at_all(origin: str) -> None:
     client = make_app(cors_origins=[ORIGIN]).test_client()
     assert cors_headers(client, origin) == set()
+    preflight = client.options(BOXES, headers={**PREFLIGHT, "Origin": origin})
+    assert not [name for name, _ in preflight.headers if name.startswith("Access-Control-")]
     assert "Origin" in client.get("/livez", headers={"Origin": origin}).headers.getlist("Vary")
 
 
