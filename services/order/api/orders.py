@@ -16,7 +16,7 @@ from services.chassis.http.lists import Position, paging
 from services.chassis.idempotency import Answer
 from services.chassis.money import digits, minor_units
 from services.order.api import models
-from services.order.api.access import actor_of, scope_of
+from services.order.api.access import actor_of, require_own_cancel, scope_of
 from services.order.api.problems import PROBLEMS, not_found, payment_mismatch, problem_of
 from services.order.api.views import ALL_PARTS, order_of
 from services.order.domain.commands import AdvanceOrder, CancelOrder, ConfirmOrder, Refusal
@@ -96,7 +96,7 @@ def confirm_order(call: OrderCall, order_id: models.Id, body: models.OrderConfir
     "/<order_id>/cancel/",
     allow={Role.CUSTOMER, Role.ADMIN, Role.SERVICE},
     answers={200: models.Order},
-    refuses=[*_MOVES, "cancel_window_closed"],
+    refuses=[*_MOVES, "cancel_window_closed", "field_not_allowed"],
     waits=True,
     if_match="honoured",
 )
@@ -181,6 +181,7 @@ def _confirm(call: OrderCall, order: Order, payment: Payment | None, note: str |
 
 
 def _cancel(call: OrderCall, order: Order, body: models.OrderCancel) -> Answer:
+    require_own_cancel(call.caller, body)
     own = not call.caller.has(Role.ADMIN, Role.SERVICE)
     window: int | None = call.settings.cancel_window_minutes
     command = CancelOrder(
