@@ -11,7 +11,7 @@ from services.order.domain.placing import Fault
 
 PROBLEMS = {
     "order_not_found": ProblemCode(404, "There is no such order, or it is not the caller's"),
-    "field_not_allowed": ProblemCode(403, "Only role service may send this field"),
+    "field_not_allowed": ProblemCode(403, "The caller may not send this field"),
     "incomplete_payment": ProblemCode(400, "A payment needs provider, reference, amount and currency"),
     "insufficient_stock": ProblemCode(409, "The order was cancelled: its lines do not all fit"),
     "invalid_status_transition": ProblemCode(409, "The order's status does not allow this"),
