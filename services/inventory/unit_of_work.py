@@ -141,9 +141,10 @@ class InventoryUnitOfWork:
         rethought = {sku for sku in self._changed_variants if sku in available}
         for sku in sorted(moved | rethought):
             variant = self.variants[sku]
-            told = variant.alerts(available[sku], self.settings.low_stock_threshold, self.now)
-            for alert in told:
+            was_open = variant.low_stock_open, variant.out_of_stock_open
+            for alert in variant.alerts(available[sku], self.settings.low_stock_threshold, self.now):
                 variant.stock_events += 1
                 self.tx.emit(alert, sequence=variant.stock_events, cause=self._causes[sku])
-            if told:
+            # An episode that closes may have nothing to tell; unless it is kept as closed, the next one never opens.
+            if was_open != (variant.low_stock_open, variant.out_of_stock_open):
                 self._changed_variants.add(sku)
