@@ -16,7 +16,14 @@ from services.chassis.idempotency import Answer
 from services.chassis.money import minor_units
 from services.inventory.api import models, views
 from services.inventory.api.problems import PROBLEMS, problem_of
-from services.inventory.domain.commands import AdjustStock, PutVariant, ReceiveStock, Refusal, RetireVariant
+from services.inventory.domain.commands import (
+    AdjustStock,
+    PutVariant,
+    ReceiveStock,
+    Refusal,
+    RefusalCode,
+    RetireVariant,
+)
 from services.inventory.domain.stock import Because, StockLevel
 from services.inventory.domain.variants import Variant
 from services.inventory.unit_of_work import InventoryUnitOfWork
@@ -199,4 +206,4 @@ def _vendor_of(caller: Caller, named: str | None) -> str | None:
 
 
 def _unknown(sku: str) -> Problem:
-    return Problem(404, "unknown_sku", f"no variant has the SKU {sku!r}")
+    return problem_of(Refusal(RefusalCode.UNKNOWN_SKU, f"no variant has the SKU {sku!r}"))

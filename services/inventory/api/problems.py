@@ -1,8 +1,9 @@
 """The refusals that only inventory knows, and how the domain's become problems."""
 
 from services.chassis.errors import Problem
+from services.chassis.http.headers import etag
 from services.chassis.http.problems import CODES, ProblemCode
-from services.inventory.domain.commands import Refusal
+from services.inventory.domain.commands import Refusal, RefusalCode
 
 PROBLEMS = {
     "unknown_sku": ProblemCode(404, "No variant has this SKU"),
@@ -14,6 +15,17 @@ PROBLEMS = {
 _STATUS = {code: known.status for code, known in {**CODES, **PROBLEMS}.items()}
 
 
+# What a refusal is about: a parameter, a header, or a part of the body.
+_ABOUT = {
+    RefusalCode.UNKNOWN_SKU: {"parameter": "sku"},
+    RefusalCode.VERSION_CHANGED: {"parameter": "If-Match"},
+    RefusalCode.STOCK_CHANGED: {"pointer": "/expected_on_hand"},
+}
+
+
 def problem_of(refusal: Refusal) -> Problem:
     """Return the problem that a refusal of the domain is answered with."""
-    return Problem(_STATUS[refusal.code.value], refusal.code.value, refusal.detail)
+    code, about = refusal.code.value, _ABOUT.get(refusal.code)
+    errors = [] if about is None else [{**about, "code": code, "detail": refusal.detail}]
+    headers = {} if refusal.version is None else {"ETag": etag(refusal.version)}
+    return Problem(_STATUS[code], code, refusal.detail, errors=errors, headers=headers)

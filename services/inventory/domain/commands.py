@@ -71,10 +71,18 @@ class RefusalCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A command that the facts do not allow; nothing has changed."""
+    """A command that the facts do not allow; nothing has changed.
+
+    Args:
+        code: see `RefusalCode`.
+        detail: names the offender and the valid options.
+        version: the current one, where another was expected.
+
+    """
 
     code: RefusalCode
     detail: str
+    version: int | None = None
 
 
 def put(command: PutVariant, variant: Variant | None) -> Variant | Refusal:
@@ -84,7 +92,8 @@ def put(command: PutVariant, variant: Variant | None) -> Variant | Refusal:
         return foreign
     version = variant.version if variant else 0
     if command.expected_versions is not None and version not in command.expected_versions:
-        return Refusal(RefusalCode.VERSION_CHANGED, f"variant {command.sku} has version {version}; read it again")
+        detail = f"variant {command.sku} has version {version}; read it again"
+        return Refusal(RefusalCode.VERSION_CHANGED, detail, version)
     values = {
         "product_name": command.product_name,
         "variant_name": command.variant_name,
