@@ -1,0 +1,173 @@
+"""Lists (REST 1): pages behind a cursor, filters, orders of rows, and what a page costs."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.support.running_shop import Shop
+from tests.support.statements import counted
+from tests.support.storefront import Client, unique
+
+ORDERS = 105
+LISTS = {
+    "a customer's orders": ("order", "", {}),
+    "everything of them": ("order", "", {"expand": "status_history,shipments"}),
+    "all orders": ("order", "admin/", {}),
+    "all orders that are stuck or not": ("order", "admin/", {"stuck": "false"}),
+    "a vendor's orders": ("order", "vendor/", {}),
+    "variants": ("inventory", "variants/", {}),
+    "reservations": ("inventory", "reservations/", {}),
+    "movements": ("inventory", "movements/", {}),
+    "notifications": ("notification", "", {}),
+}
+_CALLERS = {"": "customer", "vendor/": "vendor", "admin/": "admin"}
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """A customer and a vendor with more orders than fit on a page."""
+
+    customer: Client
+    vendor: Client
+    admin: Client
+    sku: str
+    orders: list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def crowd(shop: Shop) -> Crowd:
+    """Place many orders of one customer, of different totals, and let them come to rest."""
+    vendor_id = unique("vendor")
+    sku = shop.sku(stock=10_000, vendor_id=vendor_id)
+    customer = shop.callers.customer(unique("crowd"))
+    with ThreadPoolExecutor(8) as pool:
+        clients = [Client(customer.urls, customer.token) for _ in range(8)]
+        answers = list(pool.map(lambda n: clients[n % 8].place((sku, n % 7 + 1)), range(ORDERS)))
+        admins = [shop.callers.admin() for _ in range(8)]
+        # Variants too are more than a page.
+        published = list(pool.map(lambda n: admins[n % 8].put_variant(unique("MANY")), range(ORDERS)))
+    assert {answer.status_code for answer in published} == {200}
+    orders = [answer.json() for answer in answers]
+    shop.await_order(orders[-1]["id"], reservation_status="reserved")
+    shop.kinds(orders[-1]["id"], "order.events.v1")
+    for order in orders:
+        shop.probe.await_taken("notification", shop.log.of(order["id"], "order.events.v1")[0].event_id)
+    return Crowd(customer, shop.callers.vendor(vendor_id), shop.admin, sku, orders)
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_page_costs_a_fixed_number_of_statements_whatever_its_size(shop: Shop, crowd: Crowd, name: str) -> None:
+    service, path, filters = LISTS[name]
+    role = _CALLERS[path] if service == "order" else "admin"
+    client: Client = getattr(crowd, role)
+
+    def cost(limit: int) -> int:
+        with counted(shop, service) as count:
+            rows = client.get(path, service=service, params={**filters, "limit": limit}).json()["data"]
+        assert len(rows) == limit
+        return count.statements
+
+    # The first look may open a connection, which costs statements too; and the frozen worker may end its last one.
+    small, large = (min(cost(limit) for _ in range(3)) for limit in (1, 100))
+    assert small == large
+    assert 0 < large < 10
+
+
+def test_the_pages_of_a_list_hold_each_row_once_in_order(crowd: Crowd) -> None:
+    pages = list(crowd.customer.pages("", params={"limit": 20}))
+
+    assert [len(page) for page in pages] == [20, 20, 20, 20, 20, 5]
+    rows = [row for page in pages for row in page]
+    assert {row["id"] for row in rows} == {order["id"] for order in crowd.orders}
+    assert [row["created_at"] for row in rows] == sorted((row["created_at"] for row in rows), reverse=True)
+
+
+@pytest.mark.parametrize("sort", ["created_at", "-created_at", "updated_at", "-updated_at"])
+def test_rows_are_sorted_by_time(crowd: Crowd, sort: str) -> None:
+    column = sort.lstrip("-")
+    rows = [row for page in crowd.customer.pages("", params={"limit": 50, "sort": sort}) for row in page]
+    assert [row[column] for row in rows] == sorted((row[column] for row in rows), reverse=sort.startswith("-"))
+    assert len({row["id"] for row in rows}) == ORDERS
+
+
+@pytest.mark.parametrize("sort", ["total_amount", "-total_amount"])
+def test_rows_are_sorted_by_total_and_equal_totals_by_id(crowd: Crowd, sort: str) -> None:
+    rows = [row for page in crowd.customer.pages("", params={"limit": 10, "sort": sort}) for row in page]
+    found = [(float(row["total_amount"]), row["id"]) for row in rows]
+    assert found == sorted(found, reverse=sort.startswith("-"))
+    assert len(set(found)) == ORDERS
+
+
+def test_rows_come_without_history_and_shipments_unless_asked_for(crowd: Crowd) -> None:
+    def page(**parameters: Any) -> dict[str, Any]:
+        (row,) = crowd.customer.get("", params={"limit": 1, **parameters}).json()["data"]
+        return dict(row)
+
+    assert (page()["status_history"], page()["shipments"]) == (None, None)
+    assert page(expand="status_history")["status_history"][0]["reason"] == "placed"
+    assert page(expand="shipments")["shipments"] == []
+    assert page(expand="status_history,shipments")["items"] == page()["items"]
+
+
+def test_filters_choose_rows(shop: Shop, crowd: Crowd) -> None:
+    cancelled = crowd.orders[3]
+    crowd.customer.cancel(cancelled)
+
+    def ids(**filters: Any) -> list[str]:
+        pages = crowd.customer.pages("", params={"limit": 100, "sort": "created_at", **filters})
+        return [row["id"] for page in pages for row in page]
+
+    rows = [row for page in crowd.customer.pages("", params={"limit": 100, "sort": "created_at"}) for row in page]
+    # Orders that were placed in one group have one time.
+    middle = rows[50]["created_at"]
+    since = [row["id"] for row in rows if row["created_at"] >= middle]
+    assert ids(status="cancelled") == [cancelled["id"]]
+    assert len(ids(status="pending")) == ORDERS - 1
+    assert ids(number=cancelled["order_number"]) == [cancelled["id"]]
+    assert ids(**{"created_at[gte]": middle}) == since
+    assert ids(**{"created_at[lt]": middle}) == [row["id"] for row in rows[: ORDERS - len(since)]]
+    updated = shop.admin.order(cancelled["id"])["updated_at"]
+    assert ids(**{"updated_at[gte]": updated}) == [cancelled["id"]]
+    assert ids(request_id="nobody") == []
+
+
+def test_rows_that_come_meanwhile_neither_shift_nor_repeat_others(shop: Shop) -> None:
+    customer, sku = shop.callers.customer(), shop.sku(stock=100)
+    first = [customer.placed((sku, 1), wait=None)["id"] for _ in range(6)]
+    answer = customer.get("", params={"limit": 3}).json()
+    customer.placed((sku, 1), wait=None)
+
+    rest = customer.get("", params={"limit": 3, "cursor": answer["next_cursor"]}).json()
+
+    assert [row["id"] for row in answer["data"] + rest["data"]] == list(reversed(first))
+    assert rest["next_cursor"] is None
+
+
+def test_a_cursor_belongs_to_its_list_its_filters_and_its_order(shop: Shop, crowd: Crowd) -> None:
+    cursor = crowd.customer.get("", params={"limit": 1}).json()["next_cursor"]
+    for client, path, others in (
+        (crowd.customer, "", {"sort": "created_at"}),
+        (crowd.customer, "", {"status": "pending"}),
+        (shop.admin, "admin/", {}),
+    ):
+        refused = client.get(path, params={"cursor": cursor, **others})
+        assert (refused.status_code, refused.json()["code"]) == (400, "invalid_cursor")
+        assert refused.json()["errors"][0]["parameter"] == "cursor"
+    # The size of a page may change on the way.
+    assert crowd.customer.get("", params={"limit": 50, "cursor": cursor}).status_code == 200
+
+
+def test_variants_are_searched_by_part_of_sku_or_name(shop: Shop) -> None:
+    word = unique("word")
+    sku = shop.sku(stock=0, product_name=f"Tea 100%_{word}")
+
+    def found(q: str, **filters: Any) -> list[str]:
+        rows = shop.customer.get("variants/", service="inventory", params={"q": q, **filters}).json()["data"]
+        return [row["sku"] for row in rows]
+
+    assert found(word) == found(word.upper()) == found(sku.lower()) == [sku]
+    assert found(f"100%_{word}") == [sku]
+    assert found(f"100_%{word}") == []
+    assert found(word, active="false") == []

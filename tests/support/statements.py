@@ -1,0 +1,39 @@
+"""How many SQL statements something costs, counted by PostgreSQL itself."""
+
+import contextlib
+from collections.abc import Iterator
+
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a class under a function's name
+
+from tests.support.running_shop import Shop
+
+_CALLS = """SELECT coalesce(sum(calls), 0) FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
+            JOIN pg_roles r ON r.oid = s.userid WHERE d.datname = r.rolname AND d.datname = %s"""
+
+
+class Count:
+    """Statements that ran in a service's database while its block ran; set at its end."""
+
+    statements = -1
+
+
+@contextlib.contextmanager
+def counted(shop: Shop, service: str) -> Iterator[Count]:
+    """Count the statements of a service's API: its worker is frozen meanwhile."""
+    count, name = Count(), f"oms_{service}"
+    with (
+        contextlib.closing(shop.stack.postgres.databases.connect()) as connection,
+        connection.cursor() as cursor,
+        shop.frozen(f"{service}-worker"),
+    ):
+        cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        before = _calls(cursor, name)
+        yield count
+        count.statements = _calls(cursor, name) - before
+
+
+def _calls(cursor: Cursor, database: str) -> int:
+    cursor.execute(_CALLS, (database,))
+    row = cursor.fetchone()
+    assert row is not None
+    return int(row[0])
