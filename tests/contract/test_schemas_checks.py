@@ -74,9 +74,7 @@ def test_a_file_that_is_no_schema_is_named(folder: SchemaFolder) -> None:
         ({"pi": True}, "no property 'pi'"),
     ],
 )
-def test_a_field_of_a_kind_that_events_may_not_use_is_named(
-    folder: SchemaFolder, change: Schema, problem: str
-) -> None:
+def test_a_field_of_a_kind_that_events_may_not_use_is_named(folder: SchemaFolder, change: Schema, problem: str) -> None:
     folder.edit(folder.schema("order/OrderPlaced"), lambda schema: field(schema, "locale").update(change))
     complaint(folder, "OrderPlaced.avsc", "OrderPlaced.locale", problem)
 

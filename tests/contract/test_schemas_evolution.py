@@ -203,9 +203,7 @@ def test_a_removed_symbol_is_named(folder: SchemaFolder) -> None:
     folder.generate()
     found = folder.check()
     assert any("OrderCancelled.reason lost the symbol customer_request" in problem for problem in found)
-    assert any(
-        "reads OrderCancelled.reason as 'unknown' instead of 'customer_request'" in problem for problem in found
-    )
+    assert any("reads OrderCancelled.reason as 'unknown' instead of 'customer_request'" in problem for problem in found)
 
 
 def test_a_renamed_nested_record_is_named(folder: SchemaFolder) -> None:
