@@ -51,7 +51,7 @@ def test_all_missing_and_wrong_settings_are_named_at_once(monkeypatch: pytest.Mo
 
 
 def test_another_default_status_than_pending_or_confirmed_refuses_to_start() -> None:
-    with pytest.raises(SettingsError, match="DEFAULT_ORDER_STATUS.*'pending' or 'confirmed'"):
+    with pytest.raises(SettingsError, match=r"DEFAULT_ORDER_STATUS.*'pending' or 'confirmed'"):
         load_settings(OrderSettings, {**REQUIRED, "default_order_status": "shipped"})
 
 
