@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import shutil
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,10 +60,10 @@ class Shop:
     points: Path
     _filled: bool = False
 
-    def open(self, *, killable: bool = False, saga_timeout: int = 300) -> None:
-        """Start all services, wrapped by kill points if they are to be `killable`, and let them know the catalog."""
+    def open(self, *, killable: bool = False, **settings: object) -> None:
+        """Start all services with these settings, and let them know the catalog; `killable` puts kill points in."""
         for service in SERVICES:
-            environment = {"SAGA_TIMEOUT_SECONDS": str(saga_timeout)} if service == "order" else {}
+            environment = {name.upper(): str(value) for name, value in settings.items()}
             module = None
             if killable:
                 environment |= self.killpoints(service).environment()
@@ -80,19 +81,21 @@ class Shop:
             if not self.stack.processes.is_alive(name):
                 self.stack.start_again(name)
 
-    def close(self) -> dict[str, int | None]:
-        """End all services, side by side, and return their exit statuses by name."""
-        statuses: dict[str, int | None] = {}
+    def close(self, *names: str) -> dict[str, tuple[int | None, float]]:
+        """End services, all unless named, side by side; return each one's exit status, and how long it took."""
+        ends: dict[str, tuple[int | None, float]] = {}
+        began = time.monotonic()
 
         def stop(name: str) -> None:
-            statuses[name] = self.stack.processes.stop(name)
+            status = self.stack.processes.stop(name)
+            ends[name] = (status, time.monotonic() - began)
 
-        threads = [threading.Thread(target=stop, args=(name,)) for name in PROCESSES]
+        threads = [threading.Thread(target=stop, args=(name,)) for name in names or PROCESSES]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return statuses
+        return ends
 
     def _fill(self) -> None:
         for sku in [*PLENTY, SCARCE]:

@@ -34,7 +34,7 @@ class Outage:
 
 @pytest.fixture(scope="module")
 def shop(servers: Shop) -> Iterator[Shop]:
-    servers.open(saga_timeout=10)
+    servers.open(saga_timeout_seconds=10)
     yield servers
     servers.close()
 
@@ -65,6 +65,7 @@ def busy(load: Load) -> None:
 def require_done(orders: Orders, returned: float) -> None:
     """Everything that was accepted has come to its end 30 s after the return, and the log is whole."""
     await_rest(orders, within=returned + DONE_SECONDS - time.monotonic())
+    print(f"done {time.monotonic() - returned:.1f} s after the return")
     require_intact(orders)
 
 
@@ -113,7 +114,9 @@ def test_while_the_database_is_away_callers_hear_so_at_once_and_nothing_is_lost(
     assert load.outcomes(since=gone.returned + 1.0).keys() == {201}
     refusals = [attempt for attempt in load.attempts if attempt.outcome == 503]
     assert all(attempt.retry_after is not None and int(attempt.retry_after) > 0 for attempt in refusals)
-    assert max(attempt.seconds for attempt in refusals) < ANSWER_SECONDS
+    slowest = max(attempt.seconds for attempt in refusals)
+    print(f"the slowest of {len(refusals)} refusals took {slowest:.2f} s")
+    assert slowest < ANSWER_SECONDS
     assert shop.pids() == processes, "a process was started anew"
 
 

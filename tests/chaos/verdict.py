@@ -64,12 +64,16 @@ def await_rest(orders: Orders, within: float) -> None:
 
 
 def require_intact(orders: Orders) -> Repeats:
-    """Fail unless each accepted order has had its whole story, once; return what was repeated on the way."""
+    """Fail unless each accepted order has had its whole story, once; return what was repeated on the way.
+
+    The figures are printed, to be seen with pytest's `-rP`.
+    """
     shop, stories = orders.shop, _stories(orders)
     _require_movements(shop, stories)
     repeated = _require_mails(shop, stories)
     records = _require_log(shop, stories)
     _require_books(shop)
+    print(f"{len(stories)} orders; attempts by outcome {orders.load.outcomes()}; repeated: {records}, {repeated} mails")
     return Repeats(records, repeated)
 
 
