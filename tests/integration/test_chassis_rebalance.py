@@ -6,8 +6,10 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
+from confluent_kafka import Consumer
 
 from deploy.local.databases import Databases
+from services.chassis import kafka
 from services.chassis.events import Record, new_id
 from services.chassis.health import Reason
 from services.chassis.runtime import Runtime
@@ -100,10 +102,14 @@ def test_a_rebalance_while_the_database_is_away_loses_and_doubles_nothing(
     """Both wait with a batch when one of them is stopped: the other gets its partitions, paused, and drops nothing."""
     writer = Writer(ledger, world, kafka_server)
     stays, goes = world.process(), world.process()
-    with running(consumer_of(stays).run):
+    consumer = consumer_of(stays)
+    with running(consumer.run):
         with running(writer.run):
             with world_away_after_stopping(world, kafka_server, ledger, goes):
-                eventually(lambda: shared_by(kafka_server, ledger, 1), within=20)
+                eventually(lambda: has_every_partition(consumer), within=20)
+                written = writer.written
+                eventually(lambda: more_is_written(writer, written + 100), within=20)
+                assert len(consumer._pending) <= 20  # of a batch; nothing is taken from paused partitions
                 not_ready(stays, Reason.DATABASE_UNREACHABLE)
             eventually(lambda: not_ready(stays), within=20)
         eventually(lambda: all_written(world, writer.written), within=20)
@@ -122,6 +128,14 @@ def world_away_after_stopping(
             outage.enter_context(world.database_away())
             eventually(lambda: not_ready(goes, Reason.DATABASE_UNREACHABLE), within=15)
         yield
+
+
+def more_is_written(writer: Writer, number: int) -> None:
+    assert writer.written > number
+
+
+def has_every_partition(consumer: Any) -> None:
+    assert len(consumer._kafka.assignment()) == PARTITIONS
 
 
 def not_ready(runtime: Runtime[Any, Any], *reasons: str) -> None:
@@ -145,3 +159,31 @@ def test_a_consumer_stays_in_its_group_while_the_database_is_away(
         eventually(lambda: all_written(world, 9), within=20)
         assert members(kafka_server, ledger.consumer) == before
     assert world.rows("SELECT note FROM entries ORDER BY position") == list("012345678")
+
+
+class LeakyConsumer(Consumer):
+    """A real consumer whose partitions cannot be paused: it goes on returning records."""
+
+    def pause(self, partitions: list[Any]) -> None:
+        """Do nothing."""
+
+
+def test_whatever_the_client_returns_while_it_is_paused_is_kept_for_the_next_batch(
+    ledger: Ledger, world: World, kafka_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Discarded, it would be skipped for ever."""
+    monkeypatch.setattr(kafka, "Consumer", LeakyConsumer)
+    process = world.process(consumer_batch_max=3)
+    write_records(kafka_server, [world.record(ledger.confirmed("A", "000"))])
+    consumer = consumer_of(process)
+    with running(consumer.run):
+        eventually(lambda: all_written(world, 1), within=20)
+        with world.database_away():
+            write_records(kafka_server, [world.record(ledger.confirmed("A", f"{n:03d}")) for n in range(1, 40)])
+            eventually(lambda: more_than_a_batch_is_pending(consumer), within=15)
+        eventually(lambda: all_written(world, 40), within=20)
+    assert world.rows("SELECT note FROM entries ORDER BY position") == [f"{n:03d}" for n in range(40)]
+
+
+def more_than_a_batch_is_pending(consumer: Any) -> None:
+    assert len(consumer._pending) > 5

@@ -158,19 +158,3 @@ def test_replayed_refused_and_new_requests_share_a_group(
         *[("ada", "new"), ("ada", "old"), ("bob", "old")]
     ]
     assert ledger.commanded.count("old") == 1
-
-
-def test_two_groups_that_hold_the_same_keys_in_another_order_do_not_deadlock(
-    world: World, commands: Commands[Any], elsewhere: Commands[Any], pool: ThreadPoolExecutor
-) -> None:
-    """Keys are claimed sorted: the second group waits at the first key that they share."""
-    names = [f"key {n}" for n in range(10)]
-    for _ in range(20):
-        world.rows("DELETE FROM idempotency_keys")
-        futures = [
-            pool.submit(write, process, name, name, name)
-            for pair in zip(names, reversed(names), strict=True)
-            for process, name in zip((commands, elsewhere), pair, strict=True)
-        ]
-        assert set(outcomes(futures)) <= {str(n) for n in range(1, 21)}
-    assert world.one("SELECT count(*) FROM entries") == 200

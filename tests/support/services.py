@@ -142,7 +142,7 @@ class World:
 
         Of the positions only how far they are: when the end of a partition was seen is no state.
         """
-        kept = {table: self.rows(f"SELECT t::text FROM {table} t ORDER BY 1") for table in (*tables, *CHASSIS_TABLES)}  # noqa: S608
+        kept = {table: self.rows(f"SELECT t::text FROM {table} t ORDER BY 1") for table in (*tables, *CHASSIS_TABLES)}
         kept["position"] = self.rows("SELECT topic, partition, next_offset FROM consumer_progress ORDER BY 1, 2")
         return kept
 
@@ -165,6 +165,13 @@ class World:
         """Assert that `/readyz` of the first process gives these reasons, none for ready."""
         found: Any = self.runtime.health.readyz().body["reasons"]
         assert [row["reason"] for row in found] == list(reasons)
+
+    def deadlocks(self) -> int:
+        """Close the service's connections, so that they report, and return how many deadlocks PostgreSQL found."""
+        self.close()
+        with contextlib.closing(self.databases.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = %s", (self.database.name,))
+            return int(cursor.fetchone()[0])
 
     def terminate(self, pid: int) -> None:
         """End a connection's backend, as a crash of the server would, and wait until it is gone."""
