@@ -93,7 +93,7 @@ class _Claims(BaseModel):
     roles: list[str] = []
     vendor_id: _Id | None = None
     locations: list[_Id] = []
-    email: str | None = None
+    email: Annotated[str, Field(max_length=254, pattern=r"^[^\x00]*$")] | None = None
 
 
 class TokenVerifier:

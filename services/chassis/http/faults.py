@@ -48,14 +48,22 @@ def body_faults(error: ValidationError, data: object, model: DescribesItself) ->
     """
     schema = model.model_json_schema()
     rows: list[Fault] = []
+    emptied: set[str] = set()
     for found in error.errors(include_url=False, include_input=False):
         place = _in_data(found, data)
+        if found["type"] == "too_short":
+            emptied.add(pointer(place))
         code = _code(found["type"], "field")
         valid = _names_at(schema, place[:-1]) if code == "unknown_field" else ()
         row = {"pointer": pointer(place), "code": code, "detail": _told(found, place, valid)}
         if row not in rows:
             rows.append(row)
-    return rows
+    return [row for row in rows if not (row["pointer"] in emptied and _has_inner(row, rows))]
+
+
+def _has_inner(row: Fault, rows: Sequence[Fault]) -> bool:
+    """Tell whether a list only is too short because members that are faults themselves were not counted."""
+    return any(other["pointer"].startswith(row["pointer"] + "/") for other in rows)
 
 
 def parameter_faults(error: ValidationError, known: Sequence[str]) -> list[Fault]:

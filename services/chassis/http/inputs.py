@@ -80,7 +80,7 @@ class Inputs:
         try:
             return dict(self.path.model_validate(values))
         except ValidationError as error:
-            faults += parameter_faults(error, list(values))
+            _add_new(faults, parameter_faults(error, list(values)))
             return {}
 
     def _query(self, environ: "WSGIEnvironment", arguments: dict[str, object], faults: list[Fault]) -> None:
@@ -93,7 +93,7 @@ class Inputs:
         try:
             arguments["query"] = self.query.model_validate(given)
         except ValidationError as error:
-            faults += parameter_faults(error, known)
+            _add_new(faults, parameter_faults(error, known))
 
     def _body(self, raw: bytes, arguments: dict[str, object], faults: list[Fault]) -> None:
         if self.body is None:
@@ -203,6 +203,12 @@ def _parameters(raw: str, faults: list[Fault]) -> dict[str, str]:
             faults.append(parameter_fault(name, "invalid_value", _NUL))
         given[name] = value
     return given
+
+
+def _add_new(faults: list[Fault], found: list[Fault]) -> None:
+    """Add what was found of parameters of which nothing is said yet."""
+    told = {fault.get("parameter") for fault in faults}
+    faults += [fault for fault in found if fault["parameter"] not in told]
 
 
 def _unknown_parameter(name: str, known: list[str]) -> Fault:

@@ -17,10 +17,10 @@ from types import GenericAlias
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from services.chassis.http.models import Query
+from services.chassis.http.models import Moment, Query
 from services.chassis.http.problems import refused
 from services.chassis.idempotency import Answer
 
@@ -29,7 +29,7 @@ Position = tuple[datetime | int | str, ...]
 _STRICT = ConfigDict(strict=True)
 # What PostgreSQL can compare with a column: a forged value is refused here, not by the database.
 _KINDS: dict[type, Any] = {
-    datetime: AwareDatetime,
+    datetime: Moment,
     int: Annotated[int, Field(ge=-(2**63), lt=2**63)],
     UUID: Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")],
     str: Annotated[str, Field(max_length=512, pattern=r"^[^\x00]*$")],

@@ -1,6 +1,20 @@
 """The base classes of what a request may carry. Both are closed: what they do not name is refused."""
 
-from pydantic import BaseModel, ConfigDict
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("is beyond the years 1 to 9999 in UTC") from error
+
+
+# A time with its zone, that is one of the years which both Python and PostgreSQL know.
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class Body(BaseModel):

@@ -36,35 +36,44 @@ class ProblemCode:
     Args:
         status: the HTTP status that it always comes with.
         meaning: the problem's title: one line, the same at every occurrence.
+        about: the place that it is about, where the code alone tells: a JSON Pointer, or a parameter or header.
 
     """
 
     status: int
     meaning: str
+    about: Mapping[str, str] | None = None
 
 
 Catalogue = Mapping[str, ProblemCode]
 
+
+def _header(name: str) -> Mapping[str, str]:
+    return {"parameter": name}
+
+
+_BODY, _TOKEN = {"pointer": ""}, _header("Authorization")
+
 CODES: Catalogue = {
     "bad_request": ProblemCode(400, "The request cannot be read"),
     "invalid_request": ProblemCode(400, "Parts of the request are missing, unknown, or of the wrong kind"),
-    "malformed_json": ProblemCode(400, "The body is not JSON"),
-    "invalid_utf8": ProblemCode(400, "The body or the query string is not UTF-8"),
+    "malformed_json": ProblemCode(400, "The body is not JSON", _BODY),
+    "invalid_utf8": ProblemCode(400, "The body or the query string is not UTF-8", _BODY),
     "invalid_header": ProblemCode(400, "A request header cannot be understood"),
     "invalid_cursor": ProblemCode(400, "The cursor is not one of this list with these filters"),
-    "idempotency_key_required": ProblemCode(400, "This call needs an Idempotency-Key"),
-    "missing_token": ProblemCode(401, "The request carries no bearer token"),
-    "invalid_token": ProblemCode(401, "The bearer token is not one that this service accepts"),
-    "expired_token": ProblemCode(401, "The bearer token has expired"),
-    "forbidden_role": ProblemCode(403, "The caller's roles do not allow this call"),
+    "idempotency_key_required": ProblemCode(400, "This call needs an Idempotency-Key", _header("Idempotency-Key")),
+    "missing_token": ProblemCode(401, "The request carries no bearer token", _TOKEN),
+    "invalid_token": ProblemCode(401, "The bearer token is not one that this service accepts", _TOKEN),
+    "expired_token": ProblemCode(401, "The bearer token has expired", _TOKEN),
+    "forbidden_role": ProblemCode(403, "The caller's roles do not allow this call", _TOKEN),
     "not_found": ProblemCode(404, "Nothing is here, or it is not the caller's"),
     "method_not_allowed": ProblemCode(405, "The path does not know this method"),
     "precondition_failed": ProblemCode(412, "The resource has changed since the caller read it"),
-    "body_too_large": ProblemCode(413, "The body exceeds the limit"),
+    "body_too_large": ProblemCode(413, "The body exceeds the limit", _BODY),
     "uri_too_long": ProblemCode(414, "The request line exceeds the limit"),
-    "unsupported_media_type": ProblemCode(415, "The body is not declared as JSON in UTF-8"),
+    "unsupported_media_type": ProblemCode(415, "The body is not declared as JSON in UTF-8", _header("Content-Type")),
     "idempotency_key_reused": ProblemCode(422, "The Idempotency-Key came before with another request"),
-    "precondition_required": ProblemCode(428, "This call needs an If-Match header"),
+    "precondition_required": ProblemCode(428, "This call needs an If-Match header", _header("If-Match")),
     "headers_too_large": ProblemCode(431, "The request headers exceed the limit"),
     "internal_error": ProblemCode(500, "Something went wrong on our side; the trace id finds it in our logs"),
     "database_unavailable": ProblemCode(503, "The database cannot be reached; nothing was done"),
@@ -77,15 +86,18 @@ CODES: Catalogue = {
 _OF_HTTP_STATUS = {404: "not_found", 405: "method_not_allowed"}
 
 
-def problem_body(problem: Problem, title: str, trace_id: str | None) -> bytes:
-    """Return the JSON document of a problem."""
+def problem_body(problem: Problem, known: ProblemCode, trace_id: str | None) -> bytes:
+    """Return the JSON document of a problem; `known` is its code's entry in the catalogue."""
+    errors: Sequence[Mapping[str, str]] = problem.errors
+    if not errors and known.about is not None:
+        errors = [{**known.about, "code": problem.code, "detail": problem.detail}]
     document: dict[str, object] = {
         "type": f"urn:oms:problem:{problem.code}",
-        "title": title,
+        "title": known.meaning,
         "status": problem.status,
         "code": problem.code,
         "detail": problem.detail,
-        "errors": problem.errors,
+        "errors": errors,
         "trace_id": trace_id,
     }
     return to_json({**problem.extra, **document})
@@ -149,8 +161,7 @@ class ProblemAnswers:
         return self._answer(named("internal_error", "an unexpected error; it has been logged under this trace id"))
 
     def _answer(self, problem: Problem) -> Response:
-        title = self._catalogue[problem.code].meaning
-        body = problem_body(problem, title, context.current().trace_id)
+        body = problem_body(problem, self._catalogue[problem.code], context.current().trace_id)
         return Response(body, problem.status, headers=problem.headers, mimetype=MEDIA_TYPE)
 
 

@@ -111,7 +111,7 @@ class ApiWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type inf
         )
         self.log.info("request_unreadable: %s", type(exc).__name__)
         problem = named(code, f"the request cannot be read as HTTP/1.1 ({type(exc).__name__})")
-        body = problem_body(problem, CODES[code].meaning, None)
+        body = problem_body(problem, CODES[code], None)
         head = (
             f"HTTP/1.1 {problem.status} Refused\r\nConnection: close\r\nContent-Type: {MEDIA_TYPE}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"

@@ -13,7 +13,7 @@ from services.chassis.http.documents import Page
 from services.chassis.http.endpoint import Api
 from services.chassis.http.lists import paging
 from services.chassis.idempotency import Answer
-from services.chassis.money import minor_units
+from services.chassis.money import digits, minor_units
 from services.inventory.api import models, views
 from services.inventory.api.problems import PROBLEMS, problem_of
 from services.inventory.domain.commands import (
@@ -187,10 +187,13 @@ def _level_shown(outcome: StockLevel | Refusal, _uow: InventoryUnitOfWork) -> An
 
 
 def _price(body: models.VariantPut) -> int:
+    part = "/currency"
     try:
+        digits(body.currency)
+        part = "/price"
         return minor_units(Decimal(body.price), body.currency)
     except ValueError as error:
-        errors = [{"pointer": "/price", "code": "invalid_price", "detail": str(error)}]
+        errors = [{"pointer": part, "code": "invalid_price", "detail": str(error)}]
         raise Problem(422, "invalid_price", str(error), errors=errors) from error
 
 

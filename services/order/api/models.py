@@ -3,10 +3,10 @@
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from services.chassis.http.lists import PageQuery
-from services.chassis.http.models import Body
+from services.chassis.http.models import Body, Moment
 from services.order.domain.requests import (
     COUNTRY,
     EMAIL,
@@ -143,9 +143,9 @@ class OrderQuery(PageQuery):
     """Filters of a list of orders."""
 
     status: OrderStatus | None = None
-    created_from: AwareDatetime | None = Field(default=None, alias="created_at[gte]")
-    created_before: AwareDatetime | None = Field(default=None, alias="created_at[lt]")
-    updated_from: AwareDatetime | None = Field(default=None, alias="updated_at[gte]")
+    created_from: Moment | None = Field(default=None, alias="created_at[gte]")
+    created_before: Moment | None = Field(default=None, alias="created_at[lt]")
+    updated_from: Moment | None = Field(default=None, alias="updated_at[gte]")
     number: Id | None = None
     request_id: Id | None = None
     customer_id: Id | None = Field(default=None, description="role service and admin")

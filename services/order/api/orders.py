@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from services.chassis.errors import Problem
 from services.chassis.events import from_micros
@@ -211,7 +212,7 @@ def _submit_and_wait(call: OrderCall, command: object, order_id: str, at: str = 
 
 def _page(call: OrderCall, query: models.OrderQuery, scope: Scope, stuck: bool | None = None) -> Answer:
     by_total = query.sort.endswith("total_amount")
-    wanted = paging(query, int if by_total else datetime, str)
+    wanted = paging(query, int if by_total else datetime, UUID)
     order_filter = OrderFilter(
         status=query.status.value if query.status else None,
         created_from=query.created_from,

@@ -29,6 +29,7 @@ _REFUSALS = [
     "inactive_variant",
     "mixed_currency",
     "quantity_limit",
+    "total_too_large",
     "price_changed",
     "discount_exceeds_subtotal",
     "too_many_decimals",

@@ -26,6 +26,7 @@ PROBLEMS = {
     "inactive_variant": ProblemCode(422, "The variant is not for sale"),
     "mixed_currency": ProblemCode(422, "All items of an order are priced in one currency"),
     "quantity_limit": ProblemCode(422, "The quantity is more than can be ordered at once"),
+    "total_too_large": ProblemCode(422, "The items come to more money than an order can have"),
     "price_changed": ProblemCode(422, "The total is not the expected one"),
     "discount_exceeds_subtotal": ProblemCode(422, "Discounts are at most the subtotal"),
     "too_many_decimals": ProblemCode(422, "An amount has more decimals than its currency"),

@@ -11,6 +11,8 @@ from services.order.domain.pricing import NO_TAX, ShippingMethod, TaxRate, Total
 from services.order.domain.statuses import PendingOperation
 
 _MICROS = 1_000_000
+# Amounts that every reader of an event or of JSON can hold exactly, whatever numbers it has.
+MAX_SUBTOTAL_MINOR = 2**52
 Address = Mapping[str, str | None]
 # An int is in minor units, a Decimal in the currency's own: which currency that is, only the catalog knows.
 Amount = int | Decimal
@@ -254,6 +256,9 @@ def _discounted(
     draft: OrderDraft, lines: list[tuple[int, int]], shipping: int, currency: str, terms: ShopTerms
 ) -> Totals | Fault:
     subtotal = sum(unit * quantity for unit, quantity in lines)
+    if subtotal > MAX_SUBTOTAL_MINOR:
+        detail = f"the items come to {subtotal} minor units of {currency}, at most {MAX_SUBTOTAL_MINOR} can be ordered"
+        return Fault("/items", "total_too_large", detail)
     try:
         discount = sum(terms.minor(discount.amount, currency) for discount in draft.discounts)
         expected = None if draft.expected_total is None else terms.minor(draft.expected_total, currency)
