@@ -199,6 +199,12 @@ def test_a_request_whose_money_is_wrong_is_rejected(shop: Shop, values: dict[str
     assert faults(rejection_of(shop, request_id, "invalid_request")) == {fault}
 
 
+def test_a_request_that_comes_to_more_money_than_there_is_is_rejected(shop: Shop) -> None:
+    request_id, sku = unique("request"), shop.sku(price="999999999999.99")
+    shop.outsider.tell(forged.requested(request_id, *[(sku, 1000)] * 200))
+    assert faults(rejection_of(shop, request_id, "invalid_request")) == {("/items", "total_too_large")}
+
+
 def test_a_request_without_items_is_rejected(shop: Shop) -> None:
     request_id = unique("request")
     shop.outsider.tell(forged.requested(request_id))
