@@ -1,7 +1,7 @@
 """A whole shop to be broken: real servers, the services as processes, a catalog, and orders whose end is known.
 
-Nine orders of ten are for goods of which there is plenty and must end confirmed and allocated; each tenth is for
-goods that ran out and must end cancelled, with the stock untouched. A fifth of the buyers want mails.
+Of ten orders one is for goods that ran out, two are cancelled at once by their buyers, and seven must end confirmed,
+their stock allocated. A fifth of the buyers want mails.
 """
 
 import contextlib
@@ -9,6 +9,7 @@ import itertools
 import shutil
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ import requests
 from deploy.local.stack import Stack, launch
 from deploy.local.state import SERVICES
 from deploy.local.tokens import mint
+from tests.chaos import stories
 from tests.support.eventually import eventually
 from tests.support.killpoints import Killpoints
 from tests.support.load import Load, Request
@@ -111,7 +113,9 @@ class Shop:
     def orders(self, rate: float) -> "Orders":
         """Return a load of orders that has not begun."""
         label = f"load-{next(_labels)}"
-        return Orders(self, label, Load(self.stack.url("order-api"), self.token("service"), _orders(label), rate))
+        accepted: dict[str, dict[str, Any]] = {}
+        url, token = self.stack.url("order-api"), self.token("service")
+        return Orders(self, label, Load(url, token, _orders(label, accepted), rate, accepted))
 
     def receipts(self, rate: float) -> Load:
         """Return a load of receipts of one unit each, which has not begun."""
@@ -185,28 +189,25 @@ def shop_in(directory: Path) -> Iterator[Shop]:
     shutil.rmtree(directory)
 
 
-def is_refused(key: str) -> bool:
-    """Tell whether the order placed under this idempotency key is to be cancelled for want of stock."""
-    return int(key.rpartition("-")[2]) % 10 == 9
-
-
-def is_mailed(key: str) -> bool:
-    """Tell whether the buyer of that order left an address for mails."""
-    return int(key.rpartition("-")[2]) % 5 == 4
-
-
-def _orders(label: str) -> Iterator[Request]:
+def _orders(label: str, accepted: Mapping[str, Mapping[str, Any]]) -> Iterator[Request]:
+    """Place orders without end, and cancel those that are to be cancelled as soon as they were accepted."""
+    regretted: deque[str] = deque()
     for number in itertools.count():
+        while regretted and regretted[0] in accepted:
+            key = regretted.popleft()
+            path = f"/api/v1/orders/{accepted[key]['id']}/cancel/"
+            yield Request(key + stories.CANCEL, path, {"reason": "customer_request"})
         key = f"{label}-{number}"
-        if is_refused(key):
-            items = [{"sku": SCARCE, "quantity": 1}]
-        else:
-            items = [
-                {"sku": PLENTY[number % 7], "quantity": 1 + number % 3},
-                {"sku": PLENTY[7 + number % 13], "quantity": 2},
-            ]
+        if stories.is_to_be_cancelled(key):
+            regretted.append(key)
+        items = [
+            {"sku": PLENTY[number % 7], "quantity": 1 + number % 3},
+            {"sku": PLENTY[7 + number % 13], "quantity": 2},
+        ]
+        if stories.is_short_of_stock(key):
+            items.append({"sku": SCARCE, "quantity": 1})
         body = {"items": items, "shipping_address": ADDRESS, "external_reference": label}
-        mailed = {"customer_email": f"{key}@buyers.example"} if is_mailed(key) else {}
+        mailed = {"customer_email": f"{key}@buyers.example"} if stories.is_mailed(key) else {}
         yield Request(key, "/api/v1/orders/", body | mailed)
 
 

@@ -14,7 +14,7 @@ from tests.chaos.shop import Shop
 from tests.chaos.verdict import await_rest, require_intact
 from tests.support.eventually import eventually
 from tests.support.killpoints import Point
-from tests.support.load import Load
+from tests.support.load import TAKEN, Load
 
 RATE = 15.0
 ROUNDS = 2
@@ -77,7 +77,7 @@ def test_relays_killed_between_the_commit_and_the_send_lose_nothing(shop: Shop) 
     await_rest(orders, within=90)
     repeats = require_intact(orders)
     assert repeats.mails <= ROUNDS
-    assert load.outcomes().keys() == {201}
+    assert load.outcomes().keys() <= TAKEN
 
 
 def test_relays_killed_between_the_acknowledgement_and_the_delete_repeat_records_and_no_effect(shop: Shop) -> None:
@@ -89,7 +89,7 @@ def test_relays_killed_between_the_acknowledgement_and_the_delete_repeat_records
     repeats = require_intact(orders)
     assert all(count >= ROUNDS for count in repeats.records.values()), f"nothing was sent twice: {repeats}"
     assert repeats.mails <= ROUNDS
-    assert load.outcomes().keys() == {201}
+    assert load.outcomes().keys() <= TAKEN
 
 
 def test_consumers_killed_between_the_commit_and_the_offset_commit_handle_nothing_twice(shop: Shop) -> None:
@@ -100,7 +100,7 @@ def test_consumers_killed_between_the_commit_and_the_offset_commit_handle_nothin
     await_rest(orders, within=90)
     repeats = require_intact(orders)
     assert repeats.mails <= ROUNDS
-    assert load.outcomes().keys() == {201}
+    assert load.outcomes().keys() <= TAKEN
     for service in SERVICES:
         known = shop.counted(service, "oms_events_consumed_total", result="duplicate")
         assert known > 0, f"{service} was given nothing twice, so the point proves nothing"
@@ -114,7 +114,7 @@ def test_a_mailer_killed_between_the_answer_and_the_commit_doubles_that_mail_onl
     await_rest(orders, within=90)
     repeats = require_intact(orders)
     assert repeats.mails == ROUNDS
-    assert load.outcomes().keys() == {201}
+    assert load.outcomes().keys() <= TAKEN
 
 
 def test_an_api_killed_between_the_commit_and_the_answer_answers_the_retry_from_what_it_kept(shop: Shop) -> None:
@@ -127,7 +127,7 @@ def test_an_api_killed_between_the_commit_and_the_answer_answers_the_retry_from_
     receiving.finish(within=20)
     for load in (placing, receiving):
         assert sum(attempt.replayed for attempt in load.attempts) >= ROUNDS
-        assert load.outcomes().keys() <= {201, "cut"}
+        assert load.outcomes().keys() <= {*TAKEN, "cut"}
     await_rest(orders, within=60)
     require_intact(orders)
     kept = shop.ask(

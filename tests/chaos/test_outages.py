@@ -15,7 +15,7 @@ import requests
 from tests.chaos.shop import ADDRESS, PLENTY, Orders, Shop
 from tests.chaos.verdict import await_rest, require_intact
 from tests.support.eventually import eventually
-from tests.support.load import Load
+from tests.support.load import TAKEN, Load
 
 RATE = 10.0
 DONE_SECONDS = 30.0
@@ -76,8 +76,8 @@ def broker_outage(shop: Shop, seconds: float, *, leave: Callable[[], None], back
         gone = outage(load, seconds, leave=leave, back=back)
     require_done(orders, gone.returned)
     meanwhile = load.outcomes(since=gone.began, until=gone.returned)
-    assert meanwhile.keys() == {201}
-    assert meanwhile[201] > seconds * RATE * 0.8
+    assert meanwhile.keys() <= TAKEN
+    assert sum(meanwhile.values()) > seconds * RATE * 0.8
     assert shop.pids() == processes, "a process was started anew"
 
 
@@ -109,9 +109,9 @@ def test_while_the_database_is_away_callers_hear_so_at_once_and_nothing_is_lost(
         )
     load.finish(within=20)
     require_done(orders, gone.returned)
-    assert load.outcomes().keys() == {201, 503}
+    assert load.outcomes().keys() <= {*TAKEN, 503}
     assert load.outcomes(since=gone.began, until=gone.ended).keys() == {503}
-    assert load.outcomes(since=gone.returned + 1.0).keys() == {201}
+    assert load.outcomes(since=gone.returned + 1.0).keys() <= TAKEN
     refusals = [attempt for attempt in load.attempts if attempt.outcome == 503]
     assert all(attempt.retry_after is not None and int(attempt.retry_after) > 0 for attempt in refusals)
     slowest = max(attempt.seconds for attempt in refusals)
@@ -130,8 +130,8 @@ def test_after_a_restart_of_the_database_requests_recover_by_themselves(shop: Sh
     with again as afterwards:
         busy(afterwards)
     afterwards.finish(within=10)
-    assert afterwards.outcomes().keys() <= {201, 503}
-    assert afterwards.outcomes(since=restarted + 1.0).keys() == {201}
+    assert afterwards.outcomes().keys() <= {*TAKEN, 503}
+    assert afterwards.outcomes(since=restarted + 1.0).keys() <= TAKEN
     for placed in (orders, again):
         require_done(placed, restarted)
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.chaos.shop import Shop
 from tests.chaos.verdict import await_rest, require_intact
+from tests.support.load import TAKEN
 
 RATE = 40.0
 FLUSH_SECONDS = 1.0
@@ -38,4 +39,4 @@ def test_a_broker_that_stutters_leaves_no_hole_and_no_disorder_in_the_log(shop: 
     await_rest(orders, within=60)
     repeats = require_intact(orders)
     assert sum(repeats.records.values()) > 0, "the relay was never made to send anything twice"
-    assert load.outcomes().keys() == {201}
+    assert load.outcomes().keys() <= TAKEN

@@ -3,45 +3,14 @@
 import contextlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from email import message_from_bytes
 
 from deploy.local.state import SERVICES
-from tests.chaos.shop import PLENTY, TOPICS, UNITS, Orders, Shop, is_mailed, is_refused
+from tests.chaos.shop import PLENTY, TOPICS, UNITS, Orders, Shop
+from tests.chaos.stories import Story, stories_of
 from tests.support.eventually import eventually
 from tests.support.log import Entry, Log, first_occurrences, sequence_faults
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
-    """How an order ends, and all that is told of it on the way, in this order."""
-
-    end: tuple[str, str, str | None, str | None]  # status, reservation, reason of the cancel, what is still awaited
-    told: dict[str, list[str]]
-    mails: list[str]
-    movements: list[str]
-
-
-FULFILLED = Story(
-    end=("confirmed", "allocated", None, None),
-    told={
-        "order.events.v1": ["OrderPlaced", "OrderConfirmed"],
-        "inventory.events.v1": ["StockReserved", "StockAllocated"],
-        "notification.events.v1": ["NotificationSent", "NotificationSent"],
-    },
-    mails=["order_confirmed", "order_placed"],
-    movements=["allocated", "reserved"],
-)
-REFUSED = Story(
-    end=("cancelled", "rejected", "insufficient_stock", None),
-    told={
-        "order.events.v1": ["OrderPlaced", "OrderCancelled"],
-        "inventory.events.v1": ["StockRejected"],
-        "notification.events.v1": ["NotificationSent", "NotificationSent"],
-    },
-    mails=["order_cancelled", "order_placed"],
-    movements=[],
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +47,12 @@ def require_intact(orders: Orders) -> Repeats:
 
 
 def _stories(orders: Orders) -> dict[str, Story]:
-    """Return the story that each accepted order must have, by the order's id."""
-    accepted = orders.load.accepted
-    stories = {answer["id"]: _story(key) for key, answer in accepted.items()}
-    assert len(stories) == len(accepted), "two requests were answered with one order"
-    return stories
-
-
-def _story(key: str) -> Story:
-    story = REFUSED if is_refused(key) else FULFILLED
-    return story if is_mailed(key) else replace(story, mails=[], told={**story.told, "notification.events.v1": []})
+    confirmed = orders.shop.ask(
+        "order",
+        "SELECT id::text FROM orders WHERE external_reference = %s AND confirmed_at IS NOT NULL",
+        orders.label,
+    )
+    return stories_of(orders.load.accepted, {order_id for (order_id,) in confirmed})
 
 
 def _require_rest(orders: Orders) -> None:
@@ -124,8 +89,7 @@ def _require_movements(shop: Shop, stories: dict[str, Story]) -> None:
     )
     moved: dict[str, list[str]] = dict(rows)
     for order_id, story in stories.items():
-        lines = 2
-        wanted = [kind for kind in story.movements for _ in range(lines)]
+        wanted = [kind for kind in story.movements for _line in range(2)]
         assert moved.get(order_id, []) == wanted, f"order {order_id} moved stock as {moved.get(order_id)}"
 
 

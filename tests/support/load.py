@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+# The outcomes of requests that are accepted.
+TAKEN = frozenset({200, 201})
 _THREADS = 4
 _RETRY_SECONDS = 1.0
 _REQUEST_SECONDS = 15.0
@@ -129,7 +131,7 @@ class Load:
         attempt, body = connection.ask(request)
         with self._lock:
             self.attempts.append(attempt)
-            if isinstance(attempt.outcome, int) and attempt.outcome < 300:
+            if attempt.outcome in TAKEN:
                 self.accepted[request.key] = json.loads(body)
             else:
                 self._again.append((time.monotonic() + _RETRY_SECONDS, request))
