@@ -97,6 +97,23 @@ def test_stock_reserved_of_a_pending_order_that_is_paid_already_confirms_it(shop
     assert shop.kinds(order["id"], EVENTS) == ["OrderPlaced", "OrderConfirmed"]
 
 
+def test_stock_reserved_of_a_pending_order_confirms_it_where_the_shop_confirms_by_itself(shop: Shop) -> None:
+    sku = shop.sku()
+    shop.processes.stop("order-worker")
+    other = shop.stack.start_process(
+        "order", "worker", name="order-worker-auto", environment={"AUTO_CONFIRM_ORDERS": "true"}
+    )
+    try:
+        shop.stack.await_ready(other)
+        order = shop.customer.placed((sku, QUANTITY))
+        shop.await_order(order["id"], status="confirmed", reservation_status="allocated", payment_status="pending")
+        assert shop.kinds(order["id"], EVENTS) == ["OrderPlaced", "OrderConfirmed"]
+    finally:
+        shop.processes.stop(other)
+        shop.stack.start_again("order-worker")
+    assert shop.service.confirm(order).json()["payment_status"] == "paid"
+
+
 def test_stock_reserved_twice_for_a_pending_order_reserves_it_once(shop: Shop) -> None:
     order = shop.customer.placed((shop.sku(), QUANTITY))
     before = shop.probe.order(order["id"])
