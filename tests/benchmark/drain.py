@@ -32,7 +32,7 @@ class Side:
     Args:
         name: for the output.
         make_ready: changes the databases as this side needs them, before anything runs.
-        start: starts its processes and returns their names, once all say that they are ready.
+        start: starts its processes and returns their names.
         groups: consumer group → the topics that it reads.
         unpublished: the query that counts the outbox rows that are still to be published.
 

@@ -13,12 +13,10 @@ _PROCESSES = {"order": (), "inventory": (), "notification": ("--only", "consumer
 
 
 def _start(stack: Stack) -> Sequence[str]:
-    names = [
+    return [
         stack.start_process(service, "worker", *arguments, name=f"{service}-worker")
         for service, arguments in _PROCESSES.items()
     ]
-    stack.await_ready(*names)
-    return names
 
 
 OURS = Side(

@@ -4,19 +4,15 @@ Invariant that it proves (EVENTS 2): the first occurrences of a key's events are
 duplicates may follow anywhere.
 """
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
-import fastavro
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-_SCHEMAS = Path(__file__).parents[2] / "schemas"
-_FRAME_BYTES = 5
+from tests.support import wire
+
 _READ_SECONDS = 5.0
 _AT_ONCE = 1000
 
@@ -76,7 +72,6 @@ def read(bootstrap_servers: str, topic: str) -> Iterator[Sighting]:
         KafkaException: the log cannot be read to its end.
 
     """
-    bodies = _Bodies()
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap_servers,
@@ -97,7 +92,7 @@ def read(bootstrap_servers: str, topic: str) -> Iterator[Sighting]:
             for message in messages:
                 error = message.error()
                 if error is None:
-                    yield _sighting(message, bodies)
+                    yield _sighting(message)
                 elif error.code() == KafkaError._PARTITION_EOF:
                     unread -= 1
                 else:
@@ -106,32 +101,13 @@ def read(bootstrap_servers: str, topic: str) -> Iterator[Sighting]:
         consumer.close()
 
 
-class _Bodies:
-    """Decodes framed Avro with nothing but the schema files."""
-
-    def __init__(self) -> None:
-        entries = json.loads((_SCHEMAS / "ids.json").read_text(encoding="utf-8"))
-        self._names = {entry["id"]: entry["fullname"] for entry in entries}
-        self._parsed: dict[str, Any] = {}
-
-    def decode(self, value: bytes) -> tuple[str, Mapping[str, Any]]:
-        """Return the fullname that the frame's schema id stands for, and the record."""
-        name = self._names[int.from_bytes(value[1:_FRAME_BYTES])]
-        if name not in self._parsed:
-            _, producer, event = name.split(".")
-            file = _SCHEMAS / producer / f"{event}.avsc"
-            self._parsed[name] = fastavro.parse_schema(json.loads(file.read_text(encoding="utf-8")))
-        record: Any = fastavro.schemaless_reader(BytesIO(value[_FRAME_BYTES:]), self._parsed[name], None)
-        return name, record
-
-
-def _sighting(message: Any, bodies: _Bodies) -> Sighting:
+def _sighting(message: Any) -> Sighting:
     headers = dict(message.headers())
-    kind, record = bodies.decode(message.value())
+    kind, record = wire.decoded(message.value())
     return Sighting(
         key=message.key().decode(),
         event_id=headers["ce_id"].decode(),
         kind=kind,
         sequence=int(headers["ce_sequence"]),
-        order_id=str(record["order_id"]),
+        order_id=record["order_id"],
     )
