@@ -66,6 +66,7 @@ class Log:
         self._places: list[Place] = [(topic, number) for topic in topics for number in known[topic].partitions]
         self._consumer.assign([TopicPartition(topic, partition, 0) for topic, partition in self._places])
         self._entries: list[Entry] = []
+        self._by_key: defaultdict[bytes | None, list[Entry]] = defaultdict(list)
         self._read = dict.fromkeys(self._places, 0)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="log")
@@ -79,8 +80,7 @@ class Log:
 
     def of(self, key: str, topic: str | None = None) -> list[Entry]:
         """Return what was read so far under a key, in the order of its partition."""
-        wanted = key.encode()
-        return [entry for entry in self.entries if entry.key == wanted and topic in (None, entry.topic)]
+        return [entry for entry in list(self._by_key.get(key.encode(), ())) if topic in (None, entry.topic)]
 
     def kinds(self, key: str, topic: str) -> list[str]:
         """Return the names of a key's events, each event once, in their order."""
@@ -99,10 +99,11 @@ class Log:
             assert time.monotonic() < deadline, "the reader does not keep up with the log"
             time.sleep(0.01)
 
-    def ends(self) -> dict[Place, int]:
-        """Return the next offset to be written of every partition."""
+    def ends(self, *, without: Sequence[str] = ()) -> dict[Place, int]:
+        """Return the next offset to be written of every partition, but of those of some topics."""
         asked = self._admin.list_offsets({TopicPartition(*place): OffsetSpec.latest() for place in self._places})
-        return {(place.topic, place.partition): answer.result().offset for place, answer in asked.items()}
+        ends = {(place.topic, place.partition): answer.result().offset for place, answer in asked.items()}
+        return {place: end for place, end in ends.items() if place[0] not in without}
 
     def _follow(self) -> None:
         while not self._stop.is_set():
@@ -110,6 +111,7 @@ class Log:
                 if message.error() is None:
                     entry = _entry(message)
                     self._entries.append(entry)
+                    self._by_key[entry.key].append(entry)
                     self._read[entry.topic, entry.partition] = entry.offset + 1
 
 
