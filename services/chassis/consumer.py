@@ -35,6 +35,8 @@ _IDLE_POLL_SECONDS = 0.2
 _RETRY_PARKED_SECONDS = 0.5
 _BACKOFF_SECONDS = 0.2
 _BACKOFF_MAX_SECONDS = 2.0
+# Asked inside a rebalance: well below the ten seconds after which supervisors kill.
+_COMMITTED_SECONDS = 3.0
 _LEAVE_SECONDS = 3.0
 log = logs.logger(__name__)
 
@@ -284,7 +286,7 @@ class Consumer(Generic[U]):
 
 def _committed_positions(kafka: KafkaConsumer, partitions: list[TopicPartition]) -> dict[Place, int]:
     try:
-        committed = kafka.committed(partitions, timeout=10)
+        committed = kafka.committed(partitions, timeout=_COMMITTED_SECONDS)
     except KafkaException as error:
         log.warning("offsets_unread", detail=str(error))
         return {}
