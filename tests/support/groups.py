@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from services.chassis import inbox
@@ -40,7 +40,11 @@ def commit(bootstrap_servers: str, group: str, offsets: dict[Place, int]) -> Non
 
 
 def members(bootstrap_servers: str, group: str) -> dict[str, int]:
-    """Return how many partitions each member of a group has."""
+    """Return how many partitions each member of a group has; an AssertionError while a cold broker cannot tell."""
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
     (answer,) = admin.describe_consumer_groups([group]).values()
-    return {m.member_id: len(m.assignment.topic_partitions) for m in answer.result().members}
+    try:
+        described = answer.result()
+    except KafkaException as error:
+        raise AssertionError(f"{group} cannot be described: {error}") from error
+    return {member.member_id: len(member.assignment.topic_partitions) for member in described.members}

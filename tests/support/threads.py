@@ -1,6 +1,7 @@
 """The product's loops in threads of the test: started, watched, and stopped as SIGTERM would."""
 
 import contextlib
+import faulthandler
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,4 +32,12 @@ def running(*loops: Callable[[threading.Event], None], ends_within: float = _STO
         stop.set()
         pool.shutdown(wait=False)
         for run in [*early, *runs]:
-            run.result(ends_within)
+            _end(run, ends_within)
+
+
+def _end(run: "Future[None]", within: float) -> None:
+    try:
+        run.result(within)
+    except TimeoutError:
+        faulthandler.dump_traceback()  # shown with the failure: where the loop hangs
+        raise
