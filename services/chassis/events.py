@@ -71,7 +71,7 @@ class Record:
         """Return the last header of that name as text, or None; what PostgreSQL cannot keep as text is replaced."""
         for key, value in reversed(self.headers):
             if key == name and value is not None:
-                return value.decode("utf-8", "replace").replace("\x00", "\ufffd")
+                return header_text(value)
         return None
 
     @property
@@ -108,6 +108,11 @@ class Received(Generic[E_co]):
     time_ms: int
     waiting_since: datetime | None
     record: Record
+
+
+def header_text(value: bytes) -> str:
+    """Return a header's value as text; what PostgreSQL cannot keep as text is replaced."""
+    return value.decode("utf-8", "replace").replace("\x00", "\ufffd")
 
 
 def event_id_of(record: Record, ce_id: str | None) -> str:

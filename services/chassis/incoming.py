@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from services.chassis import parking
 from services.chassis.avro import Codec
 from services.chassis.errors import UndecodableEvent
-from services.chassis.events import Cause, Event, Received, Record, event_id_of
+from services.chassis.events import Cause, Event, Received, Record, event_id_of, header_text
 from services.chassis.unit_of_work import UnitOfWork
 
 U = TypeVar("U", bound=UnitOfWork)
@@ -108,7 +108,7 @@ class _Headers:
 
     def text(self, name: str) -> str | None:
         value = self._values.get(name)
-        return None if value is None else value.decode("utf-8", "replace")
+        return None if value is None else header_text(value)
 
 
 def _received(

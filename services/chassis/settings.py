@@ -72,7 +72,7 @@ class ServiceSettings(BaseSettings):
     relay_batch_max: int = Field(default=1000, ge=1, le=10_000)
     relay_flush_seconds: float = Field(default=10, gt=0, le=60)
     outbox_max_rows: int = Field(default=1_000_000, ge=1)
-    max_event_bytes: int = Field(default=900_000, ge=1_000)
+    max_event_bytes: int = Field(default=900_000, ge=100)
     max_attempts: int = Field(default=10, ge=1, le=100, description="tries of a parked event before it is dead")
     park_backoff_seconds: float = Field(
         default=1, gt=0, le=3600, description="first pause of a parked key, then doubled"

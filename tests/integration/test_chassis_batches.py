@@ -179,8 +179,8 @@ def test_a_batch_costs_the_same_statements_whatever_its_size(ledger: Ledger, wor
 def test_an_event_that_is_too_large_for_the_broker_parks_its_cause_and_writes_no_row(
     ledger: Ledger, postgres_server: Databases
 ) -> None:
-    with world_of(ledger.service, postgres_server, max_event_bytes=1000) as world:
-        world.deliver(ledger.confirmed("A" * 1100), ledger.confirmed("B"))
+    with world_of(ledger.service, postgres_server, max_event_bytes=100) as world:
+        world.deliver(ledger.confirmed("A" * 200), ledger.confirmed("B"))
         assert [key for key, *_ in world.emitted()] == ["B"]
         assert world.one("SELECT error FROM parked_keys").startswith("EventTooLarge: oms.inventory.StockReleased has")
         assert len(world.snapshot(*TABLES)["entries"]) == 1
