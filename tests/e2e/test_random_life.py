@@ -27,6 +27,8 @@ PHASE_SECONDS = 4.0
 ANSWERS, EVENTS = "inventory.events.v1", "order.events.v1"
 # Told in its own time, when a mail has gone out.
 MAILS = ("notification.events.v1",)
+_STILL_HELD = """SELECT order_id FROM reservations
+    WHERE order_id = ANY(CAST(:ids AS uuid[])) AND status IN ('reserved', 'allocated')"""
 HOLDS = {"pending": "reserved", "confirmed": "allocated", "processing": "allocated"}
 LEFT = ("shipped", "delivered")
 
@@ -83,7 +85,9 @@ def come_to_rest(shop: Shop, skus: list[str], notes: Notes) -> Rest:
         orders = [{**row, "id": row["order_id"]} for row in rows]
         waiting = [order["id"] for order in orders if order["pending_operation"]]
         held = [o["id"] for o in orders if (o["status"], o["payment_method"]) == ("pending", SHORT_HOLD)]
-        releasing = [order["id"] for order in orders if order["status"] == "cancelled" and order["held"]]
+        cancelled = [order["id"] for order in orders if order["status"] == "cancelled"]
+        # Asked of inventory: an order that is cancelled at the very moment when it expires is told of no release.
+        releasing = shop.probe.rows("inventory", _STILL_HELD, ids=cancelled)
         assert not waiting + held + releasing, (waiting, held, releasing)
         return orders
 
