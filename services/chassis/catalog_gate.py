@@ -12,7 +12,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from services.chassis import inbox
 from services.chassis.database import transaction
-from services.chassis.end_offsets import Place
+from services.chassis.end_offsets import Place, end_of
 from services.chassis.errors import BrokerUnavailable
 
 
@@ -77,8 +77,5 @@ def end_offsets(admin: AdminClient, topics: Sequence[str]) -> dict[Place, int]:
     """
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client does not annotate it
     places = {TopicPartition(*place): latest for place in partitions_of(admin, topics)}
-    try:
-        answers = admin.list_offsets(places, request_timeout=5)
-        return {(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}
-    except KafkaException as error:
-        raise BrokerUnavailable(str(error)) from error
+    answers = admin.list_offsets(places, request_timeout=5)
+    return {(place.topic, place.partition): end_of(answer) for place, answer in answers.items()}
