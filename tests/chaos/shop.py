@@ -117,6 +117,23 @@ class Shop:
         url, token = self.stack.url("order-api"), self.token("service")
         return Orders(self, label, Load(url, token, _orders(label, accepted), rate, accepted))
 
+    def place(self, wait: int = 0) -> str:
+        """Place one order, wait so many seconds at most for inventory's answer, and return the order's id."""
+        answer = requests.post(
+            f"{self.stack.url('order-api')}/api/v1/orders/",
+            json={"items": [{"sku": PLENTY[0], "quantity": 1}], "shipping_address": ADDRESS},
+            headers={
+                "Authorization": f"Bearer {self.token('service')}",
+                "Idempotency-Key": f"single-{next(_labels)}",
+                "Prefer": f"wait={wait}",
+            },
+            timeout=30,
+        )
+        assert answer.status_code == 201, answer.text
+        order: dict[str, str] = answer.json()
+        assert order["status"] == ("confirmed" if wait else "pending")
+        return order["id"]
+
     def receipts(self, rate: float) -> Load:
         """Return a load of receipts of one unit each, which has not begun."""
         return Load(self.stack.url("inventory-api"), self.token("admin"), _receipts(), rate)

@@ -16,7 +16,7 @@ from tests.support.load import TAKEN
 
 RATE = 40.0
 FLUSH_SECONDS = 1.0
-TIMES = 8
+TIMES = 6
 pytestmark = pytest.mark.timeout(240)
 
 
