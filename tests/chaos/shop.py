@@ -31,6 +31,7 @@ SCARCE = "SCARCE"
 UNITS = 1_000_000
 TOPICS = ["order.events.v1", "inventory.events.v1", "notification.events.v1", "inventory.stock.v1"]
 PROCESSES = [f"{service}-{role}" for service in SERVICES for role in ("api", "worker")]
+WORKERS = [name for name in PROCESSES if name.endswith("-worker")]
 ADDRESS = {
     "first_name": "Ada",
     "last_name": "Lovelace",

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from deploy.local.state import SERVICES
-from tests.chaos.shop import PROCESSES, Orders, Shop
+from tests.chaos.shop import PROCESSES, WORKERS, Orders, Shop
 from tests.chaos.verdict import await_rest, require_intact
 from tests.support.eventually import eventually
 from tests.support.load import TAKEN, Load
@@ -95,7 +95,7 @@ def require_not_ready(shop: Shop, reason: str, *names: str) -> None:
 
 def require_only_placing(shop: Shop, away: float) -> None:
     """Without a broker the workers say so, the API takes orders, and nobody claims to know the ends of the topics."""
-    require_not_ready(shop, "broker_unreachable", *(name for name in PROCESSES if name.endswith("-worker")))
+    require_not_ready(shop, "broker_unreachable", *WORKERS)
     assert requests.get(f"{shop.stack.url('order-api')}/readyz", timeout=5).ok
     for service in SERVICES:
         newest = "SELECT extract(epoch FROM clock_timestamp() - max(caught_up_at))::float FROM consumer_progress"
@@ -176,6 +176,29 @@ def test_while_the_database_is_away_callers_hear_so_at_once_and_nothing_is_lost(
     print(f"the slowest of {len(refusals)} refusals took {slowest:.2f} s")
     assert slowest < ANSWER_SECONDS
     assert shop.pids() == processes, "a process was started anew"
+
+
+def test_consumers_that_get_their_partitions_back_without_a_database_skip_nothing(shop: Shop) -> None:
+    """The group drops members that it does not hear; they come back before the database that knows their positions."""
+    stack, running = shop.stack, shop.pids()
+    orders = shop.orders(RATE)
+    with orders as load:
+        busy(load)
+        stack.processes.pause("kafka")
+        busy(load)
+        stack.processes.kill("postgres")
+        time.sleep(8)
+        stack.processes.resume("kafka")
+        time.sleep(5)
+        stack.start_again("postgres")
+        returned = time.monotonic()
+        busy(load)
+    load.finish(within=20)
+    require_done(orders, returned)
+    assert load.outcomes().keys() <= {*TAKEN, 503}
+    assert shop.pids() == running, "a process was started anew"
+    for name in WORKERS:
+        assert "positions_unread" in stack.processes.log(name).read_text(), f"{name} kept its partitions all the time"
 
 
 def test_after_a_restart_of_the_database_requests_recover_by_themselves(shop: Shop) -> None:

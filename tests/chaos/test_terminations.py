@@ -7,14 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.local.state import SERVICES
-from tests.chaos.shop import PROCESSES, Shop
+from tests.chaos.shop import WORKERS, Shop
 from tests.chaos.verdict import await_rest, require_intact
 from tests.support.eventually import eventually
 from tests.support.load import TAKEN, Load
 
 RATE = 10.0
 STOP_SECONDS = 10.0
-WORKERS = [name for name in PROCESSES if name.endswith("-worker")]
 pytestmark = pytest.mark.timeout(240)
 
 
