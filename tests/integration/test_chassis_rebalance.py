@@ -86,10 +86,8 @@ def test_consumers_that_come_and_go_lose_and_double_nothing(
     with running(consumer_of(processes[0]).run):
         with running(writer.run):
             eventually(lambda: shared_by(kafka_server, ledger, 1), within=20)
-            with running(consumer_of(processes[1]).run):
-                eventually(lambda: shared_by(kafka_server, ledger, 2), within=20)
-                with running(consumer_of(processes[2]).run):
-                    eventually(lambda: shared_by(kafka_server, ledger, 3), within=20)
+            with running(consumer_of(processes[1]).run, consumer_of(processes[2]).run):
+                eventually(lambda: shared_by(kafka_server, ledger, 3), within=20)
             eventually(lambda: shared_by(kafka_server, ledger, 1), within=20)
         eventually(lambda: all_written(world, writer.written), within=20)
     each_once_and_in_order(world, writer.written)

@@ -122,26 +122,6 @@ def test_an_error_says_nothing_about_the_event_while_the_database_does_not_answe
     assert world.rows("SELECT FROM parked_keys") == []
 
 
-def test_an_error_of_a_moment_without_a_database_parks_nothing_though_it_is_back_by_then(
-    ledger: Ledger, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    outage, park = ExitStack(), world.processor._park
-
-    def lose_the_database(*_: Any) -> None:
-        outage.enter_context(world.database_away())
-        raise ValueError("whatever the handler makes of it")
-
-    def park_with_the_database_back(*arguments: Any) -> None:
-        outage.close()
-        park(*arguments)
-
-    ledger.before = lose_the_database
-    monkeypatch.setattr(world.processor, "_park", park_with_the_database_back)
-    with outage, pytest.raises(DatabaseUnavailable):
-        world.deliver(ledger.confirmed("A"))
-    assert world.rows("SELECT FROM parked_keys") == []
-
-
 def test_a_deadlock_makes_one_of_the_two_run_again_and_parks_nothing(ledger: Ledger, world: World) -> None:
     """Locking outside of the lock phase is a bug, but none that may lose an event."""
     both_hold = threading.Barrier(2)

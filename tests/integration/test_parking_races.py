@@ -123,7 +123,7 @@ def test_a_key_whose_try_just_failed_elsewhere_is_not_tried_again_before_its_pau
     """Two instances look for due keys at the same moment: the pause and the tries are those of the key."""
     park(ledger, world, ledger.confirmed("A", "1"))
     world.rows("UPDATE parked_keys SET due_at = now()")
-    other, attempt = world.process(), world.processor._attempt
+    other, attempt = world.process(), world.processor.retries._attempt
 
     def fail(*_: Any) -> None:
         raise ValueError("a bug")
@@ -133,7 +133,7 @@ def test_a_key_whose_try_just_failed_elsewhere_is_not_tried_again_before_its_pau
         return attempt(key, **how)
 
     ledger.before = fail
-    monkeypatch.setattr(world.processor, "_attempt", attempt_behind_the_other)
+    monkeypatch.setattr(world.processor.retries, "_attempt", attempt_behind_the_other)
     assert not world.processor.retries.retry_due()
     assert world.rows("SELECT attempts FROM parked_keys") == [2]
 
