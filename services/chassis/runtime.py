@@ -169,7 +169,6 @@ class Runtime(Generic[S, U]):
             engine=self.engine,
             producer=lambda: kafka.make_producer(self.settings),
             source=f"/oms/{self.service.name}",
-            schema_of=lambda fullname: f"urn:oms:schema:{self.schemas.current(fullname).id}",
             health=self.health,
             batch_max=self.settings.relay_batch_max,
             flush_seconds=self.settings.relay_flush_seconds,

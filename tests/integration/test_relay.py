@@ -87,6 +87,17 @@ def test_a_record_is_a_complete_cloud_event(ledger: Ledger, world: World, topic:
     }
 
 
+def test_the_schema_in_the_headers_is_that_of_the_bytes_also_where_another_build_wrote_them(
+    world: World, topic: str, kafka_server: str
+) -> None:
+    older = 2**30 + 4711
+    put_row(world, topic, "A", 1, b"\x00" + older.to_bytes(4) + b"body")
+    with running(world.runtime.relay().run):
+        eventually(world.outbox_is_empty, within=20)
+    (entry,) = read_topic(kafka_server, topic)
+    assert entry.headers["ce_dataschema"] == f"urn:oms:schema:{older}"
+
+
 # From the tests of Kafka's own org.apache.kafka.common.utils.Utils.
 JAVA_HASHES = {
     b"21": -973932308,
