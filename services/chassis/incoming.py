@@ -14,6 +14,9 @@ from services.chassis.unit_of_work import UnitOfWork
 U = TypeVar("U", bound=UnitOfWork)
 Handler = Callable[[Sequence[Received[Any]], U], None]
 _SEQUENCE_DIGITS = 19
+# Longest causal header that is passed on, in characters. A stranger's may have any length; ours would carry it through
+# the whole saga, up to a record that the broker refuses.
+_CAUSE_CHARACTERS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +113,20 @@ class _Headers:
         value = self._values.get(name)
         return None if value is None else header_text(value)
 
+    def cause(self, name: str) -> str | None:
+        """Return a header that is handed on to what we emit, None where it is too long for that."""
+        text = self.text(name)
+        return text if text is not None and len(text) <= _CAUSE_CHARACTERS else None
+
 
 def _received(
     event: Event | Undecodable, record: Record, headers: _Headers, parked: parking.ParkedEvent | None
 ) -> Received[Any]:
     event_id = parked.event_id if parked else event_id_of(record, headers.text("ce_id"))
     cause = Cause(
-        correlation_id=headers.text("ce_correlationid") or event_id,
+        correlation_id=headers.cause("ce_correlationid") or event_id,
         causation_id=event_id,
-        traceparent=headers.text("traceparent"),
+        traceparent=headers.cause("traceparent"),
     )
     return Received(
         event=event,

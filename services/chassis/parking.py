@@ -125,7 +125,7 @@ def park_key(
 ) -> None:
     """Mark a key as parked, or say how its last try ended; `due_in` is in seconds."""
     row = {"consumer": consumer, "topic": key[0], "key": key[1], "state": state, "attempts": attempts}
-    connection.execute(PARK_KEY, {**row, "due_in": due_in, "fingerprint": fingerprint, "error": error[:2000]})
+    connection.execute(PARK_KEY, {**row, "due_in": due_in, "fingerprint": fingerprint, "error": _storable(error)})
 
 
 def append(connection: sa.Connection, consumer: str, records: Sequence[tuple[str, Record]]) -> None:
@@ -190,7 +190,7 @@ def bury(connection: sa.Connection, consumer: str, event_id: str, record: Record
     """Keep the bytes of an event that will not be handled any more."""
     place = {"topic": record.topic, "key": record.key_text, "partition": record.partition, "offset": record.offset}
     facts = {"event_id": event_id, "value": record.value, "headers": headers_to_json(record)}
-    connection.execute(BURY, {"consumer": consumer, **place, **facts, "error": error[:2000], "actor": actor})
+    connection.execute(BURY, {"consumer": consumer, **place, **facts, "error": _storable(error), "actor": actor})
 
 
 def prune_dead(connection: sa.Connection, days: float, step: int = 5000) -> bool:
@@ -216,6 +216,11 @@ def headers_to_json(record: Record) -> str:
 def headers_from_json(headers: Sequence[tuple[str, str | None]]) -> tuple[tuple[str, bytes | None], ...]:
     """Return the headers that `headers_to_json` wrote, as PostgreSQL's jsonb gives them back."""
     return tuple((name, None if value is None else base64.b64decode(value)) for name, value in headers)
+
+
+def _storable(text: str) -> str:
+    """Return an error's text as PostgreSQL can keep it: it may quote whatever a stranger sent."""
+    return text[:2000].encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
 
 
 def _bytes(value: memoryview | bytes | None) -> bytes | None:
