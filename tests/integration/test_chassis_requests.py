@@ -207,6 +207,28 @@ def test_a_request_with_odd_headers_is_placed(world: World) -> None:
     assert [type(event) for event in answers(world, "R1")] == [contracts.OrderPlaced]
 
 
+def test_headers_of_any_length_do_not_reach_what_the_service_emits(world: World) -> None:
+    """Carried along, they would make a record that the broker refuses, and hold every order's events."""
+    long = {"ce_correlationid": "c" * 1_000_000, "traceparent": "t" * 1_000_000}
+    record = world.record(shop.request("R1", {"S1": 1}), headers=long)
+    world.processor.handle([record])
+    assert world.one("SELECT headers ->> 'ce_correlationid' FROM outbox") == record.header("ce_id")
+    assert world.one("SELECT length(headers::text) FROM outbox") < 300
+
+
+@pytest.mark.parametrize("request_id", ["a\x00b", "r" * 5000, ""])
+def test_an_id_that_cannot_be_kept_is_answered_under_the_records_key(world: World, request_id: str) -> None:
+    record = dataclasses.replace(world.record(shop.request(request_id, {"S1": 1})), key=b"the key")
+    world.processor.handle([record])
+    assert codes(world, "the key") == ["invalid_request"]
+
+
+@pytest.mark.parametrize("sku", ["a\x00b", "s" * 5000, ""])
+def test_a_sku_that_cannot_be_one_is_refused(world: World, sku: str) -> None:
+    world.deliver(shop.request("R1", {sku: 1}))
+    assert codes(world, "R1") == ["invalid_request"]
+
+
 def test_a_malformed_request_without_a_key_is_answered_under_a_key_of_its_own(world: World) -> None:
     record = dataclasses.replace(malformed(world, 1), key=None)
     world.processor.handle([record])

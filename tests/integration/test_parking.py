@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import random
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -330,6 +331,7 @@ def test_the_bytes_of_a_parked_event_are_kept_as_they_came(ledger: Ledger, world
     ("differences", "why"),
     [
         ({"key": b"a\x00b"}, "a key that PostgreSQL cannot keep as text"),
+        ({"key": random.Random(1).randbytes(5000)}, "a key that PostgreSQL cannot index"),
         ({"headers": {"ce_correlationid": "a\x00b"}}, "a header that PostgreSQL cannot keep as text"),
         ({"headers": {"ce_sequence": "9" * 5000}}, "a number that is too long for Python"),
         ({"headers": {"ce_sequence": "٣"}}, "digits that are none of ASCII"),
@@ -347,3 +349,29 @@ def test_headers_and_keys_that_are_odd_do_not_stop_the_consumer(
     identified = {**differences, "headers": {**differences.get("headers", {}), "ce_source": "/another"}}
     world.processor.handle([POISONS["truncated Avro"](world.record(ledger.confirmed("C"), **identified))])
     assert world.one("SELECT count(*) FROM parked_events") == 1
+
+
+def test_two_long_keys_that_begin_alike_are_two_keys(ledger: Ledger, world: World) -> None:
+    ledger.before = raise_for("1")
+    long = b"k" * 3000
+    world.processor.handle(
+        [
+            world.record(ledger.confirmed("A", "1"), key=long + b"1"),
+            world.record(ledger.confirmed("A", "2"), key=long + b"2"),
+            world.record(ledger.confirmed("A", "3"), key=long + b"1"),
+        ]
+    )
+    assert world.rows("SELECT note FROM entries") == ["2"]
+    assert world.one("SELECT count(*) FROM parked_events") == 2
+
+
+def test_an_error_that_quotes_what_postgresql_cannot_keep_is_parked_all_the_same(ledger: Ledger, world: World) -> None:
+    def fail(*_: Any) -> None:
+        raise ValueError("cannot take a\x00b or \ud800")
+
+    ledger.before = fail
+    world.deliver(ledger.confirmed("A"))
+    assert not world.processor.retries.retry((ledger.reads, "A"))
+    assert world.one("SELECT error FROM parked_keys") == "ValueError: cannot take a\ufffdb or ?"
+    discard(world, "A", reason="a\x00b")
+    assert world.one("SELECT error FROM dead_events").startswith("discarded: a\ufffdb (was:")
