@@ -5,7 +5,14 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.local.databases import Databases
+from tests.support.plain_logs import log_plainly
 from tests.support.servers import OwnServers, StackServers, session_servers
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_logs() -> None:
+    """The same for each test, whichever ran before it."""
+    log_plainly()
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from operator import methodcaller
 from typing import Any, Generic, Protocol, TypeVar
 
 import sqlalchemy as sa
@@ -296,10 +297,29 @@ def _committed_positions(kafka: KafkaConsumer, partitions: list[TopicPartition])
 def _record(message: Message) -> Record:
     # The client's annotations allow for messages that were never delivered; a consumed one has everything.
     taken: Any = message
-    headers = tuple(taken.headers() or ())
     return Record(
-        taken.topic(), taken.partition(), taken.offset(), taken.key(), taken.value(), headers, taken.timestamp()[1]
+        taken.topic(),
+        taken.partition(),
+        taken.offset(),
+        taken.key(),
+        taken.value(),
+        _headers(taken),
+        taken.timestamp()[1],
     )
+
+
+# The client leaves that error set and returns all the same, which a direct call does not notice until some later call
+# fails with it, elsewhere; a call through methodcaller is checked at once.
+_given_headers = methodcaller("headers")
+
+
+def _headers(message: Any) -> tuple[tuple[str, bytes | None], ...]:
+    try:
+        return tuple(_given_headers(message) or ())
+    except SystemError:
+        # A name that is no UTF-8, which the broker takes and this client cannot give: none of them is readable then.
+        log.warning("headers_unreadable", topic=message.topic(), partition=message.partition(), offset=message.offset())
+        return ()
 
 
 def _place(message: Message) -> Place:

@@ -176,6 +176,21 @@ def test_rule_3_an_event_that_comes_again_changes_nothing(shop: Shop) -> None:
     assert shop.kinds(order["id"], ANSWERS) == told
 
 
+def test_rule_3_an_event_that_would_act_each_time_acts_once(shop: Shop) -> None:
+    order = delivered_order(shop)
+    shortfall = forged.stock_answer("StockShortfall", order["id"], order["items"][0]["sku"])
+    event_id = shop.outsider.tell(shortfall)
+    shop.probe.await_taken("order", event_id)
+    before = everything(shop, order["id"])
+    assert [row["reason"] for row in before[1]].count("stock_shortfall") == 1  # type: ignore[index, union-attr]
+
+    for _ in range(3):
+        shop.outsider.tell(shortfall, event_id=event_id)
+
+    Groups(shop).await_read()
+    assert everything(shop, order["id"]) == before
+
+
 def test_rule_3_replaying_every_topic_from_offset_0_changes_nothing(shop: Shop) -> None:
     delivered_order(shop)
     Groups(shop).await_read()

@@ -1,5 +1,6 @@
 """The consumer on a real Kafka: where it begins, what it commits, and what a partition's new owner finds."""
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from tests.support.eventually import eventually
 from tests.support.groups import commit, committed, consumer_of
 from tests.support.kafka_log import write_records
 from tests.support.ledger import TABLES, Ledger
+from tests.support.raw_producer import write_with_header
 from tests.support.servers import fresh_topics
 from tests.support.services import World, world_of
 from tests.support.threads import running
@@ -145,6 +147,20 @@ def test_a_poison_message_parks_its_own_key_and_the_offsets_move_on(
 
 def parked(world: World, number: int) -> None:
     assert world.one("SELECT count(*) FROM parked_events") == number
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the client's library as Linux shows it")
+def test_a_header_whose_name_is_no_text_does_not_stop_the_consumer(
+    ledger: Ledger, world: World, kafka_server: str
+) -> None:
+    """The broker takes it from any client; without readable headers the schema id tells the type."""
+    event = ledger.confirmed("A", "odd")
+    value = world.runtime.codec.encode(event)
+    write_with_header(kafka_server, ledger.reads, key=b"A", value=value, header=b"\xff\xfe")
+    with running(consumer_of(world.runtime).run):
+        eventually(lambda: all_written(world, 1), within=20)
+        write_records(kafka_server, [world.record(ledger.confirmed("B"))])
+        eventually(lambda: all_written(world, 2), within=20)
 
 
 def test_parked_keys_are_retried_by_the_consumer_when_they_are_due(

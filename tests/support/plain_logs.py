@@ -3,16 +3,14 @@
 Unconfigured, structlog draws every traceback with all its locals, which takes seconds.
 """
 
-from functools import cache
-
 import structlog
 
 
-@cache
 def log_plainly() -> None:
     """Send the product's logs to the standard library's logging, for the rest of the session."""
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.stdlib.filter_by_level,
             structlog.stdlib.add_log_level,
             structlog.processors.format_exc_info,

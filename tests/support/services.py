@@ -21,7 +21,6 @@ from services.chassis.incoming import Subscription
 from services.chassis.processor import Processor
 from services.chassis.runtime import Runtime
 from services.chassis.service import Service
-from tests.support.plain_logs import log_plainly
 from tests.support.servers import database_like
 
 # What the chassis keeps, in every service's database.
@@ -201,7 +200,6 @@ class World:
 @contextlib.contextmanager
 def world_of(service: Service[Any, Any], databases: Databases, **changes: object) -> Iterator[World]:
     """Lend a service on a fresh database; `changes` are settings."""
-    log_plainly()
     template = _migrated(databases, service.name, service.migrations)
     with database_like(databases, template) as database:
         world = World(service, databases, database, changes)

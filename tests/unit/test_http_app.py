@@ -3,7 +3,7 @@
 import json
 import logging
 import re
-from typing import Any
+from collections.abc import Iterator
 from urllib.parse import urljoin
 
 import pytest
@@ -79,7 +79,7 @@ def test_a_trace_that_is_not_well_formed_is_replaced(given: str) -> None:
 
 
 @pytest.fixture
-def _info() -> Any:
+def _info() -> Iterator[None]:
     logger = logging.getLogger("services.chassis.http.access_log")
     logger.setLevel(logging.INFO)
     yield
@@ -112,6 +112,7 @@ def test_a_request_has_one_log_line_without_anything_personal(
     assert CALLER["Authorization"].split()[1] not in written
 
 
+@pytest.mark.usefixtures("_info")
 def test_log_lines_of_requests_can_be_silenced(client: FlaskClient, capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger("services.chassis.http.access_log").setLevel(logging.WARNING)
     client.get("/livez")

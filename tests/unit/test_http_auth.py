@@ -66,7 +66,7 @@ BROKEN = {
     "empty subject": token("admin", sub=""),
     "endless subject": token("admin", sub="x" * 129),
     "subject with NUL": token("admin", sub="a\x00b"),
-    "not valid yet": token("admin", nbf=time.time() + 600),
+    "not valid yet": token("admin", nbf=time.time() + 86_400),
     "roles are no list": token(roles="admin"),
     "roles are no strings": token(roles=[1]),
     "unsigned": jwt.encode(

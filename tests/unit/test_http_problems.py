@@ -50,12 +50,12 @@ def test_an_unknown_outcome_is_told_how_to_become_known(client: FlaskClient) -> 
 
 
 def test_a_bug_is_answered_without_our_insides_and_logged_with_them(
-    client: FlaskClient, capsys: pytest.CaptureFixture[str]
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     status, document, _ = failing(client, "bug")
     assert (status, document["code"]) == (500, "internal_error")
     assert "secret" not in json.dumps(document)
-    logged = capsys.readouterr().out
+    logged = caplog.text
     assert "ZeroDivisionError" in logged
     assert "secret-internals" in logged
     assert document["trace_id"] in logged
