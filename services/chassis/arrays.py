@@ -24,7 +24,11 @@ def literal(values: Sequence[Any]) -> str:
         KeyError: a value is of a type that no statement binds in an array.
 
     """
-    return "{" + ",".join(["NULL" if value is None else _WRITE[type(value)](value) for value in values]) + "}"
+    kinds = set(map(type, values))
+    if len(kinds) == 1:
+        write = _WRITE[kinds.pop()]
+        return "{" + ",".join([write(value) for value in values]) + "}"
+    return "{" + ",".join([_WRITE[type(value)](value) for value in values]) + "}"
 
 
 class _Adapted:
@@ -47,6 +51,7 @@ def _text(value: str) -> str:
 
 
 _WRITE: Mapping[type, Callable[[Any], str]] = {
+    type(None): lambda _: "NULL",
     str: _text,
     int: str,
     bool: lambda value: "t" if value else "f",

@@ -1,14 +1,15 @@
 """The vocabulary of messages: a record as Kafka gave it, an event as a handler gets it, and what caused it.
 
+Named tuples, not frozen dataclasses: three are made for every record, at a fifth of the cost.
+
 Identity (EVENTS 4): a record's event id is `ce_id` if that is a UUID, else a UUID derived from (`ce_source`,
 `ce_id`), else one derived from its place in the log; so every record has one, and a redelivery has the same.
 """
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID, uuid5
 
 import uuid_utils
@@ -39,8 +40,7 @@ class Event(Protocol):
 E_co = TypeVar("E_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """Why something happens: copied into the headers of whatever it makes us emit.
 
     Args:
@@ -55,8 +55,7 @@ class Cause:
     traceparent: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A Kafka record, untouched. `key` and `value` are None where the log holds none."""
 
     topic: str
@@ -84,8 +83,7 @@ class Record:
         return text if len(text) <= _KEY_MAX else f"{text[:_KEY_SHOWN]}...{sha256(self.key).hexdigest()}"
 
 
-@dataclass(frozen=True, slots=True)
-class Received(Generic[E_co]):
+class Received(NamedTuple, Generic[E_co]):
     """An event as a handler gets it.
 
     Args:

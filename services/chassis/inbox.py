@@ -53,7 +53,7 @@ def claim(connection: sa.Connection, consumer: str, event_ids: Iterable[str]) ->
     ids = sorted(event_ids)
     if not ids:
         return set()
-    return set(connection.execute(CLAIM, {"consumer": consumer, "ids": ids}).scalars())
+    return set(connection.execute(CLAIM, {"consumer": consumer, "ids": ids}).scalars().all())
 
 
 def advance(connection: sa.Connection, consumer: str, positions: Sequence[Position]) -> None:

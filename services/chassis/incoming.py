@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from services.chassis import parking
 from services.chassis.avro import Codec
@@ -55,17 +55,19 @@ class Subscription(Generic[U]):
         return sorted({event.TOPIC for event in self.handlers})
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A record on its way through a batch."""
+class Item(NamedTuple):
+    """A record on its way through a batch.
+
+    Args:
+        received: what a handler gets.
+        kind: the event's class.
+        key: under which it would be parked.
+
+    """
 
     received: Received[Any]
     kind: type[Any]
-
-    @property
-    def key(self) -> parking.Key:
-        """The key under which it would be parked."""
-        return self.received.record.topic, self.received.key
+    key: parking.Key
 
 
 class Reader:
@@ -98,7 +100,8 @@ class Reader:
             event: Event | Undecodable = self._codec.decode(record.value, ce_type)
         except UndecodableEvent as error:
             event = Undecodable(str(error))
-        return Item(_received(event, record, headers, parked), type(event))
+        received = _received(event, record, headers, parked)
+        return Item(received, type(event), (record.topic, received.key))
 
 
 class _Headers:

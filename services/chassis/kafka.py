@@ -58,7 +58,8 @@ def make_producer(settings: ServiceSettings) -> Producer:
             "compression.type": "lz4",
             "message.timeout.ms": 0,
             "partitioner": "murmur2_random",
-            "linger.ms": 1,
+            # Longer than it takes to hand over a batch; `flush`, which follows, does not wait for it.
+            "linger.ms": 50,
             "topic.metadata.propagation.max.ms": 2_000,
             "error_cb": _complain,
         }

@@ -5,12 +5,12 @@ Invariant: a key's rows are drawn (`seq`) in the order of `ce_sequence`, since w
 that counts it. `headers` holds what only the moment of emission knows; the relay adds the constant ones.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 
 from services.chassis.avro import Codec
 from services.chassis.errors import EventTooLarge
@@ -77,7 +77,7 @@ class Outbox:
             headers["ce_causationid"] = cause.causation_id
         if cause.traceparent is not None:
             headers["traceparent"] = cause.traceparent
-        row = OutboxRow(new_id(), event.key, event.FULLNAME, payload, event.TOPIC, json.dumps(headers), sequence)
+        row = OutboxRow(new_id(), event.key, event.FULLNAME, payload, event.TOPIC, to_json(headers).decode(), sequence)
         self._rows.append(row)
         return row.id
 

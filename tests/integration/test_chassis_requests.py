@@ -59,7 +59,7 @@ def malformed(world: World, n: int) -> Record:
         "{'json': 'ümlaut'}".encode(),
     ]
     headers = (("ce_type", OrderRequested.FULLNAME.encode()),) if n % 2 else ()
-    return dataclasses.replace(good, value=values[n % len(values)], headers=headers)
+    return good._replace(value=values[n % len(values)], headers=headers)
 
 
 def invalid(n: int) -> OrderRequested:
@@ -218,7 +218,7 @@ def test_headers_of_any_length_do_not_reach_what_the_service_emits(world: World)
 
 @pytest.mark.parametrize("request_id", ["a\x00b", "r" * 5000, ""])
 def test_an_id_that_cannot_be_kept_is_answered_under_the_records_key(world: World, request_id: str) -> None:
-    record = dataclasses.replace(world.record(shop.request(request_id, {"S1": 1})), key=b"the key")
+    record = world.record(shop.request(request_id, {"S1": 1}))._replace(key=b"the key")
     world.processor.handle([record])
     assert codes(world, "the key") == ["invalid_request"]
 
@@ -230,6 +230,6 @@ def test_a_sku_that_cannot_be_one_is_refused(world: World, sku: str) -> None:
 
 
 def test_a_malformed_request_without_a_key_is_answered_under_a_key_of_its_own(world: World) -> None:
-    record = dataclasses.replace(malformed(world, 1), key=None)
+    record = malformed(world, 1)._replace(key=None)
     world.processor.handle([record])
     assert codes(world, f"{record.topic}/0/{record.offset}") == ["malformed_request"]

@@ -112,7 +112,7 @@ class World:
             headers=tuple((name, value.encode()) for name, value in headers.items() if value is not None),
             timestamp_ms=0,
         )
-        return dataclasses.replace(whole, **differences)
+        return whole._replace(**differences)
 
     def records(self, events: Iterable[Event]) -> list[Record]:
         """Return events as the relay publishes them, one after the other."""

@@ -8,6 +8,7 @@ raised above what is free without making anything invalid.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 DEFAULT_LOCATION = "main"
 
@@ -45,8 +46,7 @@ class Because:
     reference: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Movement:
+class Movement(NamedTuple):
     """One line of the ledger: deltas per bucket, and the level after it."""
 
     sku: str
@@ -61,7 +61,7 @@ class Movement:
     because: Because
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class StockLevel:
     """Units of a SKU at a location."""
 

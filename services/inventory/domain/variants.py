@@ -11,7 +11,7 @@ from schemas.contracts import BackInStock, LowStockReached, OutOfStock, VariantP
 StockAlert = LowStockReached | OutOfStock | BackInStock
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Variant:
     """A SKU's entry in the catalog, and its open alerts.
 

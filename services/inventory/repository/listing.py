@@ -38,13 +38,13 @@ ORDER BY id DESC LIMIT :limit
 def find_variants(connection: sa.Connection, wanted: dict[str, Any]) -> list[Variant]:
     """Return variants by `q`, `vendor_id` and `active`, from behind the SKU `after`, `limit` at most."""
     like = None if wanted["q"] is None else "%" + _escaped(wanted["q"]) + "%"
-    return [Variant(**row._asdict()) for row in connection.execute(VARIANTS, {**wanted, "q": like})]
+    return [Variant(*row) for row in connection.execute(VARIANTS, {**wanted, "q": like})]
 
 
 def find_variant(connection: sa.Connection, sku: str) -> Variant | None:
     """Return a variant, None where there is none."""
     row = connection.execute(VARIANT, {"sku": sku}).first()
-    return None if row is None else Variant(**row._asdict())
+    return None if row is None else Variant(*row)
 
 
 def find_levels(connection: sa.Connection, sku: str) -> list[StockLevel]:

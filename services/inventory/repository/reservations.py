@@ -46,7 +46,7 @@ def lock(connection: sa.Connection, order_ids: Iterable[str]) -> dict[str, Reser
     wanted = sorted(set(order_ids))
     if not wanted:
         return {}
-    return {row.order_id: to_reservation(row) for row in connection.execute(LOCK_RESERVATIONS, {"ids": wanted})}
+    return {row.order_id: to_reservation(row) for row in connection.execute(LOCK_RESERVATIONS, {"ids": wanted}).all()}
 
 
 def lock_overdue(connection: sa.Connection, until: datetime, limit: int) -> dict[str, Reservation]:

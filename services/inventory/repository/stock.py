@@ -1,15 +1,15 @@
 """Levels and their ledger. Whoever reads a level to change it holds its SKU's row (`variants.lock`)."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 import sqlalchemy as sa
 
 from services.inventory.domain.stock import Movement, Stock, StockLevel
 
-READ_LEVELS = sa.text("""
-SELECT sku, location, on_hand, reserved, allocated, safety_stock, version
-FROM stock_levels WHERE sku = ANY(:skus ::text[])
-""")
+# In the order of the class' fields, so that a row is its arguments.
+_COLUMNS = ", ".join(field.name for field in fields(StockLevel))
+READ_LEVELS = sa.text(f"SELECT {_COLUMNS} FROM stock_levels WHERE sku = ANY(:skus ::text[])")
 UPDATE_LEVELS = sa.text("""
 UPDATE stock_levels l SET on_hand = d.on_hand, reserved = d.reserved, allocated = d.allocated, version = d.version
 FROM unnest(:skus ::text[], :locations ::text[], :on_hand ::bigint[], :reserved ::bigint[], :allocated ::bigint[],
@@ -35,19 +35,7 @@ def read_levels(connection: sa.Connection, skus: Sequence[str]) -> Stock:
     """Return the levels of SKUs whose rows are locked."""
     if not skus:
         return Stock()
-    rows = connection.execute(READ_LEVELS, {"skus": list(skus)})
-    levels = [
-        StockLevel(
-            sku=row.sku,
-            location=row.location,
-            on_hand=row.on_hand,
-            reserved=row.reserved,
-            allocated=row.allocated,
-            safety_stock=row.safety_stock,
-            version=row.version,
-        )
-        for row in rows
-    ]
+    levels = [StockLevel(*row) for row in connection.execute(READ_LEVELS, {"skus": list(skus)}).all()]
     return Stock({(level.sku, level.location): level for level in levels})
 
 

@@ -1,13 +1,14 @@
 """The catalog's rows: one a SKU, locked before anything of the SKU is changed."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 
 import sqlalchemy as sa
 
 from services.inventory.domain.variants import Variant
 
-COLUMNS = """sku, product_name, variant_name, vendor_id, price_minor, currency, low_stock_threshold, active, retired,
-    version, low_stock_open, out_of_stock_open, catalog_events, stock_events"""
+# In the order of the class' fields, so that a row is its arguments.
+COLUMNS = ", ".join(field.name for field in fields(Variant))
 # In one global order, so that two transactions that want the same SKUs meet at the first of them.
 LOCK_SKUS = sa.text(f"SELECT {COLUMNS} FROM skus WHERE sku = ANY(:skus ::text[]) ORDER BY sku FOR NO KEY UPDATE")
 INSERT_SKUS = sa.text("""
@@ -38,7 +39,7 @@ def lock(connection: sa.Connection, skus: Iterable[str]) -> dict[str, Variant]:
     wanted = sorted(set(skus))
     if not wanted:
         return {}
-    return {row.sku: Variant(**row._asdict()) for row in connection.execute(LOCK_SKUS, {"skus": wanted})}
+    return {row.sku: Variant(*row) for row in connection.execute(LOCK_SKUS, {"skus": wanted}).all()}
 
 
 def insert(connection: sa.Connection, variants: Sequence[Variant]) -> None:

@@ -42,7 +42,7 @@ def lock(connection: sa.Connection, keys: Iterable[str]) -> dict[str, Subject]:
         return {}
     return {
         key: Subject(key=key, kind=SubjectKind(kind), email=email, known=known)
-        for key, kind, email, known in connection.execute(LOCK_SUBJECTS, {"keys": wanted})
+        for key, kind, email, known in connection.execute(LOCK_SUBJECTS, {"keys": wanted}).all()
     }
 
 

@@ -83,7 +83,7 @@ def lock(connection: sa.Connection, order_ids: Iterable[str]) -> dict[str, Order
     wanted = sorted(set(order_ids))
     if not wanted:
         return {}
-    return {row.id: to_order(row) for row in connection.execute(LOCK_ORDERS, {"ids": wanted})}
+    return {row.id: to_order(row) for row in connection.execute(LOCK_ORDERS, {"ids": wanted}).all()}
 
 
 def lock_overdue(connection: sa.Connection, until: datetime, limit: int) -> dict[str, Order]:
