@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg2
 import sqlalchemy as sa
+from pydantic_core import from_json
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -55,6 +56,7 @@ def create_engine(url: str, pool_size: int, application: str, connect_timeout: i
         isolation_level="READ COMMITTED",
         # An error that is logged, or kept with a parked event, must not carry a row's names and addresses.
         hide_parameters=True,
+        json_deserializer=from_json,
         connect_args={
             "application_name": application,
             "connect_timeout": connect_timeout,

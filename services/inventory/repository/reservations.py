@@ -1,11 +1,11 @@
 """Reservations: one row an order, locked before any SKU."""
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 
 from services.chassis.events import from_micros, to_micros
 from services.inventory.domain.reservations import Line, Reservation, ReservationStatus
@@ -93,7 +93,7 @@ def _columns(reservations: Sequence[Reservation]) -> dict[str, object]:
         "ids": [reservation.order_id for reservation in reservations],
         "statuses": [reservation.status.value for reservation in reservations],
         "lines": [
-            json.dumps([[line.sku, line.location, line.quantity] for line in reservation.lines])
+            to_json([[line.sku, line.location, line.quantity] for line in reservation.lines]).decode()
             for reservation in reservations
         ],
         "deadlines": [r.expires_at and from_micros(r.expires_at) for r in reservations],

@@ -1,11 +1,11 @@
 """Orders' state: loaded under a lock, written in one statement a transaction."""
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 
 from services.chassis.events import from_micros, to_micros
 from services.order.domain.orders import Change, Held, Order, OrderContent, Shortage
@@ -125,34 +125,44 @@ def insert_history(connection: sa.Connection, orders: Sequence[Order]) -> None:
 
 def to_order(row: sa.Row[Any]) -> Order:
     """Return the order of a row with STATE_COLUMNS."""
+    # Unpacked: looking up each column by its name costs a tenth of all that the worker does.
+    rest: Sequence[Any] = row
+    order_id, number, customer_id, currency, total_minor, payment_method, *rest = rest
+    status, reservation_status, operation, recorded_minor, refund_waived, confirm_when_reserved, provider, *rest = rest
+    reference, cancel_reason, shortages, held, reserved_until, deadline_at, stuck_reason, version, events, *rest = rest
+    created_at, updated_at, confirmed_at, cancelled_at = rest
     return Order(
-        id=row.id,
-        number=row.order_number,
-        customer_id=row.customer_id,
-        currency=row.currency,
-        total_minor=row.total_minor,
-        payment_method=row.payment_method,
-        status=OrderStatus(row.status),
-        reservation_status=ReservationStatus(row.reservation_status),
-        pending_operation=row.pending_operation and PendingOperation(row.pending_operation),
-        recorded_minor=row.recorded_minor,
-        refund_waived=row.refund_waived,
-        confirm_when_reserved=row.confirm_when_reserved,
-        payment_provider=row.payment_provider,
-        payment_reference=row.payment_reference,
-        cancel_reason=row.cancel_reason and CancelReason(row.cancel_reason),
-        shortages=tuple(Shortage(*shortage) for shortage in row.shortages),
-        held=tuple(Held(*held) for held in row.held),
-        reserved_until=_micros(row.reserved_until),
-        deadline_at=_micros(row.deadline_at),
-        stuck_reason=row.stuck_reason,
-        version=row.version,
-        events=row.events,
-        created_at=to_micros(row.created_at),
-        updated_at=to_micros(row.updated_at),
-        confirmed_at=_micros(row.confirmed_at),
-        cancelled_at=_micros(row.cancelled_at),
+        id=order_id,
+        number=number,
+        customer_id=customer_id,
+        currency=currency,
+        total_minor=total_minor,
+        payment_method=payment_method,
+        status=OrderStatus(status),
+        reservation_status=ReservationStatus(reservation_status),
+        pending_operation=operation and PendingOperation(operation),
+        recorded_minor=recorded_minor,
+        refund_waived=refund_waived,
+        confirm_when_reserved=confirm_when_reserved,
+        payment_provider=provider,
+        payment_reference=reference,
+        cancel_reason=cancel_reason and CancelReason(cancel_reason),
+        shortages=tuple([Shortage(*shortage) for shortage in shortages]),
+        held=tuple([Held(*line) for line in held]),
+        reserved_until=_micros(reserved_until),
+        deadline_at=_micros(deadline_at),
+        stuck_reason=stuck_reason,
+        version=version,
+        events=events,
+        created_at=to_micros(created_at),
+        updated_at=to_micros(updated_at),
+        confirmed_at=_micros(confirmed_at),
+        cancelled_at=_micros(cancelled_at),
     )
+
+
+def _json(value: object) -> str:
+    return to_json(value).decode()
 
 
 def _micros(moment: datetime | None) -> int | None:
@@ -176,9 +186,9 @@ def _state_columns(orders: Sequence[Order]) -> dict[str, object]:
         "payment_references": [order.payment_reference for order in orders],
         "cancel_reasons": [order.cancel_reason and order.cancel_reason.value for order in orders],
         "shortages": [
-            json.dumps([[s.sku, s.requested, s.available, s.expected_at] for s in order.shortages]) for order in orders
+            _json([[s.sku, s.requested, s.available, s.expected_at] for s in order.shortages]) for order in orders
         ],
-        "held": [json.dumps([[h.sku, h.location, h.quantity] for h in order.held]) for order in orders],
+        "held": [_json([[h.sku, h.location, h.quantity] for h in order.held]) for order in orders],
         "reserved_until": [_moment(order.reserved_until) for order in orders],
         "deadlines": [_moment(order.deadline_at) for order in orders],
         "stuck": [order.stuck_reason for order in orders],
@@ -203,13 +213,13 @@ def _content_columns(orders: Sequence[Order], contents: Sequence[OrderContent]) 
         "taxes": [content.tax_minor for content in contents],
         "shippings": [content.shipping_minor for content in contents],
         "totals": [order.total_minor for order in orders],
-        "shipping_addresses": [json.dumps(dict(content.shipping_address)) for content in contents],
-        "billing_addresses": [json.dumps(dict(content.billing_address)) for content in contents],
+        "shipping_addresses": [_json(dict(content.shipping_address)) for content in contents],
+        "billing_addresses": [_json(dict(content.billing_address)) for content in contents],
         "shipping_methods": [content.shipping_method for content in contents],
         "payment_methods": [order.payment_method for order in orders],
         "notes": [content.notes for content in contents],
         "references": [content.external_reference for content in contents],
-        "metadata": [json.dumps(dict(content.metadata)) for content in contents],
+        "metadata": [_json(dict(content.metadata)) for content in contents],
         "created": [from_micros(order.created_at) for order in orders],
     }
 
