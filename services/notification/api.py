@@ -12,8 +12,7 @@ from services.chassis.http.auth import Role
 from services.chassis.http.call import Call
 from services.chassis.http.documents import Page
 from services.chassis.http.endpoint import Api
-from services.chassis.http.lists import PageQuery, Paging, Position, paging
-from services.chassis.http.problems import named
+from services.chassis.http.lists import PageQuery, Position, paging
 from services.chassis.idempotency import Answer
 from services.notification.domain.notifications import (
     Audience,
@@ -80,9 +79,10 @@ def list_notifications(call: NotificationCall, query: NotificationQuery) -> Answ
 
     The newest first.
     """
-    wanted = paging(query, str)
+    wanted = paging(query, UUID)
+    after = None if wanted.after is None else str(wanted.after[0])
     with call.queries() as uow:
-        rows = uow.page(query.filters(), after=_after(wanted), limit=wanted.fetch)
+        rows = uow.page(query.filters(), after=after, limit=wanted.fetch)
     return wanted.answer(rows, position=_position, show=_shown)
 
 
@@ -94,15 +94,6 @@ def show_notification(call: NotificationCall, notification_id: NotificationId) -
     if row is None:
         raise Problem(404, "not_found", f"no notification {notification_id}")
     return answer(_shown(row))
-
-
-def _after(wanted: Paging) -> str | None:
-    if wanted.after is None:
-        return None
-    try:
-        return str(UUID(str(wanted.after[0])))
-    except ValueError as error:
-        raise named("invalid_cursor", "cursor is not one that this API made") from error
 
 
 def _position(row: Notification) -> Position:

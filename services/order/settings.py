@@ -120,6 +120,11 @@ class OrderSettings(ServiceSettings):
         auto = self.auto_confirm_orders or self.default_order_status == "confirmed"
         return ConfirmTerms(auto_confirm=auto, allocation_timeout_seconds=self.allocation_timeout_seconds)
 
+    def is_prepaid(self, payment_method: str) -> bool:
+        """Return whether an order needs a payment to be confirmed; so it does where its method was abolished since."""
+        known = self.payment_methods.get(payment_method)
+        return known is None or known.kind == "prepaid"
+
 
 def _shipping(code: str, entry: ShippingMethodSetting) -> ShippingMethod:
     return ShippingMethod(

@@ -120,6 +120,10 @@ def test_the_payment_status_follows_from_what_is_recorded_and_owed(
     assert an_order(status, recorded_minor=recorded).payment_status is expected
 
 
+def test_an_order_that_costs_nothing_is_paid() -> None:
+    assert an_order(total_minor=0).payment_status is PaymentStatus.PAID
+
+
 def test_the_first_history_row_has_no_status_before_it() -> None:
     order = an_order(version=0)
     order.note_change(OrderStatus.PENDING, "placed", when())

@@ -63,6 +63,12 @@ def test_a_default_status_of_confirmed_is_the_same_as_auto_confirm() -> None:
     assert by_status.confirm_terms == by_switch.confirm_terms
 
 
+def test_an_order_whose_payment_method_was_abolished_still_needs_a_payment() -> None:
+    methods = {"card": {"kind": "prepaid"}, "invoice": {"kind": "invoice"}}
+    settings = load_settings(OrderSettings, {**REQUIRED, "payment_methods": methods})
+    assert [settings.is_prepaid(code) for code in ("card", "invoice", "cheque")] == [True, False, True]
+
+
 def test_shipping_prices_with_more_decimals_than_the_currency_are_refused() -> None:
     methods = {"standard": {"prices": {"JPY": "4.90"}}}
 

@@ -179,7 +179,8 @@ class Order:
         """See `PaymentStatus`."""
         if self.refund_due_minor:
             return PaymentStatus.REFUND_DUE
-        return PaymentStatus.PAID if self.is_paid else PaymentStatus.PENDING
+        # Nothing is awaited for an order that costs nothing.
+        return PaymentStatus.PAID if self.recorded_minor >= self.total_minor else PaymentStatus.PENDING
 
     def note_change(self, status: OrderStatus, reason: str, when: When, *, public: bool = True) -> None:
         """Move to a status, or stay in it, and write the history row."""

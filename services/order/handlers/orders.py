@@ -52,7 +52,7 @@ def confirm_order(submitted: Submitted[ConfirmOrder], uow: OrderUnitOfWork) -> O
         payment,
         _when(command.actor, command.note, submitted, uow),
         known=holder is not None,
-        prepaid=uow.settings.payment_methods[order.payment_method].kind == "prepaid",
+        prepaid=uow.settings.is_prepaid(order.payment_method),
         terms=uow.settings.confirm_terms,
     )
     # A payment of nothing for an order that costs nothing is recorded too.
