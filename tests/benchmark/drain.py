@@ -17,7 +17,8 @@ from tests.benchmark.broker import Broker
 from tests.benchmark.cpu import cpu_seconds
 from tests.benchmark.observer import Observer
 
-_LOOK_SECONDS = 0.05
+# A look costs the broker about a millisecond, which is charged to the side: rarely, then, and late by as much at most.
+_LOOK_SECONDS = 0.2
 _GATE_LOOK_SECONDS = 0.002
 
 

@@ -7,7 +7,7 @@ from statistics import median
 from tests.benchmark.cpu import per_order
 from tests.benchmark.drain import Drain, Reading
 
-# A7: a textbook beyond these is no textbook to compare with, and this is what is to be reached.
+# A textbook beyond these is no textbook to compare with, and this is what is to be reached.
 TEXTBOOK_ORDERS_PER_SECOND = 150.0
 TEXTBOOK_MICROS = 9_000.0
 RATIO = 12.0
@@ -35,7 +35,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One side's run: until the last order was confirmed (what A7 compares), and until everything was at rest."""
+    """One side's run: until the last order was confirmed (what is compared), and until everything was at rest."""
 
     confirmed: Figures
     at_rest: Figures

@@ -33,7 +33,7 @@ from services.order.domain.placing import OrderDraft, WantedItem
 from tests.benchmark.workload import STOCK, Workload
 from tests.support.eventually import eventually
 
-# Beside what every stack sets: an order confirms as soon as its stock is reserved, as A7 asks for.
+# Beside what every stack sets: an order confirms as soon as its stock is reserved: nobody pays.
 OVERRIDES: Mapping[str, Mapping[str, str]] = {"order": {"AUTO_CONFIRM_ORDERS": "true"}}
 _GROUP = 100
 _CATALOG_SECONDS = 60.0

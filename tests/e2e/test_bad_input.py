@@ -1,4 +1,4 @@
-"""Bad input against the running services (B8): each gets its 4xx problem with a stable code and a pointer, no 5xx."""
+"""Bad input against the running services: each gets its 4xx problem with a stable code and a pointer, no 5xx."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""A random interleaving of everything on the real system (B3): REST, Kafka, deadlines, duplicates and replays.
+"""A random interleaving of everything on the real system: REST, Kafka, deadlines, duplicates and replays.
 
 At rest: cancelled ⇔ nothing held, confirmed ⇔ allocated, ledger = levels, money due = money recorded - owed; and the
 log holds each key's first occurrences in sequence. The seed is told when it fails; threads make every run another.

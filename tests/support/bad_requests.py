@@ -1,4 +1,4 @@
-"""Requests that no client should send, with what each is answered: the table of B8, as data.
+"""Requests that no client should send, with what each is answered, as data.
 
 In paths `{order}`, `{foreign}` and `{sku}` stand for an order of the caller, one of somebody else, and a SKU in stock.
 """
