@@ -61,7 +61,7 @@ def run_worker(runtime: Runtime[S, U], only: str | None) -> int:
     register(runtime)
     _await_surroundings(runtime, stop)
     _check_progress(runtime, parts)
-    _spare_collector()
+    spare_collector()
     died = threading.Event()
     threads = [_start(runtime, name, run, stop, died) for name, run in parts.items()]
     log.info("worker_started", parts=sorted(parts))
@@ -77,7 +77,7 @@ def run_worker(runtime: Runtime[S, U], only: str | None) -> int:
     return 1 if died.is_set() or unfinished else 0
 
 
-def _spare_collector() -> None:
+def spare_collector() -> None:
     """Keep the cyclic collector from walking over what lives as long as the process, and over each batch many times.
 
     A batch is tens of thousands of objects in no cycle, all of which live until its commit: with the default threshold

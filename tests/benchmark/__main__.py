@@ -38,7 +38,7 @@ class CheckFailed(Exception):
 
 def main(
     orders: Orders = 20_000,
-    textbook_orders: TextbookOrders = 2_000,
+    textbook_orders: TextbookOrders = 4_000,
     skus: Skus = 10_000,
     repeat: Repeat = 1,
     seconds: Seconds = 120.0,

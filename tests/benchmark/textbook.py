@@ -14,7 +14,6 @@ hundred rows in one transaction, no pause while messages are there, an index of 
 python -m tests.benchmark.textbook order|inventory|notification|order-relay|inventory-relay
 """
 
-import gc
 import os
 import signal
 import sys
@@ -29,6 +28,7 @@ from deploy.local.services import python_command
 from deploy.local.stack import Stack
 from schemas.contracts import OrderPlaced, StockReserved
 from services.chassis.database import RELAY_LOCK
+from services.chassis.worker import spare_collector
 from tests.benchmark.drain import Side
 from tests.benchmark.textbook_handlers import HANDLERS
 from tests.benchmark.textbook_work import CODEC, Work
@@ -189,8 +189,7 @@ def main(part: str) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
     service, _, role = part.partition("-")
-    # As in the product: otherwise the collector walks over every module again and again.
-    gc.freeze()
+    spare_collector()
     if role == "relay":
         relay(service, stop)
     else:
