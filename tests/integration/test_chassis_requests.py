@@ -229,6 +229,51 @@ def test_a_sku_that_cannot_be_one_is_refused(world: World, sku: str) -> None:
     assert codes(world, "R1") == ["invalid_request"]
 
 
+@pytest.mark.parametrize("field", ["shipping_method", "payment_method", "currency", "locale", "customer_id", "notes"])
+def test_a_text_of_almost_the_brokers_size_is_answered(world: World, field: str) -> None:
+    values: dict[str, Any] = {field: "x" * 950_000}
+    world.deliver(shop.request("R1", {"S1": 1}, **values))
+    (rejected,) = answers(world, "R1")
+    assert [(error.pointer, error.code) for error in rejected.errors] == [(f"/{field}", "too_long")]
+
+
+def longest_refused_by_form() -> dict[str, Any]:
+    """Return the fields of a request of almost the broker's size, wrong in as many places as its form can be."""
+    text = "x" * 1000
+    return {
+        "items": (contracts.OrderRequestedItem(sku=text, quantity=0),) * 500,
+        "discounts": (contracts.OrderRequestedDiscount(code=text, amount_minor=-1),) * 200,
+        "metadata": {f"{n} {text}": text for n in range(100)},
+        "notes": text * 3,
+        "currency": text,
+    }
+
+
+def longest_refused_by_price() -> dict[str, Any]:
+    """Return fields whose form is right, with as many faults as can be: each SKU twice, a character written as ten."""
+    return {
+        "items": (contracts.OrderRequestedItem(sku="\U0010ffff" * 128, quantity=-(2**62)),) * 200,
+        "discounts": (contracts.OrderRequestedDiscount(code="\U0010ffff" * 128, amount_minor=-1),) * 20,
+        "shipping_method": "\U0010ffff" * 128,
+        "payment_method": "\U0010ffff" * 128,
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "errors"),
+    [
+        (longest_refused_by_form(), 200 + 20 + 2 * 50 + 3 + 2),
+        (longest_refused_by_price(), 2 * 200 + 20 + 2),
+    ],
+    ids=["form", "price"],
+)
+def test_as_many_faults_as_a_request_can_have_are_answered(world: World, fields: dict[str, Any], errors: int) -> None:
+    world.deliver(dataclasses.replace(shop.request("R1", {}), **fields))
+    (rejected,) = answers(world, "R1")
+    assert len(rejected.errors) == errors
+    assert world.one("SELECT octet_length(payload) FROM outbox") < world.runtime.settings.max_event_bytes / 2
+
+
 def test_a_malformed_request_without_a_key_is_answered_under_a_key_of_its_own(world: World) -> None:
     record = malformed(world, 1)._replace(key=None)
     world.processor.handle([record])

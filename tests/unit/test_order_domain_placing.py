@@ -78,6 +78,14 @@ def test_items_of_two_currencies_are_refused() -> None:
     assert faults(a_draft((SKU, 1), (OTHER_SKU, 1)), catalog=catalog) == [("/items", "mixed_currency")]
 
 
+@pytest.mark.parametrize("currency", [None, "EUR"])
+def test_a_variant_that_was_retired_before_it_was_first_read_has_no_currency_to_compare(currency: str | None) -> None:
+    catalog = {SKU: a_variant(SKU), OTHER_SKU: a_variant(OTHER_SKU, currency="", active=False)}
+    for items in ([(SKU, 1), (OTHER_SKU, 1)], [(OTHER_SKU, 1)]):
+        draft = a_draft(*items, currency=currency)
+        assert faults(draft, catalog=catalog) == [(f"/items/{len(items) - 1}/sku", "inactive_variant")]
+
+
 def test_another_currency_than_the_catalog_s_is_refused() -> None:
     assert faults(a_draft((SKU, 1), currency="USD")) == [("/currency", "mixed_currency")]
 
@@ -109,10 +117,26 @@ def test_discounts_of_the_whole_subtotal_are_taken() -> None:
     assert (totals.discount, totals.total) == (1000, 490)
 
 
-def test_an_amount_with_more_decimals_than_its_currency_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("discounts", "expected", "offenders"),
+    [
+        (["1.5"], None, ["/discounts/0/amount"]),
+        (["1", "1.5"], "99", ["/discounts/1/amount"]),
+        ([], "99.5", ["/expected_total"]),
+        (["1"], "99.5", ["/expected_total"]),
+        (["1.5", "2.5"], "99.5", ["/discounts/0/amount", "/discounts/1/amount", "/expected_total"]),
+    ],
+)
+def test_an_amount_with_more_decimals_than_its_currency_is_refused_and_named(
+    discounts: list[str], expected: str | None, offenders: list[str]
+) -> None:
     catalog = {SKU: a_variant(SKU, currency="JPY")}
-    draft = a_draft((SKU, 1), discounts=(Discount("A", Decimal("1.5")),))
-    assert faults(draft, catalog=catalog) == [("/discounts", "too_many_decimals")]
+    draft = a_draft(
+        (SKU, 1),
+        discounts=tuple(Discount("A", Decimal(amount)) for amount in discounts),
+        expected_total=None if expected is None else Decimal(expected),
+    )
+    assert faults(draft, catalog=catalog) == [(offender, "too_many_decimals") for offender in offenders]
 
 
 def test_a_moved_price_refuses_the_order_and_names_the_new_total() -> None:
@@ -142,6 +166,23 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
         ("/shipping_method", "unknown_shipping_method"),
         ("/discounts/0/amount", "negative_discount"),
     ]
+
+
+def test_a_fault_repeats_nothing_that_was_sent_but_the_beginning_of_a_sku() -> None:
+    secret, sku = "eve-lives-here", "S" * 128
+    draft = a_draft(
+        (sku, 0),
+        (SKU, 1),
+        shipping_method=secret,
+        payment_method=secret,
+        currency=secret,
+        discounts=(Discount(secret, -1),),
+    )
+    found = price(draft, CATALOG, shop_terms())
+    assert isinstance(found, list)
+    assert len(found) == 6
+    assert not [fault for fault in found if secret in fault.detail or sku in fault.detail]
+    assert "SSS" in found[0].detail
 
 
 # --- what it becomes

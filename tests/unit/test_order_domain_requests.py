@@ -92,6 +92,9 @@ def test_an_address_does_without_the_others(name: str) -> None:
         ({"request_id": "r" * 129}, "/request_id"),
         ({"customer_id": "c" * 129}, "/customer_id"),
         ({"customer_email": "a" * 250 + "@b.de"}, "/customer_email"),
+        ({"shipping_method": "s" * 129}, "/shipping_method"),
+        ({"payment_method": "p" * 129}, "/payment_method"),
+        ({"currency": "E" * 129}, "/currency"),
         ({"external_reference": "x" * 129}, "/external_reference"),
         ({"notes": "n" * 2001}, "/notes"),
         ({"locale": "de" * 65}, "/locale"),
@@ -141,6 +144,7 @@ def test_a_line_feed_at_the_end_is_part_of_the_form(values: dict[str, Any], poin
     [
         ({"request_id": "r\0"}, "/request_id"),
         ({"notes": "n\0"}, "/notes"),
+        ({"shipping_method": "s\0"}, "/shipping_method"),
         ({"items": (OrderRequestedItem(sku="s\0", quantity=1),)}, "/items/0/sku"),
         ({"discounts": (OrderRequestedDiscount(code="T\0", amount_minor=1),)}, "/discounts/0/code"),
         ({"metadata": {"k\0": "v"}}, "/metadata"),

@@ -13,6 +13,8 @@ from services.order.domain.statuses import PendingOperation
 _MICROS = 1_000_000
 # Amounts that every reader of an event or of JSON can hold exactly, whatever numbers it has.
 MAX_SUBTOTAL_MINOR = 2**52
+# Characters of a SKU that a detail shows, each of which may be written as ten. Hundreds of them travel in one event.
+_SKU_SHOWN = 64
 Address = Mapping[str, str | None]
 # An int is in minor units, a Decimal in the currency's own: which currency that is, only the catalog knows.
 Amount = int | Decimal
@@ -143,7 +145,8 @@ class Fault:
     Args:
         pointer: JSON pointer to what is wrong.
         code: a stable code of the catalogue.
-        detail: names the offender and the valid options.
+        detail: names the offender and the valid options. Of what a stranger sent it repeats SKUs only, and those cut:
+            it travels in an event, which may hold neither personal data nor more than the broker takes.
         total_minor: the total that would be right, where that is what is wrong, in minor units.
         currency: of that total.
 
@@ -211,8 +214,8 @@ def price(draft: OrderDraft, catalog: Mapping[str, CatalogVariant], terms: ShopT
     lines = [(variant.price_minor, item.quantity) for variant, item in zip(variants, draft.items, strict=True)]
     subtotal = sum(unit * quantity for unit, quantity in lines)
     priced = _discounted(draft, lines, shipping.price(subtotal, currency), currency, terms)
-    if isinstance(priced, Fault):
-        return [priced]
+    if isinstance(priced, list):
+        return priced
     return Priced(variants, shipping, payment, currency, priced)
 
 
@@ -254,24 +257,36 @@ def place(draft: OrderDraft, priced: Priced, terms: ShopTerms, identity: Identit
 
 def _discounted(
     draft: OrderDraft, lines: list[tuple[int, int]], shipping: int, currency: str, terms: ShopTerms
-) -> Totals | Fault:
+) -> Totals | list[Fault]:
     subtotal = sum(unit * quantity for unit, quantity in lines)
     if subtotal > MAX_SUBTOTAL_MINOR:
         detail = f"the items come to {subtotal} minor units of {currency}, at most {MAX_SUBTOTAL_MINOR} can be ordered"
-        return Fault("/items", "total_too_large", detail)
-    try:
-        discount = sum(terms.minor(discount.amount, currency) for discount in draft.discounts)
-        expected = None if draft.expected_total is None else terms.minor(draft.expected_total, currency)
-    except ValueError as error:
-        return Fault("/discounts" if draft.discounts else "/expected_total", "too_many_decimals", str(error))
+        return [Fault("/items", "total_too_large", detail)]
+    faults = _decimal_faults(draft, currency, terms)
+    if faults:
+        return faults
+    discount = sum(terms.minor(discount.amount, currency) for discount in draft.discounts)
     if discount > subtotal:
         detail = f"the discounts come to {discount} minor units of {currency}, the subtotal is {subtotal}"
-        return Fault("/discounts", "discount_exceeds_subtotal", detail)
+        return [Fault("/discounts", "discount_exceeds_subtotal", detail)]
     totals = total_up(lines, discount, shipping, terms.tax_for(draft.shipping_address))
-    if expected is not None and expected != totals.total:
-        detail = f"the total is {totals.total} minor units of {currency}, not {expected}"
-        return Fault("/expected_total", "price_changed", detail, totals.total, currency)
+    if draft.expected_total is not None and terms.minor(draft.expected_total, currency) != totals.total:
+        detail = f"the total is {totals.total} minor units of {currency}"
+        return [Fault("/expected_total", "price_changed", detail, totals.total, currency)]
     return totals
+
+
+def _decimal_faults(draft: OrderDraft, currency: str, terms: ShopTerms) -> list[Fault]:
+    amounts = [(f"/discounts/{i}/amount", discount.amount) for i, discount in enumerate(draft.discounts)]
+    if draft.expected_total is not None:
+        amounts.append(("/expected_total", draft.expected_total))
+    faults = []
+    for pointer, amount in amounts:
+        try:
+            terms.minor(amount, currency)
+        except ValueError as error:
+            faults.append(Fault(pointer, "too_many_decimals", str(error)))
+    return faults
 
 
 def _item_faults(draft: OrderDraft, catalog: Mapping[str, CatalogVariant], terms: ShopTerms) -> list[Fault]:
@@ -281,36 +296,41 @@ def _item_faults(draft: OrderDraft, catalog: Mapping[str, CatalogVariant], terms
     for i, item in enumerate(draft.items):
         variant = catalog.get(item.sku)
         if variant is None:
-            faults.append(Fault(f"/items/{i}/sku", "unknown_sku", f"no variant has the SKU {item.sku!r}"))
+            faults.append(Fault(f"/items/{i}/sku", "unknown_sku", f"no variant has the SKU {_named(item.sku)}"))
         elif not variant.active:
-            faults.append(Fault(f"/items/{i}/sku", "inactive_variant", f"{item.sku!r} is not for sale"))
+            faults.append(Fault(f"/items/{i}/sku", "inactive_variant", f"{_named(item.sku)} is not for sale"))
         if not 1 <= item.quantity <= terms.max_quantity_per_line:
-            detail = f"{item.quantity} of {item.sku!r}: between 1 and {terms.max_quantity_per_line} can be ordered"
+            detail = f"between 1 and {terms.max_quantity_per_line} of {_named(item.sku)} can be ordered"
             faults.append(Fault(f"/items/{i}/quantity", "quantity_limit", detail))
     return faults + _currency_faults(draft, catalog)
 
 
 def _currency_faults(draft: OrderDraft, catalog: Mapping[str, CatalogVariant]) -> list[Fault]:
-    known = {catalog[item.sku].currency for item in draft.items if item.sku in catalog}
+    # A variant that was retired before it was first read has no currency, and a fault of its own.
+    known = {catalog[item.sku].currency for item in draft.items if item.sku in catalog} - {""}
     if len(known) > 1:
         return [
             Fault("/items", "mixed_currency", f"the items are priced in {', '.join(sorted(known))}; order them apart")
         ]
     if draft.currency is not None and known and draft.currency not in known:
-        return [Fault("/currency", "mixed_currency", f"the items are priced in {known.pop()}, not {draft.currency}")]
+        return [Fault("/currency", "mixed_currency", f"the items are priced in {known.pop()}")]
     return []
+
+
+def _named(sku: str) -> str:
+    return repr(sku if len(sku) <= _SKU_SHOWN else f"{sku[:_SKU_SHOWN]}...")
 
 
 def _method_faults(draft: OrderDraft, terms: ShopTerms) -> list[Fault]:
     faults = []
     if draft.shipping_method is not None and draft.shipping_method not in terms.shipping_methods:
-        detail = f"{draft.shipping_method!r}: the shop has {', '.join(terms.shipping_methods)}"
+        detail = f"the shop has {', '.join(terms.shipping_methods)}"
         faults.append(Fault("/shipping_method", "unknown_shipping_method", detail))
     if draft.payment_method is not None and draft.payment_method not in terms.payment_methods:
-        detail = f"{draft.payment_method!r}: the shop has {', '.join(terms.payment_methods)}"
+        detail = f"the shop has {', '.join(terms.payment_methods)}"
         faults.append(Fault("/payment_method", "unknown_payment_method", detail))
     return faults + [
-        Fault(f"/discounts/{i}/amount", "negative_discount", f"{discount.code!r} is below zero")
+        Fault(f"/discounts/{i}/amount", "negative_discount", "a discount must not be below zero")
         for i, discount in enumerate(draft.discounts)
         if discount.amount < 0
     ]

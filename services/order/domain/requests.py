@@ -1,4 +1,8 @@
-"""Requests by Kafka are foreign input: what REST's models check by their types is checked here, every fault at once."""
+"""Requests by Kafka are foreign input: what REST's models check by their types is checked here, every fault at once.
+
+Invariant: whatever a request of the broker's largest size says, its refusal is an event that the broker takes. Every
+text and every number of entries has a bound here, and no fault repeats a text, so faults are few and short.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -55,6 +59,9 @@ def _faults(request: OrderRequested) -> Iterator[Fault]:
     yield from _text("/request_id", request.request_id, MAX_ID, required=True)
     yield from _text("/customer_id", request.customer_id, MAX_ID)
     yield from _text("/customer_email", request.customer_email, MAX_EMAIL, pattern=EMAIL)
+    yield from _text("/shipping_method", request.shipping_method, MAX_ID)
+    yield from _text("/payment_method", request.payment_method, MAX_ID)
+    yield from _text("/currency", request.currency, MAX_ID)
     yield from _text("/external_reference", request.external_reference, MAX_ID)
     yield from _text("/notes", request.notes, MAX_NOTES)
     yield from _text("/locale", request.locale, MAX_ID, pattern=LOCALE)
