@@ -50,14 +50,17 @@ class DatabaseCollector(Collector):
     Args:
         engine: the service's database.
         gauges: what to ask for.
-        build: labels of `oms_build_info`.
+        service: its name, a label of `oms_build_info`.
+        settings: its version and build, the others.
 
     """
 
-    def __init__(self, engine: sa.Engine, gauges: Sequence[DatabaseGauge], build: dict[str, str]) -> None:
+    def __init__(
+        self, engine: sa.Engine, gauges: Sequence[DatabaseGauge], service: str, settings: ServiceSettings
+    ) -> None:
         self._engine = engine
         self._gauges = gauges
-        self._build = build
+        self._build = {"service": service, "version": settings.version, "build_id": settings.build_id}
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Return the gauges; while the database is away only those that do not need it."""
@@ -84,12 +87,8 @@ class DatabaseCollector(Collector):
 
 def register(runtime: Runtime[S, U]) -> None:
     """Add the service's database metrics to the process' registry."""
-    build = {
-        "service": runtime.service.name,
-        "version": runtime.settings.version,
-        "build_id": runtime.settings.build_id,
-    }
-    REGISTRY.register(DatabaseCollector(runtime.engine, [*GAUGES, *runtime.service.gauges], build))
+    gauges = [*GAUGES, *runtime.service.gauges]
+    REGISTRY.register(DatabaseCollector(runtime.engine, gauges, runtime.service.name, runtime.settings))
 
 
 def _family(connection: sa.Connection, gauge: DatabaseGauge) -> GaugeMetricFamily:

@@ -26,8 +26,9 @@ from services.chassis.unit_of_work import Transaction, UnitOfWork, begin
 TICK = sa.text("""
 UPDATE deadline_watch SET ticked_at = clock_timestamp(), whole_since = CASE WHEN
     ticked_at > clock_timestamp() - make_interval(secs => :away)
-    AND NOT EXISTS (SELECT FROM consumer_progress WHERE consumer = ANY(:consumers ::text[])
-                    AND coalesce(caught_up_at, '-infinity') < clock_timestamp() - make_interval(secs => :away))
+    AND NOT EXISTS (SELECT FROM consumer_progress
+                    WHERE (consumer, topic) IN (SELECT * FROM unnest(:consumers ::text[], :topics ::text[]))
+                        AND coalesce(caught_up_at, '-infinity') < clock_timestamp() - make_interval(secs => :away))
     AND NOT EXISTS (SELECT FROM (SELECT created_at FROM outbox ORDER BY seq LIMIT 1) oldest
                     WHERE created_at < clock_timestamp() - make_interval(secs => :away))
     THEN whole_since ELSE clock_timestamp() END
@@ -36,13 +37,33 @@ RETURNING clock_timestamp() AS now, whole_since
 REACHED = sa.text("""
 SELECT least(
     (SELECT min(coalesce(caught_up_at, '-infinity')) FROM consumer_progress
-     WHERE consumer = ANY(:consumers ::text[]) AND topic = ANY(:topics ::text[])),
+     WHERE (consumer, topic) IN (SELECT * FROM unnest(:consumers ::text[], :topics ::text[]))
+         AND topic = ANY(:bringing ::text[])),
     (SELECT created_at FROM outbox ORDER BY seq LIMIT 1))
 """)
 _STANDBY_SECONDS = 1.0
 _LIMIT = 500
+# Longer than any deadline.
+_ANY_LENGTH = timedelta(days=36_500)
 U = TypeVar("U", bound=UnitOfWork)
 log = logs.logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Which deadlines may fire now.
+
+    Args:
+        until: those that passed by this time.
+        longest: those that, from their start on, were no longer than this: after an absence as long as itself is
+            waited for each, up to the grace.
+        limit: so many at most.
+
+    """
+
+    until: datetime
+    longest: timedelta
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +73,15 @@ class Deadline(Generic[U]):
     Args:
         name: for logs.
         topics: that could still bring what is awaited.
-        seconds: how long one waits; after an absence as long again, up to `deadline_grace_max_seconds`.
-        due: how many deadlines have passed by now, whether or not they may fire.
-        fire: locks at most so many of those that passed by the given time, ends them, and returns how many it were.
+        passed: how many deadlines have passed by now, whether or not they may fire.
+        fire: locks those that are due, ends them, and returns how many it were.
 
     """
 
     name: str
     topics: tuple[str, ...]
-    seconds: float
-    due: Callable[[U], int]
-    fire: Callable[[U, datetime, int], int]
+    passed: Callable[[U], int]
+    fire: Callable[[U, Due], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +103,7 @@ class Deadlines(Generic[U]):
         engine: the service's database.
         deadlines: what may fire.
         chores: housekeeping that the elected worker does on the way.
-        consumers: the consumers whose being behind counts as an absence.
+        reads: (consumer, topic) of all that the service reads; being behind there counts as an absence.
         outbox: makes an empty outbox for a transaction.
         unit_of_work: makes the service's unit of work over a transaction.
         health: told what goes wrong, and that the thread is alive.
@@ -100,7 +119,7 @@ class Deadlines(Generic[U]):
         engine: sa.Engine,
         deadlines: Sequence[Deadline[U]],
         chores: Sequence[Chore],
-        consumers: Sequence[str],
+        reads: Sequence[tuple[str, str]],
         outbox: Callable[[], Outbox],
         unit_of_work: Callable[[Transaction], U],
         health: Health,
@@ -111,7 +130,8 @@ class Deadlines(Generic[U]):
         self._engine = engine
         self._deadlines = deadlines
         self._chores = chores
-        self._consumers = list(consumers)
+        # Not all that the database has rows of: nobody catches up on a topic that an older build read.
+        self._places = {"consumers": [consumer for consumer, _ in reads], "topics": [topic for _, topic in reads]}
         self._outbox = outbox
         self._unit_of_work = unit_of_work
         self._health = health
@@ -140,7 +160,7 @@ class Deadlines(Generic[U]):
         while not stop.is_set():
             self._health.beat("deadlines")
             # On the session that holds the lock, so that one who lost it stops here.
-            row = elected.execute(TICK, {"away": self._away_seconds, "consumers": self._consumers}).one()
+            row = elected.execute(TICK, {"away": self._away_seconds, **self._places}).one()
             elected.commit()
             self._health.report("deadlines", None)
             for deadline in self._deadlines:
@@ -149,23 +169,23 @@ class Deadlines(Generic[U]):
             stop.wait(self._poll_seconds)
 
     def _look(self, deadline: Deadline[U], now: datetime, whole_since: datetime) -> None:
-        grace = timedelta(seconds=min(deadline.seconds, self._grace_max))
-        if now - whole_since >= grace:
-            with _fault_logged(deadline.name):
-                while self._fire(deadline) == _LIMIT:
-                    pass
+        whole = now - whole_since
+        longest = whole if whole < timedelta(seconds=self._grace_max) else _ANY_LENGTH
+        with _fault_logged(deadline.name):
+            while self._fire(deadline, longest) == _LIMIT:
+                pass
         with begin(self._engine, self._outbox()) as tx:
-            left = deadline.due(self._unit_of_work(tx))
+            left = deadline.passed(self._unit_of_work(tx))
         if left:
             metrics.DEADLINES_DEFERRED.inc(left)
             log.info("deadlines_deferred", deadline=deadline.name, count=left, whole_since=whole_since.isoformat())
 
-    def _fire(self, deadline: Deadline[U]) -> int:
+    def _fire(self, deadline: Deadline[U], longest: timedelta) -> int:
         with begin(self._engine, self._outbox()) as tx:
-            places = {"consumers": self._consumers, "topics": list(deadline.topics)}
+            places = {**self._places, "bringing": list(deadline.topics)}
             reached = tx.connection.execute(REACHED, places).scalar_one()
             uow = self._unit_of_work(tx)
-            fired = deadline.fire(uow, min(reached or tx.now, tx.now), _LIMIT)
+            fired = deadline.fire(uow, Due(min(reached or tx.now, tx.now), longest, _LIMIT))
             uow.save()
             tx.finish()
         if fired:

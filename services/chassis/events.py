@@ -6,6 +6,7 @@ Identity (EVENTS 4): a record's event id is `ce_id` if that is a UUID, else a UU
 `ce_id`), else one derived from its place in the log; so every record has one, and a redelivery has the same.
 """
 
+import os
 import re
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -16,6 +17,8 @@ import uuid_utils
 
 # Namespace of the ids that we derive for foreign records (RFC 9562, version 5).
 DERIVED_IDS = UUID("5f3dd2a6-0e62-5c9c-9d4f-0d6c3b1f4a11")
+# W3C Trace Context, version 00: the trace's id, the parent's id, the flags.
+TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
 # What we write ourselves; parsing it would cost ten times as much as looking at it.
 _CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,9 +47,9 @@ class Cause(NamedTuple):
     """Why something happens: copied into the headers of whatever it makes us emit.
 
     Args:
-        correlation_id: shared by all events of one saga.
+        correlation_id: shared by all events of one saga: the order's id, or of what has none the request's.
         causation_id: id of the event that is being handled, or of the HTTP request.
-        traceparent: W3C trace context, passed on as it came.
+        traceparent: W3C trace context, passed on as it came; None begins a new trace.
 
     """
 
@@ -128,6 +131,12 @@ def event_id_of(record: Record, ce_id: str | None) -> str:
 def new_id() -> str:
     """Return a UUIDv7 (RFC 9562): unique, and sorted by the time it was made."""
     return str(uuid_utils.uuid7())
+
+
+def new_traceparent() -> str:
+    """Return the context of a trace that begins here and that nobody records (W3C Trace Context, version 00)."""
+    random = os.urandom(24).hex()
+    return f"00-{random[:32]}-{random[32:]}-00"
 
 
 def to_micros(moment: datetime) -> int:

@@ -1,5 +1,6 @@
 """Records on their way to their handlers: what is subscribed to, what a record is, in which order they are taken."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,15 +9,15 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from services.chassis import parking
 from services.chassis.avro import Codec
 from services.chassis.errors import UndecodableEvent
-from services.chassis.events import Cause, Event, Received, Record, event_id_of, header_text
+from services.chassis.events import TRACEPARENT, Cause, Event, Received, Record, event_id_of, header_text
 from services.chassis.unit_of_work import UnitOfWork
 
 U = TypeVar("U", bound=UnitOfWork)
 Handler = Callable[[Sequence[Received[Any]], U], None]
 _SEQUENCE_DIGITS = 19
-# Longest causal header that is passed on, in characters. A stranger's may have any length; ours would carry it through
-# the whole saga, up to a record that the broker refuses.
-_CAUSE_CHARACTERS = 128
+# A correlation id that is passed on. A stranger's may have any length and be somebody's address; ours would carry it
+# through the whole saga.
+_CORRELATION = re.compile(r"[0-9A-Za-z._:/-]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +117,10 @@ class _Headers:
         value = self._values.get(name)
         return None if value is None else header_text(value)
 
-    def cause(self, name: str) -> str | None:
-        """Return a header that is handed on to what we emit, None where it is too long for that."""
+    def matched(self, name: str, pattern: re.Pattern[str]) -> str | None:
+        """Return a header that is handed on to what we emit, None where it is not of that form."""
         text = self.text(name)
-        return text if text is not None and len(text) <= _CAUSE_CHARACTERS else None
+        return text if text is not None and pattern.fullmatch(text) else None
 
 
 def _received(
@@ -127,9 +128,9 @@ def _received(
 ) -> Received[Any]:
     event_id = parked.event_id if parked else event_id_of(record, headers.text("ce_id"))
     cause = Cause(
-        correlation_id=headers.cause("ce_correlationid") or event_id,
+        correlation_id=headers.matched("ce_correlationid", _CORRELATION) or event_id,
         causation_id=event_id,
-        traceparent=headers.cause("traceparent"),
+        traceparent=headers.matched("traceparent", TRACEPARENT),
     )
     return Received(
         event=event,

@@ -14,7 +14,7 @@ from pydantic_core import to_json
 
 from services.chassis.avro import Codec
 from services.chassis.errors import EventTooLarge
-from services.chassis.events import Cause, Event, new_id
+from services.chassis.events import Cause, Event, new_id, new_traceparent
 
 CHANNEL = "outbox"
 
@@ -72,11 +72,13 @@ class Outbox:
         payload = self._codec.encode(event)
         if len(payload) > self._max_event_bytes:
             raise EventTooLarge(f"{event.FULLNAME} has {len(payload)} bytes, at most {self._max_event_bytes} are taken")
-        headers = {"ce_time": now.isoformat().replace("+00:00", "Z"), "ce_correlationid": cause.correlation_id}
+        headers = {
+            "ce_time": now.isoformat().replace("+00:00", "Z"),
+            "ce_correlationid": cause.correlation_id,
+            "traceparent": cause.traceparent or new_traceparent(),
+        }
         if cause.causation_id is not None:
             headers["ce_causationid"] = cause.causation_id
-        if cause.traceparent is not None:
-            headers["traceparent"] = cause.traceparent
         row = OutboxRow(new_id(), event.key, event.FULLNAME, payload, event.TOPIC, to_json(headers).decode(), sequence)
         self._rows.append(row)
         return row.id

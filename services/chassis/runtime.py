@@ -181,7 +181,7 @@ class Runtime(Generic[S, U]):
             engine=self.engine,
             deadlines=self.service.deadlines(settings),
             chores=[*self._chores(), *self.service.chores(settings)],
-            consumers=[subscription.consumer for subscription in self.subscriptions],
+            reads=[(each.consumer, topic) for each in self.subscriptions for topic in each.topics],
             outbox=self.outbox,
             unit_of_work=self.unit_of_work,
             health=self.health,

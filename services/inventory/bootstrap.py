@@ -18,13 +18,12 @@ from services.inventory.unit_of_work import InventoryUnitOfWork
 _CONSUMER = "inventory"
 
 
-def _deadlines(settings: InventorySettings) -> list[Deadline[InventoryUnitOfWork]]:
+def _deadlines(_settings: InventorySettings) -> list[Deadline[InventoryUnitOfWork]]:
     return [
         Deadline(
             name="reservation",
             topics=(contracts.OrderConfirmed.TOPIC,),
-            seconds=settings.reservation_ttl_seconds,
-            due=InventoryUnitOfWork.count_overdue,
+            passed=InventoryUnitOfWork.count_overdue,
             fire=expire_reservations,
         )
     ]

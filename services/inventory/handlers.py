@@ -1,11 +1,11 @@
 """What inventory does with events, commands and deadlines: load, decide in the domain, keep, emit."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from schemas.contracts import OrderCancelled, OrderConfirmed, OrderPlaced, OrderShipped
 from services.chassis.commands import Submitted
+from services.chassis.deadlines import Due
 from services.chassis.events import Cause, Received, new_id
 from services.inventory.domain import commands
 from services.inventory.domain.commands import (
@@ -61,9 +61,9 @@ def _react(received: Received[OrderEvent], uow: InventoryUnitOfWork) -> None:
     uow.caused((movement.sku for movement in uow.stock.movements[moved:]), received.cause)
 
 
-def expire_reservations(uow: InventoryUnitOfWork, until: datetime, limit: int) -> int:
+def expire_reservations(uow: InventoryUnitOfWork, due: Due) -> int:
     """Reacts to: a reservation's deadline.  Emits: StockReservationExpired."""
-    overdue = uow.lock_overdue(until, limit)
+    overdue = uow.lock_overdue(due)
     for reservation in overdue:
         deadline_id = new_id()
         cause = Cause(correlation_id=reservation.order_id, causation_id=deadline_id)

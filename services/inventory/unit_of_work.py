@@ -1,12 +1,12 @@
 """One transaction of inventory: reservations first, then SKUs, each locked once and sorted; everything saved once."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any
 
 from schemas.contracts import OrderCancelled, OrderConfirmed, OrderPlaced, OrderShipped
 from services.chassis.audit import Audit
 from services.chassis.commands import Submitted
+from services.chassis.deadlines import Due
 from services.chassis.events import Cause, Event, Received, to_micros
 from services.chassis.unit_of_work import Transaction
 from services.inventory.domain.ledger import LedgerRow
@@ -53,9 +53,9 @@ class InventoryUnitOfWork:
         wanted |= {m.subject for m in messages if isinstance(m, Submitted) and m.subject is not None}
         self._lock_skus(wanted)
 
-    def lock_overdue(self, until: datetime, limit: int) -> list[Reservation]:
+    def lock_overdue(self, due: Due) -> list[Reservation]:
         """Lock reservations whose deadline has passed, and their SKUs."""
-        self._load_reservations(reservations.lock_overdue(self.tx.connection, until, limit))
+        self._load_reservations(reservations.lock_overdue(self.tx.connection, due))
         self._lock_skus({line.sku for reservation in self._reservations.values() for line in reservation.lines})
         return list(self._reservations.values())
 

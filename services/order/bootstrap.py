@@ -20,13 +20,12 @@ from services.order.unit_of_work import OrderUnitOfWork
 _CATALOG, _ORDER = "order-catalog", "order"
 
 
-def _deadlines(settings: OrderSettings) -> list[Deadline[OrderUnitOfWork]]:
+def _deadlines(_settings: OrderSettings) -> list[Deadline[OrderUnitOfWork]]:
     return [
         Deadline(
             name="saga",
             topics=(contracts.StockReserved.TOPIC,),
-            seconds=min(settings.saga_timeout_seconds, settings.allocation_timeout_seconds),
-            due=OrderUnitOfWork.count_overdue,
+            passed=OrderUnitOfWork.count_overdue,
             fire=end_overdue,
         )
     ]

@@ -1,7 +1,6 @@
 """One transaction of the order service: requests, then orders, each locked once and sorted; everything saved once."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,15 +9,17 @@ from schemas.contracts import OrderRequested, VariantPublished, VariantRetired
 from services.chassis import metrics
 from services.chassis.audit import Audit
 from services.chassis.commands import Submitted
+from services.chassis.deadlines import Due
 from services.chassis.events import Cause, Event, Received, new_id, to_micros
 from services.chassis.incoming import Undecodable
 from services.chassis.unit_of_work import Transaction
 from services.order.domain.commands import ConfirmOrder, PlaceOrder, Shipment
 from services.order.domain.details import OrderDetails
-from services.order.domain.orders import Order, OrderContent, Payment
+from services.order.domain.orders import Change, Order, OrderContent, Payment
 from services.order.domain.placing import CatalogVariant, Identity, Placed
 from services.order.domain.requests import id_of
 from services.order.domain.scopes import OrderFilter, Scope
+from services.order.domain.statuses import OrderStatus
 from services.order.repository import audit, catalog, details, listing, orders, requests, stuck
 from services.order.repository.requests import KnownRequest
 from services.order.repository.stuck import StuckOrder
@@ -83,9 +84,9 @@ class OrderUnitOfWork:
         self._counts = list(self.tx.connection.execute(DRAW_NUMBERS, {"n": n}).scalars())
         self._number_key = bytes.fromhex(self.tx.connection.execute(NUMBER_KEY).scalar_one())
 
-    def lock_overdue(self, until: datetime, limit: int) -> list[Order]:
+    def lock_overdue(self, due: Due) -> list[Order]:
         """Lock orders whose deadline has passed."""
-        self._orders = orders.lock_overdue(self.tx.connection, until, limit)
+        self._orders = orders.lock_overdue(self.tx.connection, due)
         return list(self._orders.values())
 
     def count_overdue(self) -> int:
@@ -143,7 +144,7 @@ class OrderUnitOfWork:
         """Emit what happened to an order, if anything did."""
         if event is not None:
             order.events += 1
-            self.tx.emit(event, sequence=order.events, cause=cause)
+            self.tx.emit(event, sequence=order.events, cause=cause._replace(correlation_id=order.id))
 
     def request(self, request_id: str) -> KnownRequest:
         """Return what is known of a request by Kafka; a new one is kept from now on."""
@@ -200,10 +201,25 @@ class OrderUnitOfWork:
         self.tx.on_commit(lambda: _count([*new, *changed]))
 
 
+# The two ends that placing can have.
+_SETTLED = (OrderStatus.CONFIRMED, OrderStatus.CANCELLED)
+
+
 def _count(changed: Sequence[Order]) -> None:
     for order in changed:
         for change in order.history:
-            metrics.ORDERS.labels(change.reason).inc()
-            if change.previous_status != change.status and change.previous_status is not None:
-                seconds = (change.at - order.created_at) / 1_000_000
-                metrics.SAGA_DURATION.labels(change.status.value).observe(seconds)
+            if change.previous_status is change.status:
+                continue
+            outcome = _outcome(order, change)
+            metrics.ORDERS.labels(outcome).inc()
+            if change.status in _SETTLED:
+                metrics.SAGA_DURATION.labels(outcome).observe((change.at - order.created_at) / 1_000_000)
+
+
+def _outcome(order: Order, change: Change) -> str:
+    """Return what became of an order: the reason where it was cancelled, else its status."""
+    if change.previous_status is None:
+        return "placed"
+    if change.status is OrderStatus.CANCELLED and order.cancel_reason is not None:
+        return order.cancel_reason.value
+    return change.status.value

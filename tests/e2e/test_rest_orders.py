@@ -114,8 +114,8 @@ def test_a_request_leaves_its_id_and_trace_in_the_events_that_it_causes(shop: Sh
         shop.log.of(order["id"], "inventory.events.v1")[0],
     )
 
-    assert (placed.headers["ce_correlationid"], placed.headers["traceparent"]) == (headers["X-Request-Id"], trace)
-    assert reserved.headers["ce_correlationid"] == headers["X-Request-Id"]
+    assert (placed.headers["ce_causationid"], placed.headers["traceparent"]) == (headers["X-Request-Id"], trace)
+    assert placed.headers["ce_correlationid"] == reserved.headers["ce_correlationid"] == order["id"]
     assert (reserved.headers["ce_causationid"], reserved.headers["traceparent"]) == (placed.event_id, trace)
 
 

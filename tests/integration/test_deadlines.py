@@ -49,12 +49,13 @@ def caught_up(world: World, age: str = "-1 hour") -> None:
 
 
 def reserve(world: World, order_id: str | None = None, *, overdue: str = "1 second") -> str:
-    """Hold a unit for an order whose hold ran out so long ago."""
+    """Hold a unit for an order, for a quarter of an hour; the hold ran out so long ago."""
     order_id = order_id or new_id()
     world.deliver(shop.placed(order_id, {"S1": 1}))
     world.rows("DELETE FROM outbox")
     world.rows(
-        "UPDATE reservations SET deadline_at = now() - CAST(:overdue AS interval) WHERE order_id = :id",
+        """UPDATE reservations SET deadline_at = now() - CAST(:overdue AS interval),
+               created_at = now() - CAST(:overdue AS interval) - interval '15 minutes' WHERE order_id = :id""",
         overdue=overdue,
         id=order_id,
     )
@@ -209,6 +210,27 @@ def test_after_the_outbox_was_stuck_everyone_gets_time_to_answer(world: World, p
 
 def was_away(world: World) -> None:
     assert world.one("SELECT whole_since > now() - interval '1 minute' FROM deadline_watch")
+
+
+def test_a_short_deadline_waits_after_an_absence_for_no_longer_than_itself(world: World) -> None:
+    short, long = reserve(world), reserve(world)
+    world.rows("UPDATE reservations SET created_at = deadline_at - interval '1 second' WHERE order_id = :id", id=short)
+    world.rows("UPDATE deadline_watch SET ticked_at = now() - interval '6 seconds'")
+    with running(world.process(deadline_grace_max_seconds=600).deadlines().run):
+        began = time.monotonic()
+        eventually(lambda: expired(world, short), within=10)
+        assert time.monotonic() - began > 0.9
+        some_looks(world)
+        expired(world, short)
+    assert world.rows("SELECT order_id::text FROM reservations WHERE status = 'reserved'") == [long]
+
+
+def test_a_topic_that_is_no_longer_read_holds_no_deadline_up(world: World) -> None:
+    order_id = reserve(world)
+    with world.runtime.engine.begin() as connection:
+        inbox.note_partitions(connection, "inventory", [inbox.Position("order.events.v0", 0, 0)])
+    with running(world.runtime.deadlines().run):
+        eventually(lambda: expired(world, order_id), within=10)
 
 
 def test_one_of_two_workers_is_elected_and_the_other_takes_over(world: World) -> None:

@@ -1,6 +1,7 @@
 """When an API is ready: a database at its schema, a catalog that was read once, room in the outbox; never Kafka."""
 
 import dataclasses
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -79,5 +80,5 @@ def test_gaps_in_the_numbers_of_the_outbox_do_not_fill_it(ready: World) -> None:
 def test_what_an_api_tells_of_its_own_stands_in_its_metrics(ready: World) -> None:
     client = assemble(ready.process()).test_client()
     told = client.get("/metrics").text
-    assert 'oms_build_info{service="ledger",version="0.1.0"} 1.0' in told
+    assert re.search(r'^oms_build_info\{build_id=".+",service="ledger",version="0.1.0"\} 1.0$', told, re.MULTILINE)
     assert 'oms_db_pool_connections{state="idle"}' in told

@@ -5,9 +5,10 @@ Only what would be SQL is replaced. What a handler decides, what it tells, and h
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from services.chassis.deadlines import Due
 from services.chassis.events import Cause, Event, Received, Record, from_micros, new_id
 from services.inventory import handlers as inventory_handlers
 from services.inventory.domain.reservations import Reservation
@@ -113,7 +114,7 @@ class OrderService:
     def end_overdue(self, order_id: str, now: int) -> Result:
         tx = MemoryTransaction(now)
         uow = MemoryOrders(tx, self, only=order_id)
-        end_overdue(uow, tx.now, 1)
+        end_overdue(uow, Due(tx.now, timedelta.max, 1))
         uow.save()
         return Result(tx.emitted, tx.deferred)
 
@@ -132,9 +133,9 @@ class MemoryOrders(OrderUnitOfWork):
         self._counts = [len(service.orders)]
         self._number_key = b"k" * 32
 
-    def lock_overdue(self, until: datetime, limit: int) -> list[Order]:  # noqa: ARG002
+    def lock_overdue(self, due: Due) -> list[Order]:
         order = self._orders[self._only or ""]
-        return [order] if order.deadline_at is not None and from_micros(order.deadline_at) <= until else []
+        return [order] if order.deadline_at is not None and from_micros(order.deadline_at) <= due.until else []
 
     def add_payment(self, order: Order, payment: Payment) -> None:
         self._payments[payment.provider, payment.reference] = order.id
@@ -184,7 +185,7 @@ class InventoryService:
     def expire(self, order_id: str, now: int) -> Result:
         tx = MemoryTransaction(now)
         uow = MemoryStock(tx, self, only=order_id)
-        inventory_handlers.expire_reservations(uow, tx.now, 1)
+        inventory_handlers.expire_reservations(uow, Due(tx.now, timedelta.max, 1))
         uow.save()
         return Result(tx.emitted, tx.deferred)
 
@@ -200,9 +201,9 @@ class MemoryStock(InventoryUnitOfWork):
         self.variants = service.variants
         self.stock = Stock(service.levels)
 
-    def lock_overdue(self, until: datetime, limit: int) -> list[Reservation]:  # noqa: ARG002
+    def lock_overdue(self, due: Due) -> list[Reservation]:
         reservation = self._reservations.get(self._only or "")
-        if reservation is None or reservation.expires_at is None or from_micros(reservation.expires_at) > until:
+        if reservation is None or reservation.expires_at is None or from_micros(reservation.expires_at) > due.until:
             return []
         return [reservation]
 

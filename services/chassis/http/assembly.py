@@ -31,7 +31,7 @@ def assemble(runtime: Runtime[S, U]) -> Flask:
         settings=settings,
     )
     # The outbox's own gauges are the worker's; here only what is this process' own.
-    own = DatabaseCollector(runtime.engine, [], {"service": service.name, "version": settings.version})
+    own = DatabaseCollector(runtime.engine, [], service.name, settings)
     return create_app(
         application,
         service=service.name,

@@ -5,7 +5,6 @@ the headers of whatever the request causes. This is WSGI middleware, around Flas
 costs more than the rest of a small request; it also sees the answers that no hook sees.
 """
 
-import os
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -16,7 +15,7 @@ import structlog
 from flask import Flask, request
 
 from services.chassis import metrics
-from services.chassis.events import Cause, new_id
+from services.chassis.events import TRACEPARENT, Cause, new_id, new_traceparent
 from services.chassis.http.access_log import AccessLog
 
 if TYPE_CHECKING:
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
 _KEY = "oms.request"
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
-# W3C Trace Context, version 00.
-_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -110,11 +107,9 @@ def _context_of(environ: "WSGIEnvironment") -> RequestContext:
     if _REQUEST_ID.fullmatch(request_id) is None:
         request_id = new_id()
     traceparent = environ.get("HTTP_TRACEPARENT", "")
-    found = _TRACEPARENT.fullmatch(traceparent)
-    if found is not None:
-        return RequestContext(request_id, found[1], traceparent)
-    random = os.urandom(24).hex()
-    return RequestContext(request_id, random[:32], f"00-{random[:32]}-{random[32:]}-00")
+    if TRACEPARENT.fullmatch(traceparent) is None:
+        traceparent = new_traceparent()
+    return RequestContext(request_id, traceparent.split("-")[1], traceparent)
 
 
 def _complete(headers: list[tuple[str, str]], request_id: str) -> None:

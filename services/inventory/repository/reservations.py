@@ -1,12 +1,12 @@
 """Reservations: one row an order, locked before any SKU."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from pydantic_core import to_json
 
+from services.chassis.deadlines import Due
 from services.chassis.events import from_micros, to_micros
 from services.inventory.domain.reservations import Line, Reservation, ReservationStatus
 
@@ -17,6 +17,7 @@ SELECT {COLUMNS} FROM reservations WHERE order_id = ANY(:ids ::uuid[]) ORDER BY 
 # What waits parked for an order could still confirm it.
 LOCK_OVERDUE = sa.text(f"""
 SELECT {COLUMNS} FROM reservations r WHERE deadline_at <= :until
+    AND deadline_at - created_at <= :longest
     AND NOT EXISTS (SELECT FROM parked_keys p WHERE p.key = r.order_id::text)
 ORDER BY order_id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 """)
@@ -49,9 +50,9 @@ def lock(connection: sa.Connection, order_ids: Iterable[str]) -> dict[str, Reser
     return {row.order_id: to_reservation(row) for row in connection.execute(LOCK_RESERVATIONS, {"ids": wanted}).all()}
 
 
-def lock_overdue(connection: sa.Connection, until: datetime, limit: int) -> dict[str, Reservation]:
-    """Lock reservations whose deadline passed by `until` and that no parked event could still confirm."""
-    rows = connection.execute(LOCK_OVERDUE, {"until": until, "limit": limit})
+def lock_overdue(connection: sa.Connection, due: Due) -> dict[str, Reservation]:
+    """Lock reservations whose deadline is due and that no parked event could still confirm."""
+    rows = connection.execute(LOCK_OVERDUE, {"until": due.until, "longest": due.longest, "limit": due.limit})
     return {row.order_id: to_reservation(row) for row in rows}
 
 

@@ -1,7 +1,6 @@
 """Inventory's answers, and the deadlines that stand in for missing ones."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from schemas.contracts import (
     StockAllocated,
@@ -11,6 +10,7 @@ from schemas.contracts import (
     StockReserved,
     StockShortfall,
 )
+from services.chassis.deadlines import Due
 from services.chassis.events import Cause, Received, new_id
 from services.order.domain.orders import SYSTEM, Actor, When
 from services.order.domain.reactions import StockAnswer, react
@@ -65,9 +65,9 @@ def _react(received: Received[StockAnswer], uow: OrderUnitOfWork) -> None:
     uow.tell(order, react(received.event, order, uow.settings.confirm_terms, when), received.cause)
 
 
-def end_overdue(uow: OrderUnitOfWork, until: datetime, limit: int) -> int:
+def end_overdue(uow: OrderUnitOfWork, due: Due) -> int:
     """Reacts to: an order's deadline.  Emits: OrderCancelled, where inventory never answered."""
-    overdue = uow.lock_overdue(until, limit)
+    overdue = uow.lock_overdue(due)
     for order in overdue:
         deadline_id = new_id()
         when = When(now=uow.now, actor=SYSTEM, event_id=deadline_id)

@@ -14,9 +14,10 @@ GAUGES = (
     ),
     DatabaseGauge(
         "oms_saga_oldest_in_flight_seconds",
-        "Age of the order that has waited longest for an answer of inventory, 0 where none waits",
+        "How long the order has waited that has waited longest for an answer of inventory, 0 where none waits",
         (),
-        sa.text("""SELECT coalesce((SELECT extract(epoch FROM now() - created_at)::float8 FROM orders
-                   WHERE pending_operation IS NOT NULL ORDER BY created_at LIMIT 1), 0)"""),
+        sa.text("""SELECT coalesce((SELECT extract(epoch FROM now() - coalesce(confirmed_at, created_at))::float8
+                   FROM orders WHERE pending_operation IS NOT NULL
+                   ORDER BY coalesce(confirmed_at, created_at) LIMIT 1), 0)"""),
     ),
 )

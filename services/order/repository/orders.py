@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic_core import to_json
 
+from services.chassis.deadlines import Due
 from services.chassis.events import from_micros, to_micros
 from services.order.domain.orders import Change, Held, Order, OrderContent, Shortage
 from services.order.domain.statuses import CancelReason, OrderStatus, PendingOperation, ReservationStatus
@@ -21,7 +22,8 @@ SELECT {STATE_COLUMNS} FROM orders WHERE id = ANY(:ids ::uuid[]) ORDER BY id FOR
 # An answer that waits parked for an order could still settle it.
 LOCK_OVERDUE = sa.text(f"""
 SELECT {STATE_COLUMNS} FROM orders o
-WHERE deadline_at <= :until AND NOT EXISTS (SELECT FROM parked_keys p WHERE p.key = o.id::text)
+WHERE deadline_at <= :until AND deadline_at - coalesce(confirmed_at, created_at) <= :longest
+    AND NOT EXISTS (SELECT FROM parked_keys p WHERE p.key = o.id::text)
 ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 """)
 COUNT_OVERDUE = sa.text("SELECT count(*) FROM orders WHERE deadline_at <= now()")
@@ -86,9 +88,9 @@ def lock(connection: sa.Connection, order_ids: Iterable[str]) -> dict[str, Order
     return {row.id: to_order(row) for row in connection.execute(LOCK_ORDERS, {"ids": wanted}).all()}
 
 
-def lock_overdue(connection: sa.Connection, until: datetime, limit: int) -> dict[str, Order]:
-    """Lock orders whose deadline passed by `until` and that no parked event could still settle."""
-    rows = connection.execute(LOCK_OVERDUE, {"until": until, "limit": limit})
+def lock_overdue(connection: sa.Connection, due: Due) -> dict[str, Order]:
+    """Lock orders whose deadline is due and that no parked event could still settle."""
+    rows = connection.execute(LOCK_OVERDUE, {"until": due.until, "longest": due.longest, "limit": due.limit})
     return {row.id: to_order(row) for row in rows}
 
 
