@@ -34,6 +34,8 @@ from services.chassis.unit_of_work import UnitOfWork
 U = TypeVar("U", bound=UnitOfWork)
 _IDLE_POLL_SECONDS = 0.2
 _RETRY_PARKED_SECONDS = 0.5
+# How long parked keys may be tried before fresh records have their turn again.
+_RETRY_LOOK_SECONDS = 0.1
 _BACKOFF_SECONDS = 0.2
 _BACKOFF_MAX_SECONDS = 2.0
 # Asked inside a rebalance: well below the ten seconds after which supervisors kill.
@@ -94,6 +96,7 @@ class Consumer(Generic[U]):
         self._paused = False
         self._full = False
         self._next_parked = 0.0
+        self._more_parked = False
 
     def run(self, stop: threading.Event) -> None:
         """Consume until `stop` is set; then finish the batch, commit, and leave the group.
@@ -144,7 +147,7 @@ class Consumer(Generic[U]):
 
     def _take(self, kafka: KafkaConsumer) -> None:
         """Fill the pending batch: at once for a lone record, by a short sweep when records keep coming."""
-        message = kafka.poll(0 if self._full else _IDLE_POLL_SECONDS)
+        message = kafka.poll(0 if self._full or self._more_parked else _IDLE_POLL_SECONDS)
         self._keep([message] if message is not None else [])
         if not self._pending:
             self._full = False
@@ -219,21 +222,28 @@ class Consumer(Generic[U]):
         if looks:
             self._until_done(stop, lambda: self._note_caught_up(looks))
         if not self._ends.broker_answers:
+            self._more_parked = False
             self._health.report(self._part, Reason.BROKER_UNREACHABLE)
         elif time.monotonic() >= self._next_parked:
-            more = self._retry_parked()
-            self._next_parked = time.monotonic() + (0 if more else _RETRY_PARKED_SECONDS)
+            self._more_parked = self._retry_parked()
+            self._next_parked = time.monotonic() + (0 if self._more_parked else _RETRY_PARKED_SECONDS)
 
     def _retry_parked(self) -> bool:
-        """Try the parked key that is due first; an idle consumer learns here that its breaker is open."""
+        """Try the parked keys that are due, for a bounded time, and return whether more may be due.
+
+        Those that fail again must not keep the others waiting, so only what is transient ends the look early. An
+        idle consumer learns here that its breaker is open.
+        """
+        until, more = time.monotonic() + _RETRY_LOOK_SECONDS, True
         try:
-            handled = self._processor.retries.retry_due()
+            while more and time.monotonic() < until:
+                more = self._processor.retries.retry_due()
         except TransientError as error:
             self._health.report(self._part, _reason(error))
             log.warning("retry_put_off", consumer=self._name, error=type(error).__name__)
             return False
         self._health.report(self._part, None)
-        return handled
+        return more
 
     def _note_caught_up(self, looks: dict[Place, float]) -> None:
         with transaction(self._engine) as connection:

@@ -53,7 +53,10 @@ class Retries(Generic[U]):
         self._tally = tally
 
     def retry_due(self) -> bool:
-        """Try the parked key that is due first, and return whether its head was handled.
+        """Try the parked key that is due first, and return whether there was one.
+
+        Whatever became of it, it is not first any more: its pause has begun, or its next event queues up behind
+        the others that are due. So a caller goes on until nothing is due.
 
         Raises:
             TransientError: nothing was tried.
@@ -62,7 +65,9 @@ class Retries(Generic[U]):
         with transaction(self._engine) as connection:
             self._breaker.check(connection)
             due = parking.lock_due(connection, self._consumer)
-        return due is not None and self._attempt(due, only_due=True)
+        if due is not None:
+            self._attempt(due, only_due=True)
+        return due is not None
 
     def retry(self, key: parking.Key) -> bool:
         """Try the head of a parked key now, whoever asks, and return whether it was handled.
