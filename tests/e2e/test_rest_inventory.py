@@ -17,6 +17,11 @@ def problem(answer: requests.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
+def faults(answer: requests.Response) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = answer.json()["errors"]
+    return found
+
+
 def variant(client: Client, sku: str) -> dict[str, Any]:
     answer = client.get(f"variants/{sku}/", service="inventory")
     assert answer.status_code == 200, answer.text
@@ -100,9 +105,13 @@ def test_a_vendor_publishes_their_own_variants_only(shop: Shop) -> None:
     vendor, rival = shop.callers.vendor("v-own"), shop.callers.vendor("v-rival")
 
     assert vendor.put_variant(sku).json()["vendor_id"] == "v-own"
-    assert problem(rival.put_variant(sku)) == (403, "foreign_variant")
-    assert problem(rival.post(f"variants/{sku}/retire/", service="inventory")) == (403, "foreign_variant")
-    assert problem(vendor.put_variant(other, vendor_id="v-rival")) == (403, "foreign_variant")
+    for refused, place in (
+        (rival.put_variant(sku), {"parameter": "sku"}),
+        (rival.post(f"variants/{sku}/retire/", service="inventory"), {"parameter": "sku"}),
+        (vendor.put_variant(other, vendor_id="v-rival"), {"pointer": "/vendor_id"}),
+    ):
+        assert problem(refused) == (403, "foreign_variant")
+        assert faults(refused) == [{**place, "code": "foreign_variant", "detail": refused.json()["detail"]}]
     assert vendor.put_variant(sku, vendor_id="v-own", price="1.00").json()["version"] == 2
     shop.admin.put_variant(other)
     assert problem(vendor.put_variant(other)) == (403, "foreign_variant")
@@ -149,8 +158,12 @@ def test_what_is_held_for_orders_cannot_be_adjusted_away(shop: Shop) -> None:
     order = shop.customer.placed((sku, 3))
     shop.service.confirm(order)
 
-    assert problem(shop.admin.adjust(sku, quantity=-4)) == (409, "stock_held")
-    assert problem(shop.admin.adjust(sku, on_hand=6, expected_on_hand=10)) == (409, "stock_held")
+    for refused, pointer in (
+        (shop.admin.adjust(sku, quantity=-4), "/quantity"),
+        (shop.admin.adjust(sku, on_hand=6, expected_on_hand=10), "/on_hand"),
+    ):
+        assert problem(refused) == (409, "stock_held")
+        assert faults(refused) == [{"pointer": pointer, "code": "stock_held", "detail": refused.json()["detail"]}]
     assert shop.admin.adjust(sku, quantity=-3).json()["available"] == 0
     assert shop.admin.level(sku) == (7, 4, 3)
 

@@ -204,7 +204,8 @@ def _only_of(caller: Caller) -> str | None:
 def _vendor_of(caller: Caller, named: str | None) -> str | None:
     own = _only_of(caller)
     if own is not None and named not in (None, own):
-        raise Problem(403, "foreign_variant", f"you are vendor {own!r}; a variant of {named!r} is not yours to publish")
+        detail = f"you are vendor {own!r}; a variant of {named!r} is not yours to publish"
+        raise problem_of(Refusal(RefusalCode.FOREIGN_VARIANT, detail, field="vendor_id"))
     return own or named
 
 

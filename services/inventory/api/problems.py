@@ -15,9 +15,10 @@ PROBLEMS = {
 _STATUS = {code: known.status for code, known in {**CODES, **PROBLEMS}.items()}
 
 
-# What a refusal is about: a parameter, a header, or a part of the body.
+# What a refusal is about, unless it names a field: a parameter, a header, or a part of the body.
 _ABOUT = {
     RefusalCode.UNKNOWN_SKU: {"parameter": "sku"},
+    RefusalCode.FOREIGN_VARIANT: {"parameter": "sku"},
     RefusalCode.VERSION_CHANGED: {"parameter": "If-Match"},
     RefusalCode.STOCK_CHANGED: {"pointer": "/expected_on_hand"},
 }
@@ -25,7 +26,8 @@ _ABOUT = {
 
 def problem_of(refusal: Refusal) -> Problem:
     """Return the problem that a refusal of the domain is answered with."""
-    code, about = refusal.code.value, _ABOUT.get(refusal.code)
-    errors = [] if about is None else [{**about, "code": code, "detail": refusal.detail}]
+    code = refusal.code.value
+    about = {"pointer": f"/{refusal.field}"} if refusal.field else _ABOUT.get(refusal.code, {"pointer": ""})
+    errors = [{**about, "code": code, "detail": refusal.detail}]
     headers = {} if refusal.version is None else {"ETag": etag(refusal.version)}
     return Problem(_STATUS[code], code, refusal.detail, errors=errors, headers=headers)

@@ -77,12 +77,14 @@ class Refusal:
         code: see `RefusalCode`.
         detail: names the offender and the valid options.
         version: the current one, where another was expected.
+        field: the part of the command that is refused, where the code alone does not tell.
 
     """
 
     code: RefusalCode
     detail: str
     version: int | None = None
+    field: str | None = None
 
 
 def put(command: PutVariant, variant: Variant | None) -> Variant | Refusal:
@@ -134,7 +136,7 @@ def adjust(command: AdjustStock, stock: Stock) -> StockLevel | Refusal:
     if level.on_hand + delta < level.reserved + level.allocated:
         held = level.reserved + level.allocated
         detail = f"{held} of {level.sku} at {level.location} are held for orders; {level.on_hand + delta} would be left"
-        return Refusal(RefusalCode.STOCK_HELD, detail)
+        return Refusal(RefusalCode.STOCK_HELD, detail, field="on_hand" if command.quantity is None else "quantity")
     if delta:
         stock.move((command.sku, command.location), MovementKind.ADJUSTED, command.because, on_hand=delta)
     return level
