@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from services.chassis.errors import Problem
@@ -15,10 +13,10 @@ from services.chassis.http.documents import Page
 from services.chassis.http.endpoint import Api
 from services.chassis.http.lists import Position, paging
 from services.chassis.idempotency import Answer
-from services.chassis.money import digits, minor_units
 from services.order.api import models
 from services.order.api.access import actor_of, require_own_cancel, scope_of
-from services.order.api.problems import PROBLEMS, not_found, payment_mismatch, problem_of
+from services.order.api.payments import payment_of, sent_with_confirm
+from services.order.api.problems import PROBLEMS, not_found, problem_of
 from services.order.api.views import ALL_PARTS, order_of
 from services.order.domain.commands import AdvanceOrder, CancelOrder, ConfirmOrder, Refusal
 from services.order.domain.orders import Order, Payment
@@ -86,11 +84,7 @@ def confirm_order(call: OrderCall, order_id: models.Id, body: models.OrderConfir
     202 while its stock is not reserved yet: it confirms as soon as it is.
     """
     order = _known(call, order_id)
-    parts = (body.provider, body.reference, body.amount, body.currency)
-    payment = None
-    if any(part is not None for part in parts):
-        payment = _payment(models.PaymentCreate.model_validate(_complete(body)), "")
-    return _confirm(call, order, payment, body.notes)
+    return _confirm(call, order, sent_with_confirm(body), body.notes)
 
 
 @orders.post(
@@ -119,7 +113,7 @@ def update_status(call: OrderCall, order_id: models.Id, body: models.OrderStatus
     order = _known(call, order_id)
     _require_sole_vendor(call, order, body)
     if body.status == "confirmed":
-        payment = _payment(body.payment, _IN_STATUS) if body.payment else None
+        payment = payment_of(body.payment, _IN_STATUS) if body.payment else None
         return _confirm(call, order, payment, body.notes, _IN_STATUS)
     if body.status == "cancelled":
         return _cancel(call, order, models.OrderCancel(reason="admin_request", note=body.notes))
@@ -256,33 +250,6 @@ def _found(uow: OrderUnitOfWork, scope: Scope, order_id: str) -> Order:
 def _known(call: OrderCall, order_id: str) -> Order:
     with call.queries() as uow:
         return _found(uow, scope_of(call.caller), order_id)
-
-
-def _payment(body: models.PaymentCreate, at: str) -> Payment:
-    try:
-        digits(body.currency)
-    except ValueError as error:
-        raise payment_mismatch(f"{at}/currency", str(error)) from error
-    try:
-        amount_minor = minor_units(Decimal(body.amount), body.currency)
-    except ValueError as error:
-        raise payment_mismatch(f"{at}/amount", str(error)) from error
-    return Payment(
-        provider=body.provider,
-        reference=body.reference,
-        amount_minor=amount_minor,
-        currency=body.currency,
-    )
-
-
-def _complete(body: models.OrderConfirm) -> dict[str, Any]:
-    parts = {name: getattr(body, name) for name in ("provider", "reference", "amount", "currency")}
-    missing = [name for name, value in parts.items() if value is None]
-    if missing:
-        detail = f"a payment needs {', '.join(missing)} too; leave all four out to confirm without one"
-        errors = [{"pointer": f"/{name}", "code": "missing", "detail": detail} for name in missing]
-        raise Problem(400, "incomplete_payment", detail, errors=errors)
-    return parts
 
 
 def _require_sole_vendor(call: OrderCall, order: Order, body: models.OrderStatusUpdate) -> None:

@@ -1,0 +1,60 @@
+"""Payments as storefronts report them: in a confirm, or in an update of the status."""
+
+from decimal import Decimal
+
+from services.chassis.errors import Problem
+from services.chassis.money import digits, minor_units
+from services.order.api.models import OrderConfirm, PaymentCreate
+from services.order.api.problems import payment_mismatch
+from services.order.domain.orders import Payment
+
+_PARTS = ("provider", "reference", "amount", "currency")
+
+
+def payment_of(body: PaymentCreate, at: str) -> Payment:
+    """Return a payment in minor units.
+
+    Args:
+        body: the payment as it was sent.
+        at: JSON Pointer to it, empty where it is the body itself.
+
+    Raises:
+        Problem: 422 `payment_mismatch`; there is no such currency, or no such amount in it.
+
+    """
+    try:
+        digits(body.currency)
+    except ValueError as error:
+        raise payment_mismatch(f"{at}/currency", str(error)) from error
+    try:
+        amount_minor = minor_units(Decimal(body.amount), body.currency)
+    except ValueError as error:
+        raise payment_mismatch(f"{at}/amount", str(error)) from error
+    return Payment(
+        provider=body.provider,
+        reference=body.reference,
+        amount_minor=amount_minor,
+        currency=body.currency,
+    )
+
+
+def sent_with_confirm(body: OrderConfirm) -> Payment | None:
+    """Return the payment in a confirm, None where it has none.
+
+    Raises:
+        Problem: 400 `incomplete_payment`, or as `payment_of`.
+
+    """
+    if all(getattr(body, name) is None for name in _PARTS):
+        return None
+    return payment_of(PaymentCreate.model_validate(_complete(body)), "")
+
+
+def _complete(body: OrderConfirm) -> dict[str, str]:
+    parts = {name: getattr(body, name) for name in _PARTS}
+    missing = [name for name, value in parts.items() if value is None]
+    if missing:
+        detail = f"a payment needs {', '.join(missing)} too; leave all four out to confirm without one"
+        errors = [{"pointer": f"/{name}", "code": "missing", "detail": detail} for name in missing]
+        raise Problem(400, "incomplete_payment", detail, errors=errors)
+    return parts
