@@ -85,6 +85,19 @@ def test_the_carrier_of_a_shipment_may_be_another_than_the_methods(shop: Shop) -
     assert shop.admin.move(order, "shipped", carrier="Bike").json()["shipments"][0]["carrier"] == "Bike"
 
 
+def test_goods_leave_by_a_method_that_the_shop_has_given_up(shop: Shop) -> None:
+    order = order_in(shop, "processing")
+    shop.probe.execute(
+        "order", "UPDATE orders SET shipping_method = 'pigeon' WHERE id = CAST(:id AS uuid)", id=order["id"]
+    )
+
+    shipped = shop.admin.move(order, "shipped", tracking_number="T-1")
+
+    assert shipped.status_code == 200, shipped.text
+    (shipment,) = shipped.json()["shipments"]
+    assert (shipment["carrier"], shipment["tracking_number"], shipment["tracking_url"]) == ("unspecified", "T-1", None)
+
+
 def test_the_history_tells_who_did_what_and_why(shop: Shop) -> None:
     customer = shop.callers.customer()
     order = customer.placed((shop.sku(), 1))

@@ -1,5 +1,6 @@
 """The moves between an order's statuses (DESIGN 2.2)."""
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -10,6 +11,7 @@ from services.order.domain.commands import (
     Refusal,
     RefusalCode,
     Shipment,
+    carrier_of,
     deliver,
     may_advance,
     ship,
@@ -17,6 +19,7 @@ from services.order.domain.commands import (
 )
 from services.order.domain.details import OrderDetails
 from services.order.domain.orders import Held, OrderContent
+from services.order.domain.pricing import ShippingMethod
 from services.order.domain.statuses import (
     TRANSITIONS,
     FulfillmentStatus,
@@ -190,6 +193,14 @@ def test_all_that_is_left_ships_in_one_shipment_a_location() -> None:
         ("s-1", "main", (("i-1", SKU, 2), ("i-2", OTHER_SKU, 1))),
         ("s-2", "north", (("i-1", SKU, 3),)),
     ]
+
+
+def test_a_shipment_s_carrier_is_the_one_that_is_named_or_the_method_s_or_nobody_known() -> None:
+    method = ShippingMethod("standard", {}, {}, carrier="Post", transit_days=2, tracking_url=None)
+    assert carrier_of(replace(SHIP, carrier="Bike"), method) == "Bike"
+    assert carrier_of(replace(SHIP, carrier="Bike"), None) == "Bike"
+    assert carrier_of(SHIP, method) == "Post"
+    assert carrier_of(SHIP, None) == "unspecified"
 
 
 def test_each_shipment_is_told_with_its_tracking_and_only_the_last_completes_the_order() -> None:

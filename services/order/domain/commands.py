@@ -15,8 +15,12 @@ from schemas.contracts import (
 )
 from services.order.domain.orders import Actor, Order, OrderContent, OrderLine, Payment, When
 from services.order.domain.placing import Fault, OrderDraft
+from services.order.domain.pricing import ShippingMethod
 from services.order.domain.reactions import ConfirmTerms, Told
 from services.order.domain.statuses import CancelReason, OrderStatus, PendingOperation, ReservationStatus
+
+# Of what left by a shipping method that the shop has given up meanwhile: the goods are gone, whoever took them.
+UNSPECIFIED_CARRIER = "unspecified"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +69,7 @@ class AdvanceOrder:
     """Move an order on: processing, shipped or delivered.
 
     Args:
-        carrier: of the shipment; None takes the shipping method's.
+        carrier: of the shipment; None takes the shipping method's, see `carrier_of`.
         estimated_delivery: ISO 8601 date.
 
     """
@@ -243,6 +247,11 @@ def start_processing(order: Order, content: OrderContent, when: When) -> OrderPr
         ),
         started_at=when.now,
     )
+
+
+def carrier_of(command: AdvanceOrder, method: ShippingMethod | None) -> str:
+    """Return who carries a shipment; `method` is the order's, None once the shop has it no more."""
+    return command.carrier or (method.carrier if method else UNSPECIFIED_CARRIER)
 
 
 def ship(

@@ -96,7 +96,7 @@ def _advance(order: Order, submitted: Submitted[AdvanceOrder], uow: OrderUnitOfW
     if command.status is OrderStatus.PROCESSING:
         uow.tell(order, commands.start_processing(order, content, when), submitted.cause)
     elif command.status is OrderStatus.SHIPPED:
-        carrier = command.carrier or uow.settings.shop_terms.shipping_methods[content.shipping_method].carrier
+        carrier = commands.carrier_of(command, uow.settings.shop_terms.shipping_methods.get(content.shipping_method))
         ids = [new_id() for _ in {held.location for held in order.held}]
         for shipment, shipped in commands.ship(order, content, command, when, carrier=carrier, ids=ids):
             uow.add_shipment(shipment)
