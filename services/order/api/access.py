@@ -1,4 +1,11 @@
-"""Who may do what with which orders, from the caller's roles."""
+"""Who may do what with which orders, from the caller's roles.
+
+Invariant: a role counts only where the endpoint is open to it (`through`, the endpoint's `allow`). A token of several
+roles may no more at an endpoint than the most that one of them may there; a vendor who is a customer too cancels as
+a customer, so only what they ordered themselves.
+"""
+
+from collections.abc import Collection
 
 from pydantic import BaseModel
 
@@ -14,20 +21,30 @@ _OF_STAFF = ("restock", "refund", "notify_customer")
 _REASONS_OF_CUSTOMERS = ("customer_request", "other")
 
 
-def scope_of(caller: Caller) -> Scope:
-    """Return the part of all orders that a caller sees."""
-    if caller.has(Role.ADMIN, Role.SERVICE):
-        return Scope(internal=True)
-    if caller.has(Role.WAREHOUSE):
-        return Scope()
-    if caller.has(Role.VENDOR):
-        return Scope(vendor_id=caller.vendor_id)
-    return Scope(customer_id=caller.subject)
+def scopes_of(caller: Caller, through: Collection[Role]) -> tuple[Scope, ...]:
+    """Return the parts of all orders that a caller sees, the one in which most of an order is shown first.
+
+    Args:
+        caller: with at least one of the roles.
+        through: the roles that the endpoint is open to.
+
+    Returns:
+        One, unless both a customer and a vendor may ask: what is theirs may be either.
+
+    """
+    roles = caller.roles.intersection(through)
+    if roles & {Role.ADMIN, Role.SERVICE}:
+        return (Scope(internal=True),)
+    if Role.WAREHOUSE in roles:
+        return (Scope(),)
+    own = (Scope(customer_id=caller.subject),) if Role.CUSTOMER in roles else ()
+    sold = (Scope(vendor_id=caller.vendor_id),) if Role.VENDOR in roles else ()
+    return own + sold
 
 
-def actor_of(caller: Caller) -> Actor:
-    """Return the caller as history shows them, by the strongest of their roles."""
-    role = next(role for role in _BY_RANK if role in caller.roles)
+def actor_of(caller: Caller, through: Collection[Role]) -> Actor:
+    """Return the caller as history shows them, by the strongest of their roles that the endpoint is open to."""
+    role = next(role for role in _BY_RANK if role in caller.roles and role in through)
     return Actor(type=role.value, id=caller.subject)
 
 

@@ -1,6 +1,7 @@
 """The endpoints of orders."""
 
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -14,12 +15,12 @@ from services.chassis.http.endpoint import Api
 from services.chassis.http.lists import Position, paging
 from services.chassis.idempotency import Answer
 from services.order.api import models
-from services.order.api.access import actor_of, require_own_cancel, scope_of
+from services.order.api.access import actor_of, require_own_cancel, scopes_of
 from services.order.api.payments import payment_of, sent_with_confirm
 from services.order.api.problems import PROBLEMS, not_found, problem_of
 from services.order.api.views import ALL_PARTS, order_of
 from services.order.domain.commands import AdvanceOrder, CancelOrder, ConfirmOrder, Refusal
-from services.order.domain.orders import Order, Payment
+from services.order.domain.orders import Actor, Order, Payment
 from services.order.domain.scopes import OrderFilter, Scope
 from services.order.domain.statuses import CancelReason, OrderStatus, PendingOperation
 from services.order.handlers.orders import Outcome
@@ -30,7 +31,11 @@ PREFIX = "/api/v1/orders"
 OrderCall = Call[OrderUnitOfWork]
 orders = Api("orders", prefix=PREFIX, about="Orders, from placing to delivery", problems=PROBLEMS)
 
-_READERS = {Role.CUSTOMER, Role.VENDOR, Role.WAREHOUSE, Role.SERVICE, Role.ADMIN}
+# Through which roles an endpoint may be used: what its caller sees and touches there comes from these alone.
+_READERS = frozenset({Role.CUSTOMER, Role.VENDOR, Role.WAREHOUSE, Role.SERVICE, Role.ADMIN})
+_OWNERS = frozenset({Role.CUSTOMER, Role.SERVICE, Role.ADMIN})
+_CONFIRMERS = frozenset({Role.SERVICE, Role.ADMIN})
+_MOVERS = frozenset({Role.VENDOR, Role.SERVICE, Role.ADMIN})
 _MOVES = ["order_not_found", "invalid_status_transition", "stock_not_allocated"]
 _PAYS = ["payment_required", "payment_mismatch", "payment_reference_used", "already_paid", "order_cancelled"]
 _MICROS_A_MINUTE = 60_000_000
@@ -38,13 +43,14 @@ _MICROS_A_MINUTE = 60_000_000
 _IN_STATUS = "/payment"
 
 
-@orders.get("/", allow={Role.CUSTOMER, Role.SERVICE, Role.ADMIN}, answers={200: Page[models.Order]})
+@orders.get("/", allow=_OWNERS, answers={200: Page[models.Order]})
 def list_orders(call: OrderCall, query: models.OrderQuery) -> Answer:
     """List orders: a customer's own, or all.
 
     Rows come without history and shipments unless `expand` asks for them.
     """
-    return _page(call, query, scope_of(call.caller))
+    (scope,) = scopes_of(call.caller, _OWNERS)
+    return _page(call, query, scope)
 
 
 @orders.get("/admin/", allow={Role.ADMIN}, answers={200: Page[models.Order]})
@@ -62,9 +68,8 @@ def list_vendor_orders(call: OrderCall, query: models.OrderQuery) -> Answer:
 @orders.get("/<order_id>/", allow=_READERS, answers={200: models.Order}, refuses=["order_not_found"], versioned=True)
 def show_order(call: OrderCall, order_id: models.Id) -> Answer:
     """Show an order, by its id or its number."""
-    scope = scope_of(call.caller)
     with call.queries() as uow:
-        order = _found(uow, scope, order_id)
+        scope, order = _found(uow, scopes_of(call.caller, _READERS), order_id)
         if call.is_unchanged(order.version):
             return not_modified(order.version)
         return shown(uow, view_order(uow, scope, order))
@@ -72,7 +77,7 @@ def show_order(call: OrderCall, order_id: models.Id) -> Answer:
 
 @orders.post(
     "/<order_id>/confirm/",
-    allow={Role.ADMIN, Role.SERVICE},
+    allow=_CONFIRMERS,
     answers={200: models.Order, 202: models.Order},
     refuses=[*_MOVES, *_PAYS, "incomplete_payment"],
     waits=True,
@@ -83,13 +88,13 @@ def confirm_order(call: OrderCall, order_id: models.Id, body: models.OrderConfir
 
     202 while its stock is not reserved yet: it confirms as soon as it is.
     """
-    order = _known(call, order_id)
-    return _confirm(call, order, sent_with_confirm(body), body.notes)
+    known = _known(call, order_id, _CONFIRMERS)
+    return _confirm(call, known, sent_with_confirm(body), body.notes)
 
 
 @orders.post(
     "/<order_id>/cancel/",
-    allow={Role.CUSTOMER, Role.ADMIN, Role.SERVICE},
+    allow=_OWNERS,
     answers={200: models.Order},
     refuses=[*_MOVES, "cancel_window_closed", "field_not_allowed"],
     waits=True,
@@ -97,12 +102,12 @@ def confirm_order(call: OrderCall, order_id: models.Id, body: models.OrderConfir
 )
 def cancel_order(call: OrderCall, order_id: models.Id, body: models.OrderCancel | None) -> Answer:
     """Cancel an order; what is held for it is released, what was paid becomes due for refund."""
-    return _cancel(call, _known(call, order_id), body or models.OrderCancel())
+    return _cancel(call, _known(call, order_id, _OWNERS), body or models.OrderCancel())
 
 
 @orders.patch(
     "/<order_id>/status/",
-    allow={Role.ADMIN, Role.SERVICE, Role.VENDOR},
+    allow=_MOVERS,
     answers={200: models.Order, 202: models.Order},
     refuses=[*_MOVES, *_PAYS],
     waits=True,
@@ -110,24 +115,24 @@ def cancel_order(call: OrderCall, order_id: models.Id, body: models.OrderCancel 
 )
 def update_status(call: OrderCall, order_id: models.Id, body: models.OrderStatusUpdate) -> Answer:
     """Move an order on; each status runs the same command as the named call."""
-    order = _known(call, order_id)
-    _require_sole_vendor(call, order, body)
+    known = _known(call, order_id, _MOVERS)
+    _require_sole_vendor(call, known.order, body)
     if body.status == "confirmed":
         payment = payment_of(body.payment, _IN_STATUS) if body.payment else None
-        return _confirm(call, order, payment, body.notes, _IN_STATUS)
+        return _confirm(call, known, payment, body.notes, _IN_STATUS)
     if body.status == "cancelled":
-        return _cancel(call, order, models.OrderCancel(reason="admin_request", note=body.notes))
+        return _cancel(call, known, models.OrderCancel(reason="admin_request", note=body.notes))
     command = AdvanceOrder(
-        order_id=order.id,
+        order_id=known.order.id,
         status=OrderStatus(body.status),
-        actor=actor_of(call.caller),
+        actor=known.actor,
         note=body.notes,
         carrier=body.carrier,
         tracking_number=body.tracking_number,
         estimated_delivery=None if body.estimated_delivery is None else body.estimated_delivery.isoformat(),
         expected_versions=call.expected_versions,
     )
-    return call.submit(command, render=_Shown(scope_of(call.caller)), subject=order.id)
+    return call.submit(command, render=_Shown(known.scope), subject=known.order.id)
 
 
 def shown(uow: OrderUnitOfWork, view: OrderView, status: int = 200, location: str | None = None) -> Answer:
@@ -136,13 +141,23 @@ def shown(uow: OrderUnitOfWork, view: OrderView, status: int = 200, location: st
     return answer(model, status, version=view.order.version, location=location)
 
 
-def after_waiting(call: OrderCall, order_id: str, given: Answer, default_seconds: int = 0) -> OrderView | None:
+def after_waiting(
+    call: OrderCall, order_id: str, scope: Scope, given: Answer, default_seconds: int = 0
+) -> OrderView | None:
     """Wait for the saga as long as the caller prefers; return the order as it is then, None if we did not wait."""
     if given.status >= 300 or not call.wait_for(order_id, default_seconds):
         return None
-    scope = scope_of(call.caller)
     with call.queries() as uow:
-        return view_order(uow, scope, _found(uow, scope, order_id))
+        return view_order(uow, *_found(uow, (scope,), order_id))
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An order that the caller may act on: through whose eyes it is seen, and as whom they act."""
+
+    order: Order
+    scope: Scope
+    actor: Actor
 
 
 class _Shown:
@@ -164,25 +179,25 @@ def _status_of(order: Order) -> int:
     return 202 if awaited else 200
 
 
-def _confirm(call: OrderCall, order: Order, payment: Payment | None, note: str | None, at: str = "") -> Answer:
+def _confirm(call: OrderCall, known: _Known, payment: Payment | None, note: str | None, at: str = "") -> Answer:
     command = ConfirmOrder(
-        order_id=order.id,
+        order_id=known.order.id,
         payment=payment,
-        actor=actor_of(call.caller),
+        actor=known.actor,
         note=note,
         expected_versions=call.expected_versions,
     )
-    return _submit_and_wait(call, command, order.id, at)
+    return _submit_and_wait(call, command, known, at)
 
 
-def _cancel(call: OrderCall, order: Order, body: models.OrderCancel) -> Answer:
+def _cancel(call: OrderCall, known: _Known, body: models.OrderCancel) -> Answer:
     require_own_cancel(call.caller, body)
     own = not call.caller.has(Role.ADMIN, Role.SERVICE)
     window: int | None = call.settings.cancel_window_minutes
     command = CancelOrder(
-        order_id=order.id,
+        order_id=known.order.id,
         reason=CancelReason(body.reason),
-        actor=actor_of(call.caller),
+        actor=known.actor,
         note=body.note,
         restock=body.restock,
         refund=body.refund,
@@ -191,12 +206,12 @@ def _cancel(call: OrderCall, order: Order, body: models.OrderCancel) -> Answer:
         not_after=window * _MICROS_A_MINUTE if own and window is not None else None,
         expected_versions=call.expected_versions,
     )
-    return _submit_and_wait(call, command, order.id)
+    return _submit_and_wait(call, command, known)
 
 
-def _submit_and_wait(call: OrderCall, command: object, order_id: str, at: str = "") -> Answer:
-    given = call.submit(command, render=_Shown(scope_of(call.caller), at), subject=order_id)
-    view = after_waiting(call, order_id, given)
+def _submit_and_wait(call: OrderCall, command: object, known: _Known, at: str = "") -> Answer:
+    given = call.submit(command, render=_Shown(known.scope, at), subject=known.order.id)
+    view = after_waiting(call, known.order.id, known.scope, given)
     if view is None:
         return given
     with call.queries() as uow:
@@ -240,16 +255,24 @@ class _Position:
         return from_micros(moment), view.order.id
 
 
-def _found(uow: OrderUnitOfWork, scope: Scope, order_id: str) -> Order:
-    order = find_order(uow, scope, order_id)
-    if order is None:
-        raise not_found(order_id)
-    return order
+def _found(uow: OrderUnitOfWork, scopes: Sequence[Scope], order_id: str) -> tuple[Scope, Order]:
+    """Return an order, and the first of the scopes that it is in.
+
+    Raises:
+        Problem: 404; it is in none of them.
+
+    """
+    for scope in scopes:
+        order = find_order(uow, scope, order_id)
+        if order is not None:
+            return scope, order
+    raise not_found(order_id)
 
 
-def _known(call: OrderCall, order_id: str) -> Order:
+def _known(call: OrderCall, order_id: str, through: Collection[Role]) -> _Known:
     with call.queries() as uow:
-        return _found(uow, scope_of(call.caller), order_id)
+        scope, order = _found(uow, scopes_of(call.caller, through), order_id)
+    return _Known(order, scope, actor_of(call.caller, through))
 
 
 def _require_sole_vendor(call: OrderCall, order: Order, body: models.OrderStatusUpdate) -> None:

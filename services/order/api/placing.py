@@ -8,7 +8,7 @@ from services.chassis.http.auth import Caller, Role
 from services.chassis.http.endpoint import Api
 from services.chassis.idempotency import Answer
 from services.order.api import models
-from services.order.api.access import actor_of, require_own_fields, scope_of
+from services.order.api.access import actor_of, require_own_fields, scopes_of
 from services.order.api.orders import PREFIX, OrderCall, after_waiting, shown
 from services.order.api.problems import PROBLEMS, problem_of
 from services.order.api.views import shortages_of
@@ -22,6 +22,7 @@ from services.order.handlers.queries import OrderView
 from services.order.unit_of_work import OrderUnitOfWork
 
 placing = Api("placing", prefix=PREFIX, about="Place orders", problems=PROBLEMS)
+_BUYERS = frozenset({Role.CUSTOMER, Role.SERVICE})
 _REFUSALS = [
     "field_not_allowed",
     "insufficient_stock",
@@ -40,7 +41,7 @@ _REFUSALS = [
 
 @placing.post(
     "/",
-    allow={Role.CUSTOMER, Role.SERVICE},
+    allow=_BUYERS,
     answers={201: models.Order},
     refuses=_REFUSALS,
     waits=True,
@@ -53,10 +54,11 @@ def place_order(call: OrderCall, body: models.OrderCreate) -> Answer:
     `insufficient_stock` then says that the order was cancelled because its lines do not all fit.
     """
     require_own_fields(call.caller, body)
-    command = PlaceOrder(draft=_draft(call.caller, body), actor=actor_of(call.caller))
-    given = call.submit(command, render=_Placed(scope_of(call.caller)))
+    (scope,) = scopes_of(call.caller, _BUYERS)
+    command = PlaceOrder(draft=_draft(call.caller, body), actor=actor_of(call.caller, _BUYERS))
+    given = call.submit(command, render=_Placed(scope))
     order_id = given.headers["Location"].rstrip("/").rpartition("/")[2]
-    view = after_waiting(call, order_id, given, call.settings.place_wait_seconds)
+    view = after_waiting(call, order_id, scope, given, call.settings.place_wait_seconds)
     return given if view is None else _awaited(call, view, given)
 
 
