@@ -164,6 +164,20 @@ def test_a_customer_does_not_cancel_what_is_processed_but_the_shop_may(shop: Sho
         assert client.cancel(order, reason="other").json()["cancel_reason"] == "other"
 
 
+@pytest.mark.parametrize("role", ["admin", "service"])
+def test_setting_cancelled_is_a_cancel_with_defaults(shop: Shop, role: str) -> None:
+    order = order_in(shop, "confirmed")
+    client = {"admin": shop.admin, "service": shop.service}[role]
+
+    moved = client.move(order, "cancelled", notes="by phone").json()
+
+    assert (moved["status"], moved["cancel_reason"]) == ("cancelled", "customer_request")
+    (row,) = [row for row in moved["status_history"] if row["previous_status"] != row["status"] == "cancelled"]
+    assert (row["reason"], row["notes"], row["created_by"]["type"]) == ("customer_request", "by phone", role)
+    named = order_in(shop, "confirmed")
+    assert client.cancel(named, wait=None).json()["cancel_reason"] == moved["cancel_reason"]
+
+
 def test_nobody_cancels_what_was_delivered(shop: Shop) -> None:
     order = order_in(shop, "delivered")
     refused = shop.admin.cancel(order)

@@ -121,7 +121,7 @@ def update_status(call: OrderCall, order_id: models.Id, body: models.OrderStatus
         payment = payment_of(body.payment, _IN_STATUS) if body.payment else None
         return _confirm(call, known, payment, body.notes, _IN_STATUS)
     if body.status == "cancelled":
-        return _cancel(call, known, models.OrderCancel(reason="admin_request", note=body.notes))
+        return _cancel(call, known, models.OrderCancel(note=body.notes))
     command = AdvanceOrder(
         order_id=known.order.id,
         status=OrderStatus(body.status),
