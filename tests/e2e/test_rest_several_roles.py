@@ -211,7 +211,7 @@ def test_an_order_is_moved_on_as_its_vendor_and_by_nobody_else(shop: Shop, world
     for order in (world.own, world.strange):
         assert caller.move(order, "processing").status_code == 404
     assert caller.move(world.shared, "processing").status_code == 403
-    for status in ("confirmed", "cancelled"):
+    for status in ("pending", "confirmed", "cancelled", "refunded"):
         assert caller.move(world.sole, status).status_code == 403
 
     moved = caller.move(world.sole, "processing")

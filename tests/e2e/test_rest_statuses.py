@@ -29,7 +29,7 @@ def test_every_move_that_the_table_does_not_have_is_refused_with_the_ones_it_has
     allowed = STATUS_TABLE[status]
     assert set(order["allowed_transitions"]) == allowed
 
-    for wanted in {"pending", *_WAY, "cancelled"} - allowed - {status}:
+    for wanted in {"pending", *_WAY, "cancelled", "refunded"} - allowed - {status}:
         payment = {"provider": "p", "reference": unique("r"), "amount": order["total_amount"], "currency": "EUR"}
         # A payment of an order that has moved on, or ended, is looked at; so this one has none.
         body = {"payment": payment} if wanted == "confirmed" and status == "pending" else {}
@@ -40,6 +40,24 @@ def test_every_move_that_the_table_does_not_have_is_refused_with_the_ones_it_has
             told = refused.json()
             assert (told["from"], told["to"], set(told["allowed"])) == (status, wanted, allowed)
     assert shop.admin.order(order["id"]) == order
+
+
+def test_no_status_makes_an_order_refunded_but_refunding_all_that_was_paid(shop: Shop) -> None:
+    order = order_in(shop, "delivered")
+
+    refused = shop.admin.move(order, "refunded").json()
+
+    assert (refused["status"], refused["code"]) == (409, "invalid_status_transition")
+    assert (refused["from"], refused["to"], refused["allowed"]) == ("delivered", "refunded", ["refunded"])
+    assert "by refunding all that was paid and not by a status" in refused["detail"]
+    assert shop.admin.order(order["id"]) == order
+
+
+def test_refunded_again_changes_nothing(shop: Shop) -> None:
+    order = order_in(shop, "delivered")
+    shop.probe.execute("order", "UPDATE orders SET status = 'refunded' WHERE id = CAST(:id AS uuid)", id=order["id"])
+    again = shop.admin.move(order, "refunded")
+    assert (again.status_code, again.json()) == (200, {**order, "status": "refunded", "allowed_transitions": []})
 
 
 @pytest.mark.parametrize("status", ["pending", *_WAY, "cancelled"])
@@ -96,6 +114,34 @@ def test_goods_leave_by_a_method_that_the_shop_has_given_up(shop: Shop) -> None:
     assert shipped.status_code == 200, shipped.text
     (shipment,) = shipped.json()["shipments"]
     assert (shipment["carrier"], shipment["tracking_number"], shipment["tracking_url"]) == ("unspecified", "T-1", None)
+
+
+@pytest.mark.parametrize("status", ["processing", "delivered", "cancelled", "pending", "refunded"])
+def test_what_a_status_does_not_take_is_refused_and_not_dropped(shop: Shop, status: str) -> None:
+    order = shop.customer.placed((shop.sku(), 1))
+    payment = {"provider": "p", "reference": "r", "amount": "10.00", "currency": "EUR"}
+    goods = {"carrier": "X", "tracking_number": "T", "estimated_delivery": "2030-01-31"}
+
+    refused = shop.admin.move(order, status, payment=payment, **goods).json()
+
+    assert (refused["status"], refused["code"]) == (400, "invalid_request")
+    assert {error["pointer"]: error["detail"] for error in refused["errors"]} == {
+        "/payment": f"goes with status confirmed only; status {status} takes notes",
+        **{f"/{name}": f"goes with status shipped only; status {status} takes notes" for name in goods},
+    }
+    assert shop.admin.order(order["id"])["version"] == order["version"]
+    # What is null is not said.
+    assert shop.admin.move(order, status, payment=None, carrier=None).status_code != 400
+
+
+def test_a_payment_with_shipped_and_a_carrier_with_confirmed_are_refused_with_what_is_taken(shop: Shop) -> None:
+    order = shop.customer.placed((shop.sku(), 1))
+    payment = {"provider": "p", "reference": "r", "amount": "10.00", "currency": "EUR"}
+    (paid,) = shop.admin.move(order, "shipped", payment=payment, carrier="X").json()["errors"]
+    (carried,) = shop.admin.move(order, "confirmed", payment=payment, carrier="X").json()["errors"]
+    assert (paid["pointer"], carried["pointer"]) == ("/payment", "/carrier")
+    assert paid["detail"].endswith("status shipped takes notes, carrier, tracking_number, estimated_delivery")
+    assert carried["detail"].endswith("status confirmed takes notes, payment")
 
 
 def test_the_history_tells_who_did_what_and_why(shop: Shop) -> None:

@@ -242,6 +242,29 @@ CHANGES = {
         path="{order}/status/",
         role="admin",
     ),
+    "a payment with processing": _invalid(
+        {
+            "status": "processing",
+            "payment": {"provider": "p", "reference": "r", "amount": "1.00", "currency": "EUR"},
+        },
+        "/payment",
+        method="PATCH",
+        path="{order}/status/",
+        role="admin",
+    ),
+    "a carrier with confirmed": _invalid(
+        {"status": "confirmed", "carrier": "X"}, "/carrier", method="PATCH", path="{order}/status/", role="admin"
+    ),
+    "a day with cancelled": _invalid(
+        {"status": "cancelled", "estimated_delivery": "2030-01-31"},
+        "/estimated_delivery",
+        method="PATCH",
+        path="{order}/status/",
+        role="service",
+    ),
+    "a carrier with a status that is none": _invalid(
+        {"status": "lost", "carrier": "X"}, "/status", method="PATCH", path="{order}/status/", role="admin"
+    ),
     "no status": _invalid({}, "/status", method="PATCH", path="{order}/status/", role="admin"),
     "a discount that is a number": _invalid(
         order(discounts=[{"code": "X", "amount": 1}]), "/discounts/0/amount", role="service"

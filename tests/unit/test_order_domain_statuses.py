@@ -63,11 +63,19 @@ def test_an_order_names_the_statuses_that_may_follow(status: str) -> None:
     assert {to.value for to in an_order(status).allowed_transitions} == STATUS_TABLE[status]
 
 
-@pytest.mark.parametrize(("start", "to"), MOVES)
+@pytest.mark.parametrize(("start", "to"), [(start, to) for start, to in MOVES if to != "refunded"])
 def test_a_move_is_allowed_if_and_only_if_the_table_has_it(start: str, to: str) -> None:
     order = an_order(start, reservation_status=ReservationStatus.ALLOCATED)
     refusal = may_advance(order, OrderStatus(to))
     assert (refusal is None) is (to in STATUS_TABLE[start])
+
+
+def test_a_delivered_order_becomes_refunded_by_money_and_not_by_a_command() -> None:
+    refusal = may_advance(an_order("delivered"), OrderStatus.REFUNDED)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code is RefusalCode.INVALID_TRANSITION
+    assert refusal.facts == {"from": "delivered", "to": "refunded", "allowed": ["refunded"]}
+    assert refusal.detail.endswith("can become refunded, by refunding all that was paid and not by a status")
 
 
 @pytest.mark.parametrize(("start", "to"), [(start, to) for start, to in MOVES if to not in STATUS_TABLE[start]])

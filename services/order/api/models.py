@@ -1,9 +1,9 @@
 """What storefronts send, and what they are shown (REST 2 and 5). Money is decimal strings, times RFC 3339 in UTC."""
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints, ValidationInfo, field_validator
 
 from services.chassis.http.lists import PageQuery
 from services.chassis.http.models import Body, Moment
@@ -28,6 +28,7 @@ from services.order.domain.statuses import (
     ReservationStatus,
 )
 
+T = TypeVar("T")
 # PostgreSQL's text holds every character but NUL.
 _NO_NUL = r"^[^\x00]*$"
 Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID, pattern=_NO_NUL)]
@@ -123,17 +124,37 @@ class OrderCancel(Body):
     notify_customer: bool = True
 
 
+_GOES_WITH = {
+    "payment": OrderStatus.CONFIRMED,
+    "carrier": OrderStatus.SHIPPED,
+    "tracking_number": OrderStatus.SHIPPED,
+    "estimated_delivery": OrderStatus.SHIPPED,
+}
+
+
 class OrderStatusUpdate(Body):
     """A move of the status; runs the same command as the named call."""
 
-    status: Literal["pending", "confirmed", "processing", "shipped", "delivered", "cancelled"] = Field(
-        description="pending is where orders begin: only a pending one can be set to it, and stays as it is"
+    status: OrderStatus = Field(
+        description="the order's own changes nothing; pending and refunded cannot be set: orders begin as pending, "
+        "and become refunded by refunding all that was paid"
     )
     notes: Notes | None = None
-    payment: PaymentCreate | None = Field(default=None, description="for confirmed")
-    carrier: Id | None = Field(default=None, description="for shipped; defaults to the shipping method's")
-    tracking_number: Id | None = Field(default=None, description="for shipped")
-    estimated_delivery: date | None = Field(default=None, description="for shipped")
+    payment: PaymentCreate | None = Field(default=None, description="with confirmed only")
+    carrier: Id | None = Field(default=None, description="with shipped only; defaults to the shipping method's")
+    tracking_number: Id | None = Field(default=None, description="with shipped only")
+    estimated_delivery: date | None = Field(default=None, description="with shipped only")
+
+    @field_validator(*_GOES_WITH)
+    @classmethod
+    def _goes_with_its_status(cls, value: T, info: ValidationInfo) -> T:
+        """Refuse what would be dropped without a word."""
+        # A status that is none is a fault of its own.
+        status, wanted = info.data.get("status"), _GOES_WITH[info.field_name or ""]
+        if value is not None and status not in (None, wanted):
+            valid = ", ".join(["notes", *(name for name, other in _GOES_WITH.items() if other is status)])
+            raise ValueError(f"goes with status {wanted} only; status {status} takes {valid}")
+        return value
 
 
 Sort = Literal["created_at", "-created_at", "updated_at", "-updated_at", "total_amount", "-total_amount"]

@@ -39,6 +39,7 @@ _MOVERS = frozenset({Role.VENDOR, Role.SERVICE, Role.ADMIN})
 _MOVES = ["order_not_found", "invalid_status_transition", "stock_not_allocated"]
 _PAYS = ["payment_required", "payment_mismatch", "payment_reference_used", "already_paid", "order_cancelled"]
 _MICROS_A_MINUTE = 60_000_000
+_OF_VENDORS = (OrderStatus.PROCESSING, OrderStatus.SHIPPED, OrderStatus.DELIVERED)
 # Where a status update carries its payment.
 _IN_STATUS = "/payment"
 
@@ -117,14 +118,14 @@ def update_status(call: OrderCall, order_id: models.Id, body: models.OrderStatus
     """Move an order on; each status runs the same command as the named call."""
     known = _known(call, order_id, _MOVERS)
     _require_sole_vendor(call, known.order, body)
-    if body.status == "confirmed":
+    if body.status is OrderStatus.CONFIRMED:
         payment = payment_of(body.payment, _IN_STATUS) if body.payment else None
         return _confirm(call, known, payment, body.notes, _IN_STATUS)
-    if body.status == "cancelled":
+    if body.status is OrderStatus.CANCELLED:
         return _cancel(call, known, models.OrderCancel(note=body.notes))
     command = AdvanceOrder(
         order_id=known.order.id,
-        status=OrderStatus(body.status),
+        status=body.status,
         actor=known.actor,
         note=body.notes,
         carrier=body.carrier,
@@ -281,6 +282,6 @@ def _require_sole_vendor(call: OrderCall, order: Order, body: models.OrderStatus
         return
     with call.queries() as uow:
         vendors = {line.vendor_id for line in uow.details([order.id])[order.id].content.lines}
-    if body.status in ("confirmed", "cancelled") or vendors != {call.caller.vendor_id}:
+    if body.status not in _OF_VENDORS or vendors != {call.caller.vendor_id}:
         detail = "vendors may set processing, shipped and delivered, on orders whose every line is theirs"
         raise Problem(403, "forbidden_role", detail)

@@ -134,9 +134,11 @@ class Shipment:
 
 
 def refuse_transition(order: Order, to: OrderStatus) -> Refusal:
-    """Return the refusal of a move that the table does not have."""
+    """Return the refusal of a move that the table does not have, or that money makes and no command."""
     allowed = [status.value for status in order.allowed_transitions]
     detail = f"order {order.number} is {order.status}; from there it can become {', '.join(allowed) or 'nothing else'}"
+    if OrderStatus.REFUNDED in order.allowed_transitions:
+        detail += ", by refunding all that was paid and not by a status"
     facts = {"from": order.status.value, "to": to.value, "allowed": allowed}
     return Refusal(RefusalCode.INVALID_TRANSITION, detail, facts=facts)
 
@@ -221,8 +223,8 @@ def cancel(order: Order, command: CancelOrder, when: When) -> tuple[Told, Refusa
 
 
 def may_advance(order: Order, to: OrderStatus) -> Refusal | None:
-    """Return why an order cannot move on to a status, None where it can."""
-    if to not in order.allowed_transitions:
+    """Return why an order cannot be moved on to a status, None where it can."""
+    if to not in order.allowed_transitions or to is OrderStatus.REFUNDED:
         return refuse_transition(order, to)
     if to is OrderStatus.PROCESSING and order.reservation_status is not ReservationStatus.ALLOCATED:
         detail = f"the stock of order {order.number} is {order.reservation_status}, not allocated yet; try again"
