@@ -109,6 +109,15 @@ def test_rows_come_without_history_and_shipments_unless_asked_for(crowd: Crowd) 
     assert page(expand="status_history")["status_history"][0]["reason"] == "placed"
     assert page(expand="shipments")["shipments"] == []
     assert page(expand="status_history,shipments")["items"] == page()["items"]
+    both = page(expand="shipments,status_history")
+    assert (both["status_history"][0]["reason"], both["shipments"]) == ("placed", [])
+    assert both == page(expand="status_history,shipments")
+
+
+def test_a_cursor_does_not_mind_in_which_order_parts_are_named(crowd: Crowd) -> None:
+    cursor = crowd.customer.get("", params={"limit": 1, "expand": "shipments,status_history"}).json()["next_cursor"]
+    rest = crowd.customer.get("", params={"limit": 1, "expand": "status_history,shipments", "cursor": cursor})
+    assert rest.status_code == 200
 
 
 def test_filters_choose_rows(shop: Shop, crowd: Crowd) -> None:

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, ValidationInfo, field_validator
 
 from services.chassis.http.lists import PageQuery
 from services.chassis.http.models import Body, Moment
@@ -157,6 +157,15 @@ class OrderStatusUpdate(Body):
         return value
 
 
+def _in_order(parts: str) -> str:
+    return ",".join(sorted(parts.split(",")))
+
+
+# Kept in one order: a cursor belongs to what was asked for, not to how it was written.
+Expand = Annotated[
+    Literal["shipments", "status_history", "shipments,status_history", "status_history,shipments"],
+    AfterValidator(_in_order),
+]
 Sort = Literal["created_at", "-created_at", "updated_at", "-updated_at", "total_amount", "-total_amount"]
 
 
@@ -171,7 +180,7 @@ class OrderQuery(PageQuery):
     request_id: Id | None = None
     customer_id: Id | None = Field(default=None, description="role service and admin")
     sort: Sort = "-created_at"
-    expand: Literal["status_history", "shipments", "status_history,shipments"] | None = None
+    expand: Expand | None = None
 
 
 class AdminOrderQuery(OrderQuery):
