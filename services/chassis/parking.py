@@ -210,7 +210,9 @@ def fingerprint_of(error: BaseException) -> str:
 
 def headers_to_json(record: Record) -> str:
     """Return a record's headers as JSON; values are any bytes, so they are in base64."""
-    return json.dumps([[name, value and base64.b64encode(value).decode()] for name, value in record.headers])
+    # Not `value and …`: an empty value is none of None, and bytes are none of JSON.
+    texts = [(name, None if value is None else base64.b64encode(value).decode()) for name, value in record.headers]
+    return json.dumps(texts)
 
 
 def headers_from_json(headers: Sequence[tuple[str, str | None]]) -> tuple[tuple[str, bytes | None], ...]:

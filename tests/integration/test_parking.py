@@ -12,7 +12,7 @@ import pytest
 
 from deploy.local.databases import Databases
 from schemas import contracts
-from services.chassis import operators
+from services.chassis import operators, parking
 from services.chassis.database import transaction
 from services.chassis.errors import TransientError
 from services.chassis.events import Record
@@ -317,12 +317,18 @@ def test_a_redelivery_of_parked_events_parks_them_once(ledger: Ledger, world: Wo
 
 def test_the_bytes_of_a_parked_event_are_kept_as_they_came(ledger: Ledger, world: World) -> None:
     key = b"\xff\xfe key"
-    headers = (("ce_type", ledger.confirmed("A").FULLNAME.encode()), ("odd", b"\x00\xff"), ("none", None))
+    headers = (
+        ("ce_type", ledger.confirmed("A").FULLNAME.encode()),
+        ("odd", b"\x00\xff"),
+        ("none", None),
+        ("empty", b""),
+    )
     record = world.record(ledger.confirmed("A"), key=key, value=b"\x00\x01\x02", timestamp_ms=1234)
     record = record._replace(headers=headers)
     world.processor.handle([record])
     row = world.one("SELECT record_key, value, headers, timestamp_ms FROM parked_events")
     assert (bytes(row[0]), bytes(row[1]), row[3]) == (key, b"\x00\x01\x02", 1234)
+    assert parking.headers_from_json(row[2]) == headers
     assert world.one("SELECT key FROM parked_keys") == "\\xff\\xfe key"
     assert not world.processor.retries.retry((ledger.reads, "\\xff\\xfe key"))
 
