@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 import sqlalchemy as sa
 
-from services.chassis import inbox, logs, metrics, parking
+from services.chassis import inbox, log_fields, logs, metrics, parking
 from services.chassis.breaker import Breaker
 from services.chassis.database import require_reachable, transaction
 from services.chassis.errors import RowExists, StatementTimeout, TransientError
@@ -132,15 +132,14 @@ class Processor(Generic[U]):
         """Park the one event whose handling failed."""
         if item is None:
             raise error
-        event_id, place = item.received.event_id, (record.topic, record.partition, record.offset)
-        log.warning("event_parked", event_id=event_id, event_type=item.kind.__name__, place=place, exc_info=error)
+        log.warning("event_parked", **log_fields.of_item(item, attempt=1), exc_info=error)
         with transaction(self._engine) as connection:
             claimed = self._claim(connection, [item])
             if claimed:
                 fault = Deferral(parking.fingerprint_of(error), None)
                 described = f"{type(error).__name__}: {error}"
                 self._handling.park_key(connection, item.key, fault, attempts=0, error=described)
-                parking.append(connection, self._consumer, [(event_id, record)])
+                parking.append(connection, self._consumer, [(item.received.event_id, record)])
             inbox.advance(connection, self._consumer, _positions([record]))
         self._tally.one(item, "parked" if claimed else "duplicate")
 

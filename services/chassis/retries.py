@@ -1,11 +1,12 @@
 """Tries parked events again, in order: by the consumer when they are due, by an operator at any time (DESIGN 5.4)."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import sqlalchemy as sa
 
-from services.chassis import logs, parking
+from services.chassis import log_fields, logs, parking
 from services.chassis.breaker import Breaker
 from services.chassis.database import require_reachable, transaction
 from services.chassis.errors import TransientError
@@ -17,6 +18,14 @@ from services.chassis.unit_of_work import Deferral, UnitOfWork, begin
 
 U = TypeVar("U", bound=UnitOfWork)
 log = logs.logger(__name__)
+
+
+@dataclass(slots=True)
+class _Try:
+    """One try of a parked key's head; `about` is what a log line says of it, as far as it is known."""
+
+    key: parking.Key
+    about: log_fields.Fields = field(default_factory=dict)
 
 
 class Retries(Generic[U]):
@@ -79,35 +88,40 @@ class Retries(Generic[U]):
         return self._attempt(key, only_due=False)
 
     def _attempt(self, key: parking.Key, *, only_due: bool) -> bool:
+        attempt = _Try(key, {"topic": key[0]})
         try:
-            return self._retry(key, only_due=only_due)
+            return self._retry(attempt, only_due=only_due)
         except TransientError:
             raise
         except Exception as error:  # noqa: BLE001  # whatever a handler raises is this event's fault
             require_reachable(self._engine, error)
-            self._record_failure(key, error)
+            self._record_failure(attempt, error)
             return False
 
-    def _retry(self, key: parking.Key, *, only_due: bool) -> bool:
+    def _retry(self, attempt: _Try, *, only_due: bool) -> bool:
+        key = attempt.key
         with begin(self._engine, self._outbox()) as tx:
             attempts = parking.lock_key(tx.connection, self._consumer, key, only_due=only_due)
             parked = parking.head(tx.connection, self._consumer, key)
             if attempts is None or parked is None:
                 return False
+            attempt.about = log_fields.of_event(None, parked.record, parked.event_id, attempt=attempts + 1)
             item = self._reader.read(parked.record, parked)
-            if item is not None and self._handling.run(tx, [item], attempts):
-                return False
+            if item is not None:
+                attempt.about = log_fields.of_item(item, attempt=attempts + 1)
+                if self._handling.run(tx, [item], attempts):
+                    return False
             parking.release_head(tx.connection, self._consumer, key, parked)
-        log.info("parked_event_handled", event_id=parked.event_id, topic=key[0])
+        log.info("parked_event_handled", **attempt.about)
         if item is not None:
             self._tally.one(item, "retried")
         return True
 
-    def _record_failure(self, key: parking.Key, error: Exception) -> None:
-        log.warning("parked_event_failed", topic=key[0], exc_info=error)
+    def _record_failure(self, attempt: _Try, error: Exception) -> None:
+        log.warning("parked_event_failed", **attempt.about, exc_info=error)
         with transaction(self._engine) as connection:
-            attempts = parking.lock_key(connection, self._consumer, key)
+            attempts = parking.lock_key(connection, self._consumer, attempt.key)
             if attempts is not None:
                 fault = Deferral(parking.fingerprint_of(error), None)
                 described = f"{type(error).__name__}: {error}"
-                self._handling.park_key(connection, key, fault, attempts=attempts, error=described)
+                self._handling.park_key(connection, attempt.key, fault, attempts=attempts, error=described)
