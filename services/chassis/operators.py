@@ -1,17 +1,20 @@
 """What an operator may do about parked keys: look, try again, give an event up, resume after a suspected bad deploy.
 
 Invariant: nobody sees personal data here: of an event's value only the fields that its schema does not mark as
-`pii` are shown.
+`pii` are shown, of its headers only those that hold none by contract, and both bounded in length.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
-from services.chassis import logs, parking
+from services.chassis import log_fields, logs, parking
+from services.chassis.avro import Codec, SchemaSource
 from services.chassis.database import transaction
+from services.chassis.errors import UndecodableEvent
+from services.chassis.events import Event, Record
+from services.chassis.masking import masked, shortened
 
 FIND = sa.text("""
 SELECT consumer, topic, key, state, attempts, due_at, fingerprint, error, parked_at,
@@ -22,10 +25,8 @@ WHERE (:fingerprint ::text IS NULL OR fingerprint = :fingerprint)
   AND (:topic ::text IS NULL OR topic = :topic) AND (:key ::text IS NULL OR key = :key)
 ORDER BY parked_at, consumer, topic, key
 """)
-EVENTS = sa.text("""
-SELECT id, partition, "offset", event_id::text, octet_length(value) AS bytes, headers, parked_at
-FROM parked_events WHERE consumer = :consumer AND topic = :topic AND key = :key ORDER BY id
-""")
+# A stranger may send any others.
+SHOWN_HEADERS = ("ce_id", "ce_type", "ce_source", "ce_subject", "ce_time", "ce_sequence", "ce_dataschema")
 log = logs.logger(__name__)
 
 
@@ -74,16 +75,28 @@ def find(connection: sa.Connection, which: Filter) -> list[ParkedKey]:
     ]
 
 
-def events_of(connection: sa.Connection, parked: ParkedKey) -> list[Mapping[str, object]]:
-    """Return the events that wait under a key, first one first: where they stand in the log and what they are."""
-    place = {"consumer": parked.consumer, "topic": parked.topic, "key": parked.key}
-    return [_event(row) for row in connection.execute(EVENTS, place)]
+def events_of(
+    connection: sa.Connection, parked: ParkedKey, codec: Codec, schemas: SchemaSource
+) -> list[Mapping[str, object]]:
+    """Return the events that wait under a key, first one first: where they stand in the log and what they say.
+
+    What cannot be decoded has `undecodable`, the reason, instead of `event`.
+    """
+    waiting = parking.events(connection, parked.consumer, (parked.topic, parked.key))
+    return [_shown(event, codec, schemas) for event in waiting]
 
 
-def discard_head(engine: sa.Engine, parked: ParkedKey, *, reason: str, actor: str) -> str | None:
+def discard_head(engine: sa.Engine, parked: ParkedKey, codec: Codec, *, reason: str, actor: str) -> str | None:
     """Give up the first event of a parked key; its bytes are kept as a dead event and its followers run.
 
     Its id stays claimed in the inbox, so a replay cannot revive it.
+
+    Args:
+        engine: the service's database.
+        parked: the key.
+        codec: reads what the log says of the event.
+        reason: why; kept and logged.
+        actor: who.
 
     Returns:
         The id of the event, or None where nothing was parked under the key any more.
@@ -99,16 +112,33 @@ def discard_head(engine: sa.Engine, parked: ParkedKey, *, reason: str, actor: st
         error = f"discarded: {reason} (was: {parked.error})"
         parking.bury(connection, parked.consumer, head.event_id, head.record, error=error, actor=actor)
         parking.release_head(connection, parked.consumer, key, head)
-    log.info("parked_event_discarded", event_id=head.event_id, topic=parked.topic, reason=reason, actor=actor)
+    about = log_fields.of_event(_decoded(head.record, codec), head.record, head.event_id, attempt=parked.attempts)
+    log.info("parked_event_discarded", **about, reason=reason, actor=actor)
     return head.event_id
 
 
-def _event(row: sa.Row[Any]) -> Mapping[str, object]:
-    headers = {name: (value or b"").decode("utf-8", "replace") for name, value in _headers(row.headers)}
-    shown = {name: value for name, value in headers.items() if name.startswith("ce_")}
-    place = {"partition": row.partition, "offset": row.offset, "bytes": row.bytes or 0}
-    return {"event_id": row.event_id, **place, "parked_at": row.parked_at.isoformat(), "headers": shown}
+def _shown(parked: parking.ParkedEvent, codec: Codec, schemas: SchemaSource) -> Mapping[str, object]:
+    record = parked.record
+    headers = {name: shortened(text) for name in SHOWN_HEADERS if (text := record.header(name)) is not None}
+    place = {"partition": record.partition, "offset": record.offset, "bytes": len(record.value or b"")}
+    content: dict[str, object]
+    try:
+        event = codec.decode(record.value, record.header("ce_type"))
+    except UndecodableEvent as error:
+        content = {"undecodable": shortened(str(error))}
+    else:
+        content = {"event": masked(event.to_avro(), schemas.current(event.FULLNAME).schema)}
+    return {
+        "event_id": parked.event_id,
+        **place,
+        "parked_at": parked.parked_at.isoformat(),
+        "headers": headers,
+        **content,
+    }
 
 
-def _headers(stored: Sequence[tuple[str, str | None]]) -> Sequence[tuple[str, bytes | None]]:
-    return parking.headers_from_json(stored)
+def _decoded(record: Record, codec: Codec) -> Event | None:
+    try:
+        return codec.decode(record.value, record.header("ce_type"))
+    except UndecodableEvent:
+        return None

@@ -1,14 +1,17 @@
-"""`python -m services.<name> parked list|show|retry|discard|resume`: an operator's hands on parked keys."""
+"""`python -m services.<name> parked list|show|retry|discard|resume`: an operator's hands on parked keys.
+
+Whatever has to be copied into `--topic`, `--key` or `--fingerprint` stands in one line, whole and as a shell takes it,
+however narrow the terminal.
+"""
 
 import getpass
 import json
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from services.chassis import breaker, operators
 from services.chassis.database import transaction
@@ -21,6 +24,7 @@ Topic = Annotated[str | None, typer.Option(help="only keys of this topic")]
 Key = Annotated[str | None, typer.Option(help="only this key")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="only say what would be done")]
 Reason = Annotated[str, typer.Option(help="why; it is kept and logged")]
+_ERROR_SHOWN = 200
 
 
 def parked_commands(runtime: Callable[[], Runtime[Any, Any]]) -> typer.Typer:
@@ -31,7 +35,7 @@ def parked_commands(runtime: Callable[[], Runtime[Any, Any]]) -> typer.Typer:
     def show_list(fingerprint: Fingerprint = None, topic: Topic = None, key: Key = None) -> None:
         _list(_find(runtime(), Filter(fingerprint, topic, key)))
 
-    @app.command(help="Show the events that wait under parked keys, without their content.")
+    @app.command(help="Show the events that wait under parked keys, without personal data.")
     def show(fingerprint: Fingerprint = None, topic: Topic = None, key: Key = None) -> None:
         _show(runtime(), Filter(fingerprint, topic, key))
 
@@ -58,19 +62,36 @@ def _find(runtime: Runtime[Any, Any], which: Filter) -> list[ParkedKey]:
 
 
 def _list(keys: Sequence[ParkedKey]) -> None:
-    table = Table("topic", "key", "state", "events", "tries", "due at", "fingerprint", "error")
     for parked in keys:
-        tries = (str(parked.events), str(parked.attempts))
-        table.add_row(
-            parked.topic, parked.key, parked.state, *tries, parked.due_at, parked.fingerprint, parked.error[:80]
-        )
-    Console().print(table if keys else "nothing is parked")
+        typer.echo(f"key          {_in_shell(parked.key)}")
+        typer.echo(f"topic        {_in_shell(parked.topic)}")
+        typer.echo(f"fingerprint  {_in_shell(parked.fingerprint)}")
+        typer.echo(f"error        {_in_one_line(parked.error)}")
+        typer.echo(f"state        {parked.state}, events {parked.events}, tries {parked.attempts}")
+        typer.echo(f"due at       {parked.due_at}\n")
+    typer.echo(f"{len(keys)} parked" if keys else "nothing is parked")
+
+
+def _in_shell(text: str) -> str:
+    """Return a word that a shell reads as this text: a stranger's key may hold anything, control characters too."""
+    if text.isprintable():
+        return shlex.quote(text)
+    codes = "".join(char if char.isprintable() and char not in "\\'" else f"\\U{ord(char):08x}" for char in text)
+    return f"$'{codes}'"
+
+
+def _in_one_line(text: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in text[:_ERROR_SHOWN])
+
+
+def _named(parked: ParkedKey) -> str:
+    return f"{parked.topic} {_in_shell(parked.key)}"
 
 
 def _show(runtime: Runtime[Any, Any], which: Filter) -> None:
     with transaction(runtime.engine) as connection:
         for parked in operators.find(connection, which):
-            waiting = operators.events_of(connection, parked)
+            waiting = operators.events_of(connection, parked, runtime.codec, runtime.schemas)
             typer.echo(json.dumps({**asdict(parked), "events": waiting}, indent=2))
 
 
@@ -78,14 +99,14 @@ def _retry(runtime: Runtime[Any, Any], which: Filter, dry_run: bool) -> None:
     processors = {s.consumer: runtime.processor(s) for s in runtime.subscriptions}
     for parked in _find(runtime, which):
         if dry_run:
-            typer.echo(f"would retry {parked.events} event(s) of {parked.topic} {parked.key}")
+            typer.echo(f"would retry {parked.events} event(s) of {_named(parked)}")
             continue
         processor = processors[parked.consumer]
         handled = 0
         while processor.retries.retry((parked.topic, parked.key)):
             handled += 1
         left = _find(runtime, Filter(topic=parked.topic, key=parked.key))
-        typer.echo(f"{parked.topic} {parked.key}: {handled} handled, {left[0].events if left else 0} still parked")
+        typer.echo(f"{_named(parked)}: {handled} handled, {left[0].events if left else 0} still parked")
 
 
 def _discard(runtime: Runtime[Any, Any], which: Filter, reason: str, dry_run: bool) -> None:
@@ -93,10 +114,11 @@ def _discard(runtime: Runtime[Any, Any], which: Filter, reason: str, dry_run: bo
         raise OmsError("discard needs --key, --topic or --fingerprint: it gives events up")
     for parked in _find(runtime, which):
         if dry_run:
-            typer.echo(f"would discard the first of {parked.events} event(s) of {parked.topic} {parked.key}")
+            typer.echo(f"would discard the first of {parked.events} event(s) of {_named(parked)}")
             continue
-        event_id = operators.discard_head(runtime.engine, parked, reason=reason, actor=getpass.getuser())
-        typer.echo(f"{parked.topic} {parked.key}: discarded {event_id}")
+        actor = getpass.getuser()
+        event_id = operators.discard_head(runtime.engine, parked, runtime.codec, reason=reason, actor=actor)
+        typer.echo(f"{_named(parked)}: discarded {event_id}")
 
 
 def _resume(runtime: Runtime[Any, Any], reason: str) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -47,9 +48,9 @@ SELECT attempts FROM parked_keys WHERE consumer = :consumer AND topic = :topic A
     AND (NOT :only_due OR (state <> 'dead' AND due_at <= now()))
 FOR UPDATE
 """)
-HEAD = sa.text("""
+EVENTS = sa.text("""
 SELECT id, topic, partition, "offset", event_id::text, record_key, value, headers, timestamp_ms, parked_at
-FROM parked_events WHERE consumer = :consumer AND topic = :topic AND key = :key ORDER BY id LIMIT 1
+FROM parked_events WHERE consumer = :consumer AND topic = :topic AND key = :key ORDER BY id LIMIT :most
 """)
 DELETE_EVENT = sa.text("DELETE FROM parked_events WHERE id = :id")
 # The head is gone: what waited behind it is due at once, or the key is free again.
@@ -73,7 +74,7 @@ DELETE FROM dead_events WHERE id = ANY(ARRAY(
 
 @dataclass(frozen=True, slots=True)
 class ParkedEvent:
-    """The head of a parked key."""
+    """An event that waits under a parked key."""
 
     id: int
     event_id: str
@@ -165,19 +166,13 @@ def lock_key(connection: sa.Connection, consumer: str, key: Key, *, only_due: bo
 
 def head(connection: sa.Connection, consumer: str, key: Key) -> ParkedEvent | None:
     """Return the first event of a parked key."""
-    row = connection.execute(HEAD, {"consumer": consumer, "topic": key[0], "key": key[1]}).first()
-    if row is None:
-        return None
-    record = Record(
-        row.topic,
-        row.partition,
-        row.offset,
-        _bytes(row.record_key),
-        _bytes(row.value),
-        headers_from_json(row.headers),
-        row.timestamp_ms,
-    )
-    return ParkedEvent(row.id, row.event_id, record, row.parked_at)
+    return next(iter(events(connection, consumer, key, most=1)), None)
+
+
+def events(connection: sa.Connection, consumer: str, key: Key, *, most: int | None = None) -> list[ParkedEvent]:
+    """Return the events of a parked key in order, the first `most` of them."""
+    rows = connection.execute(EVENTS, {"consumer": consumer, "topic": key[0], "key": key[1], "most": most})
+    return [ParkedEvent(row.id, row.event_id, _record(row), row.parked_at) for row in rows]
 
 
 def release_head(connection: sa.Connection, consumer: str, key: Key, parked: ParkedEvent) -> None:
@@ -218,6 +213,12 @@ def headers_to_json(record: Record) -> str:
 def headers_from_json(headers: Sequence[tuple[str, str | None]]) -> tuple[tuple[str, bytes | None], ...]:
     """Return the headers that `headers_to_json` wrote, as PostgreSQL's jsonb gives them back."""
     return tuple((name, None if value is None else base64.b64decode(value)) for name, value in headers)
+
+
+def _record(row: sa.Row[Any]) -> Record:
+    headers = headers_from_json(row.headers)
+    place = (row.topic, row.partition, row.offset)
+    return Record(*place, _bytes(row.record_key), _bytes(row.value), headers, row.timestamp_ms)
 
 
 def _storable(text: str) -> str:

@@ -51,7 +51,7 @@ def raise_for(*notes: str) -> Callable[[Any, LedgerUnitOfWork], None]:
 def discard(world: World, key: str, reason: str = "lost") -> str | None:
     with transaction(world.runtime.engine) as connection:
         (parked,) = operators.find(connection, Filter(key=key))
-    return operators.discard_head(world.runtime.engine, parked, reason=reason, actor="ada")
+    return operators.discard_head(world.runtime.engine, parked, world.runtime.codec, reason=reason, actor="ada")
 
 
 # What makes a good record of the ledger a bad one.

@@ -1,14 +1,20 @@
 """An operator's hands on parked keys: `parked list|show|retry|discard|resume`, as the command line runs them."""
 
 import json
+import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from deploy.local.databases import Databases
+from schemas import contracts
+from services.chassis.events import new_id
 from services.chassis.parked_cli import parked_commands
+from services.order.bootstrap import SERVICE
+from tests.support import shop
 from tests.support.ledger import TABLES, Ledger
 from tests.support.services import World, world_of
 
@@ -25,8 +31,8 @@ def world(ledger: Ledger, postgres_server: Databases) -> Iterator[World]:
 
 
 def parked(world: World, *arguments: str) -> Result:
-    """Run `parked …` with everything that it prints in one line per row."""
-    return CliRunner(env={"COLUMNS": "400", "USER": "ada"}).invoke(
+    """Run `parked …` as in a narrow terminal."""
+    return CliRunner(env={"COLUMNS": "80", "USER": "ada"}).invoke(
         parked_commands(lambda: world.runtime), list(arguments)
     )
 
@@ -53,12 +59,69 @@ def test_list_says_what_is_parked_why_and_until_when(ledger: Ledger, world: Worl
     assert "B" not in parked(world, "list", "--key", "A").stdout.replace("Bug", "")
 
 
-def test_show_tells_where_events_stand_and_nothing_of_what_they_say(ledger: Ledger, world: World) -> None:
+@pytest.mark.parametrize(
+    "key",
+    [new_id(), "k" * 399, "two words", "it's", "$HOME `id`", "\x1b[31mred\x07\n'\\end", "ümlaut 🦊"],
+    ids=["id", "long", "blank", "quote", "shell", "control", "beyond"],
+)
+def test_whatever_is_copied_from_the_list_is_whole_in_one_line(ledger: Ledger, world: World, key: str) -> None:
+    park(ledger, world, key)
+    lines = parked(world, "list").stdout.splitlines()
+    copied = dict(line.split(maxsplit=1) for line in lines if line.startswith(("topic", "key", "fingerprint")))
+    assert not [char for line in lines for char in line if not char.isprintable()]
+    shell = subprocess.run(["bash", "-c", f"printf %s {copied['key']}"], capture_output=True, check=True)
+    assert shell.stdout.decode() == key
+    assert copied["topic"] == ledger.reads
+    assert copied["fingerprint"] == world.one("SELECT fingerprint FROM parked_keys")
+
+
+def test_show_tells_where_events_stand_and_what_they_say(ledger: Ledger, world: World) -> None:
     park(ledger, world, "A")
     shown = json.loads(parked(world, "show", "--key", "A").stdout)
     assert (shown["key"], shown["attempts"]) == ("A", 1)
     assert [event["headers"]["ce_type"] for event in shown["events"]] == [ledger.confirmed("A").FULLNAME] * 2
-    assert set(shown["events"][0]) == {"event_id", "partition", "offset", "bytes", "parked_at", "headers"}
+    assert set(shown["events"][0]) == {"event_id", "partition", "offset", "bytes", "parked_at", "headers", "event"}
+    assert [event["event"] for event in shown["events"]] == [ledger.confirmed("A", note).to_avro() for note in "12"]
+
+
+def test_show_masks_what_the_schema_marks_as_personal(postgres_server: Databases) -> None:
+    """Whoever looks at a parked request sees what is wrong with it, and not who sent it."""
+    request = shop.request(
+        "R1",
+        {"NEW": 2},
+        customer_id="c-1",
+        customer_email="ada@example.org",
+        notes="ring twice",
+        metadata={"campaign": "x" * 300},
+        billing_address=replace(shop.ADDRESS, city="Paris"),
+        discounts=(contracts.OrderRequestedDiscount(code="TEN", amount_minor=10),),
+    )
+    with world_of(SERVICE, postgres_server) as world:
+        world.processor.handle([world.record(request)])
+        said = parked(world, "show", "--key", "R1").stdout
+    (event,) = json.loads(said)["events"]
+    assert {name: value for name, value in event["event"].items() if value == "***"} == dict.fromkeys(
+        ("customer_email", "shipping_address", "billing_address", "notes"), "***"
+    )
+    assert event["event"]["items"] == [{"sku": "NEW", "quantity": 2}]
+    assert event["event"]["discounts"] == [{"code": "TEN", "amount_minor": 10}]
+    assert (event["event"]["customer_id"], event["event"]["locale"]) == ("c-1", None)
+    assert event["event"]["metadata"]["campaign"].endswith("... (300 characters)")
+    assert not [secret for secret in ("Lovelace", "ada@", "Bonn", "Paris", "ring") if secret in said]
+
+
+def test_show_tells_why_an_event_cannot_be_decoded_and_of_its_headers_only_what_is_ours(
+    ledger: Ledger, world: World
+) -> None:
+    strange = {"ce_name": "Ada Lovelace", "password": "secret", "ce_subject": "s" * 5000, "ce_time": "\x1b[31m"}
+    record = world.record(ledger.confirmed("A"), value=b"\x01Ada Lovelace, Bonn", headers=strange)
+    world.processor.handle([record])
+    said = parked(world, "show").stdout
+    (event,) = json.loads(said)["events"]
+    assert set(event["headers"]) == {"ce_id", "ce_type", "ce_subject", "ce_time"}
+    assert event["headers"]["ce_subject"].endswith("... (5000 characters)")
+    assert (event["undecodable"], event["bytes"]) == ("the first byte is 1, not 0", len(record.value or b""))
+    assert not [secret for secret in ("Lovelace", "secret", "Bonn", "\x1b") if secret in said]
 
 
 def test_retry_handles_what_fits_the_filter_and_leaves_the_rest(ledger: Ledger, world: World) -> None:

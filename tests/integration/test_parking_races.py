@@ -147,7 +147,8 @@ def test_a_discard_while_the_head_is_retried_gives_up_the_next_event_or_nothing(
     ledger.before = pause = Pause("1")
     retry = pool.submit(world.processor.retries.retry, (ledger.reads, "A"))
     assert pause.reached.wait(10)
-    discard = pool.submit(operators.discard_head, world.runtime.engine, parked, reason="lost", actor="ada")
+    engine, codec = world.runtime.engine, world.runtime.codec
+    discard = pool.submit(operators.discard_head, engine, parked, codec, reason="lost", actor="ada")
     eventually(lambda: someone_waits_for_a_lock(world), within=10)
     pause.go_on.set()
     assert retry.result(10)
