@@ -1517,7 +1517,8 @@ class OrderRequestRejectedError:
     pointer: JSON pointer (RFC 6901) to the wrong field, such as /items/0/quantity; empty for the request as a
         whole.
     code: Stable code of this error.
-    detail: The same in words, for a developer. Never repeats the value.
+    detail: The same in words, for a developer. Of what was sent it repeats codes only (SKUs, methods,
+        currencies), and those cut.
     """
 
     pointer: str

@@ -20,7 +20,7 @@ from services.chassis.database import DEADLINES_LOCK, session, transaction, try_
 from services.chassis.errors import TransientError
 from services.chassis.health import Health, Reason
 from services.chassis.outbox import Outbox
-from services.chassis.unit_of_work import Transaction, UnitOfWork, begin
+from services.chassis.unit_of_work import Due, Transaction, UnitOfWork, begin
 
 # Whole since when: the last tick came in time, no partition is behind, and no event waits to be published.
 TICK = sa.text("""
@@ -47,23 +47,6 @@ _LIMIT = 500
 _ANY_LENGTH = timedelta(days=36_500)
 U = TypeVar("U", bound=UnitOfWork)
 log = logs.logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """Which deadlines may fire now.
-
-    Args:
-        until: those that passed by this time.
-        longest: those that, from their start on, were no longer than this: after an absence as long as itself is
-            waited for each, up to the grace.
-        limit: so many at most.
-
-    """
-
-    until: datetime
-    longest: timedelta
-    limit: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ that want the same rows meet at the first of them and never deadlock (DESIGN 5.1
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -36,6 +36,23 @@ class Deferral:
 
     reason: str
     retry_in: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Which deadlines may fire now.
+
+    Args:
+        until: those that passed by this time.
+        longest: those that, from their start on, were no longer than this: after an absence as long as itself is
+            waited for each, up to the grace.
+        limit: so many at most.
+
+    """
+
+    until: datetime
+    longest: timedelta
+    limit: int
 
 
 class Transaction:

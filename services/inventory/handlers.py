@@ -5,8 +5,8 @@ from typing import Any
 
 from schemas.contracts import OrderCancelled, OrderConfirmed, OrderPlaced, OrderShipped
 from services.chassis.commands import Submitted
-from services.chassis.deadlines import Due
 from services.chassis.events import Cause, Received, new_id
+from services.chassis.unit_of_work import Due
 from services.inventory.domain import commands
 from services.inventory.domain.commands import (
     AdjustStock,

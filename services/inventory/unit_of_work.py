@@ -6,9 +6,8 @@ from typing import Any
 from schemas.contracts import OrderCancelled, OrderConfirmed, OrderPlaced, OrderShipped
 from services.chassis.audit import Audit
 from services.chassis.commands import Submitted
-from services.chassis.deadlines import Due
 from services.chassis.events import Cause, Event, Received, to_micros
-from services.chassis.unit_of_work import Transaction
+from services.chassis.unit_of_work import Due, Transaction
 from services.inventory.domain.ledger import LedgerRow
 from services.inventory.domain.reservations import Reservation
 from services.inventory.domain.stock import Stock, StockLevel
@@ -55,7 +54,7 @@ class InventoryUnitOfWork:
 
     def lock_overdue(self, due: Due) -> list[Reservation]:
         """Lock reservations whose deadline has passed, and their SKUs."""
-        self._load_reservations(reservations.lock_overdue(self.tx.connection, due))
+        self._load_reservations(reservations.lock_overdue(self.tx.connection, due.until, due.longest, due.limit))
         self._lock_skus({line.sku for reservation in self._reservations.values() for line in reservation.lines})
         return list(self._reservations.values())
 

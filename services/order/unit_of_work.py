@@ -9,10 +9,9 @@ from schemas.contracts import OrderRequested, VariantPublished, VariantRetired
 from services.chassis import metrics
 from services.chassis.audit import Audit
 from services.chassis.commands import Submitted
-from services.chassis.deadlines import Due
 from services.chassis.events import Cause, Event, Received, new_id, to_micros
 from services.chassis.incoming import Undecodable
-from services.chassis.unit_of_work import Transaction
+from services.chassis.unit_of_work import Due, Transaction
 from services.order.domain.commands import ConfirmOrder, PlaceOrder, Shipment
 from services.order.domain.details import OrderDetails
 from services.order.domain.orders import Change, Order, OrderContent, Payment
@@ -86,7 +85,7 @@ class OrderUnitOfWork:
 
     def lock_overdue(self, due: Due) -> list[Order]:
         """Lock orders whose deadline has passed."""
-        self._orders = orders.lock_overdue(self.tx.connection, due)
+        self._orders = orders.lock_overdue(self.tx.connection, due.until, due.longest, due.limit)
         return list(self._orders.values())
 
     def count_overdue(self) -> int:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.chassis.deadlines import Due
 from services.chassis.events import Cause, Event, Received, Record, from_micros, new_id
+from services.chassis.unit_of_work import Due
 from services.inventory import handlers as inventory_handlers
 from services.inventory.domain.reservations import Reservation
 from services.inventory.domain.stock import Movement, Stock, StockLevel

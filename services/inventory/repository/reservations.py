@@ -1,12 +1,12 @@
 """Reservations: one row an order, locked before any SKU."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from pydantic_core import to_json
 
-from services.chassis.deadlines import Due
 from services.chassis.events import from_micros, to_micros
 from services.inventory.domain.reservations import Line, Reservation, ReservationStatus
 
@@ -50,9 +50,9 @@ def lock(connection: sa.Connection, order_ids: Iterable[str]) -> dict[str, Reser
     return {row.order_id: to_reservation(row) for row in connection.execute(LOCK_RESERVATIONS, {"ids": wanted}).all()}
 
 
-def lock_overdue(connection: sa.Connection, due: Due) -> dict[str, Reservation]:
-    """Lock reservations whose deadline is due and that no parked event could still confirm."""
-    rows = connection.execute(LOCK_OVERDUE, {"until": due.until, "longest": due.longest, "limit": due.limit})
+def lock_overdue(connection: sa.Connection, until: datetime, longest: timedelta, limit: int) -> dict[str, Reservation]:
+    """Lock reservations whose deadline passed by `until`, was `longest` at most, and that nothing parked confirms."""
+    rows = connection.execute(LOCK_OVERDUE, {"until": until, "longest": longest, "limit": limit})
     return {row.order_id: to_reservation(row) for row in rows}
 
 

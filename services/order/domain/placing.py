@@ -13,8 +13,9 @@ from services.order.domain.statuses import PendingOperation
 _MICROS = 1_000_000
 # Amounts that every reader of an event or of JSON can hold exactly, whatever numbers it has.
 MAX_SUBTOTAL_MINOR = 2**52
-# Characters of a SKU that a detail shows, each of which may be written as ten. Hundreds of them travel in one event.
-_SKU_SHOWN = 64
+# Characters of a stranger's code that a detail shows, each of which may be written as ten. Hundreds of them travel in
+# one event.
+_CODE_SHOWN = 64
 Address = Mapping[str, str | None]
 # An int is in minor units, a Decimal in the currency's own: which currency that is, only the catalog knows.
 Amount = int | Decimal
@@ -145,8 +146,8 @@ class Fault:
     Args:
         pointer: JSON pointer to what is wrong.
         code: a stable code of the catalogue.
-        detail: names the offender and the valid options. Of what a stranger sent it repeats SKUs only, and those cut:
-            it travels in an event, which may hold neither personal data nor more than the broker takes.
+        detail: names the offender and the valid options. Of what a stranger sent it repeats codes only, and those
+            cut: it travels in an event, which may hold neither personal data nor more than the broker takes.
         total_minor: the total that would be right, where that is what is wrong, in minor units.
         currency: of that total.
 
@@ -271,7 +272,7 @@ def _discounted(
         return [Fault("/discounts", "discount_exceeds_subtotal", detail)]
     totals = total_up(lines, discount, shipping, terms.tax_for(draft.shipping_address))
     if draft.expected_total is not None and terms.minor(draft.expected_total, currency) != totals.total:
-        detail = f"the total is {totals.total} minor units of {currency}"
+        detail = f"the total is {totals.total} minor units of {currency}, not what was expected"
         return [Fault("/expected_total", "price_changed", detail, totals.total, currency)]
     return totals
 
@@ -300,7 +301,9 @@ def _item_faults(draft: OrderDraft, catalog: Mapping[str, CatalogVariant], terms
         elif not variant.active:
             faults.append(Fault(f"/items/{i}/sku", "inactive_variant", f"{_named(item.sku)} is not for sale"))
         if not 1 <= item.quantity <= terms.max_quantity_per_line:
-            detail = f"between 1 and {terms.max_quantity_per_line} of {_named(item.sku)} can be ordered"
+            detail = (
+                f"{item.quantity} of {_named(item.sku)}: between 1 and {terms.max_quantity_per_line} can be ordered"
+            )
             faults.append(Fault(f"/items/{i}/quantity", "quantity_limit", detail))
     return faults + _currency_faults(draft, catalog)
 
@@ -313,24 +316,26 @@ def _currency_faults(draft: OrderDraft, catalog: Mapping[str, CatalogVariant]) -
             Fault("/items", "mixed_currency", f"the items are priced in {', '.join(sorted(known))}; order them apart")
         ]
     if draft.currency is not None and known and draft.currency not in known:
-        return [Fault("/currency", "mixed_currency", f"the items are priced in {known.pop()}")]
+        return [
+            Fault("/currency", "mixed_currency", f"the items are priced in {known.pop()}, not {_named(draft.currency)}")
+        ]
     return []
 
 
-def _named(sku: str) -> str:
-    return repr(sku if len(sku) <= _SKU_SHOWN else f"{sku[:_SKU_SHOWN]}...")
+def _named(code: str) -> str:
+    return repr(code if len(code) <= _CODE_SHOWN else f"{code[:_CODE_SHOWN]}...")
 
 
 def _method_faults(draft: OrderDraft, terms: ShopTerms) -> list[Fault]:
     faults = []
     if draft.shipping_method is not None and draft.shipping_method not in terms.shipping_methods:
-        detail = f"the shop has {', '.join(terms.shipping_methods)}"
+        detail = f"{_named(draft.shipping_method)}: the shop has {', '.join(terms.shipping_methods)}"
         faults.append(Fault("/shipping_method", "unknown_shipping_method", detail))
     if draft.payment_method is not None and draft.payment_method not in terms.payment_methods:
-        detail = f"the shop has {', '.join(terms.payment_methods)}"
+        detail = f"{_named(draft.payment_method)}: the shop has {', '.join(terms.payment_methods)}"
         faults.append(Fault("/payment_method", "unknown_payment_method", detail))
     return faults + [
-        Fault(f"/discounts/{i}/amount", "negative_discount", "a discount must not be below zero")
+        Fault(f"/discounts/{i}/amount", "negative_discount", f"{_named(discount.code)} is below zero")
         for i, discount in enumerate(draft.discounts)
         if discount.amount < 0
     ]

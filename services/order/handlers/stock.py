@@ -10,8 +10,8 @@ from schemas.contracts import (
     StockReserved,
     StockShortfall,
 )
-from services.chassis.deadlines import Due
 from services.chassis.events import Cause, Received, new_id
+from services.chassis.unit_of_work import Due
 from services.order.domain.orders import SYSTEM, Actor, When
 from services.order.domain.reactions import StockAnswer, react
 from services.order.domain.statuses import CancelReason, PendingOperation

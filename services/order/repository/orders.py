@@ -1,13 +1,12 @@
 """Orders' state: loaded under a lock, written in one statement a transaction."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from pydantic_core import to_json
 
-from services.chassis.deadlines import Due
 from services.chassis.events import from_micros, to_micros
 from services.order.domain.orders import Change, Held, Order, OrderContent, Shortage
 from services.order.domain.statuses import CancelReason, OrderStatus, PendingOperation, ReservationStatus
@@ -88,9 +87,9 @@ def lock(connection: sa.Connection, order_ids: Iterable[str]) -> dict[str, Order
     return {row.id: to_order(row) for row in connection.execute(LOCK_ORDERS, {"ids": wanted}).all()}
 
 
-def lock_overdue(connection: sa.Connection, due: Due) -> dict[str, Order]:
-    """Lock orders whose deadline is due and that no parked event could still settle."""
-    rows = connection.execute(LOCK_OVERDUE, {"until": due.until, "longest": due.longest, "limit": due.limit})
+def lock_overdue(connection: sa.Connection, until: datetime, longest: timedelta, limit: int) -> dict[str, Order]:
+    """Lock orders whose deadline passed by `until`, was `longest` at most, and that no parked event could settle."""
+    rows = connection.execute(LOCK_OVERDUE, {"until": until, "longest": longest, "limit": limit})
     return {row.id: to_order(row) for row in rows}
 
 
