@@ -31,7 +31,7 @@ def an_order_that_waits(**values: Any) -> StuckOrder:
         "deadline_at": None,
         "parked": None,
         "unpublished": False,
-        "caught_up_at": None,
+        "behind_seconds": 0.5,
     }
     return StuckOrder(**{**usual, **values})
 
@@ -62,3 +62,11 @@ def test_a_command_that_is_to_be_run_stands_in_a_line_of_its_own(
 
 def test_no_order_is_stuck(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert said(monkeypatch, capsys) == ["no order is stuck"]
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(40.2, "40 s ago"), (float("inf"), "never yet")])
+def test_an_order_that_waits_because_we_are_behind_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], seconds: float, told: str
+) -> None:
+    first, *_ = said(monkeypatch, capsys, an_order_that_waits(behind_seconds=seconds))
+    assert f"our own consumer is behind (caught up {told})" in first

@@ -12,7 +12,8 @@ SELECT o.id::text AS order_id, o.order_number, o.status, coalesce(o.stuck_reason
        (SELECT string_agg(p.topic || ' is parked: ' || p.fingerprint, '; ') FROM parked_keys p
         WHERE p.key = o.id::text) AS parked,
        EXISTS (SELECT FROM outbox b WHERE b.aggregateid = o.id::text) AS unpublished,
-       (SELECT min(c.caught_up_at) FROM consumer_progress c WHERE c.consumer = 'order') AS caught_up_at
+       (SELECT extract(epoch FROM clock_timestamp() - min(coalesce(c.caught_up_at, '-infinity')))::float8
+        FROM consumer_progress c WHERE c.consumer = 'order') AS behind_seconds
 FROM orders o
 WHERE o.stuck_reason IS NOT NULL
    OR (o.pending_operation IS NOT NULL AND o.updated_at < now() - make_interval(secs => :seconds))
@@ -23,7 +24,16 @@ _PATIENCE_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class StuckOrder:
-    """An order that waits, and what stands in its way."""
+    """An order that waits, and what stands in its way.
+
+    Args:
+        waits_for: the answer that is awaited, or why it was listed.
+        since: when its state changed last.
+        parked: topics and fingerprints of its parked events.
+        unpublished: whether an event of it waits in the outbox.
+        behind_seconds: how long ago this service's consumer had read all that there was; infinite where it never had.
+
+    """
 
     order_id: str
     order_number: str
@@ -33,7 +43,7 @@ class StuckOrder:
     deadline_at: datetime | None
     parked: str | None
     unpublished: bool
-    caught_up_at: datetime | None
+    behind_seconds: float | None
 
 
 def find(connection: sa.Connection) -> list[StuckOrder]:
