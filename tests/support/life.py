@@ -55,7 +55,7 @@ class Actor:
             (5, self._request),
             (9, self._confirm),
             (5, self._cancel),
-            (9, self._move),
+            (20, self._move),
             (4, self._stock),
             (4, self._repeat),
             (1, self._overtake),
