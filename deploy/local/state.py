@@ -98,7 +98,6 @@ def service_environment(state: StackState, service: str) -> dict[str, str]:
         "DATABASE_URL": address.database_url,
         "KAFKA_BOOTSTRAP_SERVERS": state.bootstrap_servers,
         "JWT_SECRET": state.jwt.secret,
-        "JWT_ALGORITHM": state.jwt.algorithm,
         "JWT_ISSUER": state.jwt.issuer,
         "JWT_AUDIENCE": state.jwt.audience,
         "HTTP_HOST": urlsplit(address.url).hostname or "",

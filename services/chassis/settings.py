@@ -6,7 +6,7 @@ A service's own settings class extends `ServiceSettings`; nothing else in the pr
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from services.chassis.errors import SettingsError
@@ -34,7 +34,12 @@ class ServiceSettings(BaseSettings):
     """What every service needs to know. Field names are the environment variables, in upper case."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, hide_input_in_errors=True
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     version: ClassVar[str] = VERSION
@@ -52,8 +57,20 @@ class ServiceSettings(BaseSettings):
     kafka_security_password: SecretStr | None = None
     kafka_group_protocol: Literal["consumer", "classic"] = "consumer"
 
-    jwt_secret: SecretStr = Field(min_length=32)
-    jwt_algorithm: Literal["HS256"] = "HS256"
+    jwt_secret: SecretStr | None = Field(
+        default=None, min_length=32, description="verifies tokens by HS256; this or JWT_JWKS_URL"
+    )
+    jwt_jwks_url: str | None = Field(
+        default=None,
+        validate_default=True,
+        pattern=r"^https?://\S+$",
+        description="the identity provider's keys: RS256, ES256; this or JWT_SECRET",
+    )
+    jwt_jwks_fresh_seconds: float = Field(default=300, gt=0, description="keys older than this are fetched anew")
+    jwt_jwks_expiry_seconds: float = Field(
+        default=86_400, gt=0, description="keys older than this, since the provider is away, open no door"
+    )
+    jwt_jwks_floor_seconds: float = Field(default=10, ge=0, description="least time between two fetches")
     jwt_issuer: str = Field(min_length=1)
     jwt_audience: str = Field(min_length=1)
     cors_origins: CommaSeparated = ()
@@ -97,6 +114,13 @@ class ServiceSettings(BaseSettings):
     def _driver_is_psycopg2(cls, value: str) -> str:
         if not value.startswith("postgresql+psycopg2://"):
             raise ValueError("must start with postgresql+psycopg2:// (a bare postgresql:// picks another driver)")
+        return value
+
+    @field_validator("jwt_jwks_url")
+    @classmethod
+    def _tokens_have_one_kind_of_key(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if "jwt_secret" in info.data and (info.data["jwt_secret"] is None) == (value is None):
+            raise ValueError("set exactly one of JWT_SECRET (HS256) and JWT_JWKS_URL (RS256, ES256)")
         return value
 
     def kafka_client(self) -> dict[str, str | int | float | bool]:

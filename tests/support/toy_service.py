@@ -28,11 +28,12 @@ from services.chassis.health import Health
 from services.chassis.http.answers import answer, no_content, not_modified
 from services.chassis.http.app import create_app
 from services.chassis.http.application import Application
-from services.chassis.http.auth import ANY_ROLE, Role, SharedSecret, TokenVerifier
+from services.chassis.http.auth import ANY_ROLE, Role, TokenVerifier
 from services.chassis.http.call import Call
 from services.chassis.http.documents import Page
 from services.chassis.http.endpoint import Api
 from services.chassis.http.headers import check_version
+from services.chassis.http.keys import SharedSecret
 from services.chassis.http.lists import PageQuery, paging
 from services.chassis.http.models import Body, Query
 from services.chassis.http.problems import ProblemCode
@@ -307,7 +308,7 @@ def make_application(health: Health | None = None) -> Application[Boxes]:
     def queries() -> Iterator[Boxes]:
         yield store
 
-    tokens = TokenVerifier(SharedSecret(SECRET), algorithm="HS256", issuer=ISSUER, audience=AUDIENCE)
+    tokens = TokenVerifier(SharedSecret(SECRET), issuer=ISSUER, audience=AUDIENCE)
     return Application(ToyCommands(store), queries, health or Health(), tokens)
 
 

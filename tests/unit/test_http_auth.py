@@ -6,7 +6,8 @@ import jwt
 import pytest
 
 from services.chassis.errors import Problem
-from services.chassis.http.auth import Caller, Role, SharedSecret, TokenVerifier, require_role
+from services.chassis.http.auth import Caller, Role, TokenVerifier, require_role
+from services.chassis.http.keys import SharedSecret, VerificationKey
 from tests.support.toy_service import AUDIENCE, ISSUER, SECRET, token
 
 
@@ -25,7 +26,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def verifier(clock: Clock) -> TokenVerifier:
-    return TokenVerifier(SharedSecret(SECRET), algorithm="HS256", issuer=ISSUER, audience=AUDIENCE, clock=clock)
+    return TokenVerifier(SharedSecret(SECRET), issuer=ISSUER, audience=AUDIENCE, clock=clock)
 
 
 def refusal(verifier: TokenVerifier, authorization: str | None) -> Problem:
@@ -87,7 +88,7 @@ def test_a_token_that_is_not_ours_is_refused(verifier: TokenVerifier, broken: st
 def test_even_the_right_secret_does_not_open_another_algorithm() -> None:
     claims = {"sub": "c-1", "iss": ISSUER, "aud": AUDIENCE, "exp": time.time() + 60}
     given = jwt.encode(claims, SECRET + SECRET, algorithm="HS512")
-    both = TokenVerifier(SharedSecret(SECRET + SECRET), algorithm="HS256", issuer=ISSUER, audience=AUDIENCE)
+    both = TokenVerifier(SharedSecret(SECRET + SECRET), issuer=ISSUER, audience=AUDIENCE)
     assert refusal(both, f"Bearer {given}").code == "invalid_token"
 
 
@@ -108,11 +109,11 @@ def test_a_withdrawn_key_opens_for_a_minute_at_most(clock: Clock) -> None:
     class Keys:
         key = SECRET
 
-        def key_of(self, token: str) -> str:  # noqa: ARG002
-            return self.key
+        def key_of(self, token: str) -> VerificationKey:  # noqa: ARG002
+            return VerificationKey(self.key, "HS256")
 
     keys = Keys()
-    verifier = TokenVerifier(keys, algorithm="HS256", issuer=ISSUER, audience=AUDIENCE, clock=clock)
+    verifier = TokenVerifier(keys, issuer=ISSUER, audience=AUDIENCE, clock=clock)
     given = token("admin", exp=clock.now + 3600)
     verifier.verify(given)
     keys.key = "another secret, also long enough for HS256"

@@ -1,19 +1,21 @@
 """Who calls: JWT bearer tokens (RFC 6750, RFC 7519), verified once and remembered for a short time.
 
-Invariants: the algorithm is ours, never the token's; `iss`, `aud`, `exp` and `sub` are required; a remembered token
-is not accepted past its `exp`. Tokens come in the Authorization header only, so there is nothing for CSRF.
+Invariants: the algorithm is the key's (`keys`), never the token's; `iss`, `aud`, `exp` and `sub` are required; a
+remembered token is not accepted past its `exp`. Tokens come in the Authorization header only, so there is nothing for
+CSRF.
 """
 
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import jwt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.chassis.errors import Problem
+from services.chassis.http.keys import KeySource, PublishedKeys, SharedSecret, UnknownKey
 from services.chassis.http.problems import CODES
 from services.chassis.settings import ServiceSettings
 
@@ -60,29 +62,6 @@ class Caller:
         return not self.roles.isdisjoint(roles)
 
 
-class KeySource(Protocol):
-    """Where the keys that verify tokens come from."""
-
-    def key_of(self, token: str) -> str | bytes:
-        """Return the key that must have signed `token`."""
-
-
-@dataclass(frozen=True, slots=True)
-class SharedSecret:
-    """One secret for all tokens (HS256).
-
-    Args:
-        secret: at least 32 characters.
-
-    """
-
-    secret: str
-
-    def key_of(self, token: str) -> str:  # noqa: ARG002  # the port's signature
-        """Return the secret."""
-        return self.secret
-
-
 class _Claims(BaseModel):
     """The claims that we read; others are ignored."""
 
@@ -101,18 +80,14 @@ class TokenVerifier:
 
     Args:
         keys: where keys come from.
-        algorithm: the only one accepted.
         issuer: the only `iss` accepted.
         audience: must be (in) `aud`.
         clock: seconds since the epoch.
 
     """
 
-    def __init__(
-        self, keys: KeySource, *, algorithm: str, issuer: str, audience: str, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, keys: KeySource, *, issuer: str, audience: str, clock: Callable[[], float] = time.time) -> None:
         self._keys = keys
-        self._algorithm = algorithm
         self._issuer = issuer
         self._audience = audience
         self._clock = clock
@@ -121,18 +96,14 @@ class TokenVerifier:
     @classmethod
     def from_settings(cls, settings: ServiceSettings) -> "TokenVerifier":
         """Return the verifier that the settings describe."""
-        return cls(
-            SharedSecret(settings.jwt_secret.get_secret_value()),
-            algorithm=settings.jwt_algorithm,
-            issuer=settings.jwt_issuer,
-            audience=settings.jwt_audience,
-        )
+        return cls(_keys(settings), issuer=settings.jwt_issuer, audience=settings.jwt_audience)
 
     def caller_of(self, authorization: str | None) -> Caller:
         """Return the caller of an Authorization header.
 
         Raises:
             Problem: 401 `missing_token`, `invalid_token` or `expired_token`.
+            KeysUnavailable: the identity provider's keys cannot be had now.
 
         """
         scheme, _, token = (authorization or "").partition(" ")
@@ -157,11 +128,12 @@ class TokenVerifier:
 
     def _decode(self, token: str) -> _Claims:
         try:
+            trusted = self._keys.key_of(token)
             return _Claims.model_validate(
                 jwt.decode(
                     token,
-                    self._keys.key_of(token),
-                    algorithms=[self._algorithm],
+                    trusted.key,
+                    algorithms=[trusted.algorithm],
                     issuer=self._issuer,
                     audience=self._audience,
                     # `iat` decides nothing here, and the issuer's clock may be a second ahead of ours.
@@ -173,8 +145,20 @@ class TokenVerifier:
         except ValidationError as error:
             wrong = ", ".join(sorted({str(row["loc"][0]) for row in error.errors()}))
             raise _unauthorized("invalid_token", f"these claims are not what they should be: {wrong}") from error
-        except jwt.PyJWTError as error:
+        except (jwt.PyJWTError, UnknownKey) as error:
             raise _unauthorized("invalid_token", f"the token is refused: {error}") from error
+
+
+def _keys(settings: ServiceSettings) -> KeySource:
+    if settings.jwt_jwks_url is not None:
+        return PublishedKeys(
+            settings.jwt_jwks_url,
+            fresh_seconds=settings.jwt_jwks_fresh_seconds,
+            expiry_seconds=settings.jwt_jwks_expiry_seconds,
+            floor_seconds=settings.jwt_jwks_floor_seconds,
+        )
+    assert settings.jwt_secret is not None  # noqa: S101  # the settings have one of the two
+    return SharedSecret(settings.jwt_secret.get_secret_value())
 
 
 def require_role(caller: Caller, allowed: Collection[Role]) -> None:
