@@ -10,8 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 
 import jwt
 import pytest
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from services.chassis.errors import Problem
 from services.chassis.http.auth import TokenVerifier
 from services.chassis.http.keys import KeysUnavailable, PublishedKeys
+from tests.support.identity_provider import IdentityProvider, published
 
 ISSUER, AUDIENCE = "https://id.test", "shop"
 FRESH, EXPIRY, FLOOR = 300.0, 3600.0, 10.0
@@ -36,54 +36,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-class Provider:
-    """An identity provider: serves its key set, or whatever a test makes it say, and counts how often it is asked."""
-
-    def __init__(self) -> None:
-        self.keys: list[dict[str, Any]] = []
-        self.body: bytes | None = None
-        self.asked = 0
-        provider = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                provider.asked += 1
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(provider.body or json.dumps({"keys": provider.keys}).encode())
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/keys"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.leave()
-
-    def leave(self) -> None:
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join()
-            self._server.server_close()
-
-
-def published(key: Any, key_id: str | None, **changes: Any) -> dict[str, Any]:
-    """Return the public half of a key as a provider publishes it."""
-    kinds = {rsa.RSAPrivateKey: jwt.algorithms.RSAAlgorithm, ec.EllipticCurvePrivateKey: jwt.algorithms.ECAlgorithm}
-    (algorithm,) = [found for kind, found in kinds.items() if isinstance(key, kind)]
-    jwk: dict[str, Any] = algorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": key_id, "use": "sig", **changes}
-    return {name: value for name, value in jwk.items() if value is not None}
 
 
 def token(key: Any = RSA, key_id: str | None = "r1", algorithm: str = "RS256", **changes: Any) -> str:
@@ -125,14 +77,14 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def provider() -> Iterator[Provider]:
-    with Provider() as provider:
+def provider() -> Iterator[IdentityProvider]:
+    with IdentityProvider() as provider:
         provider.keys = [published(RSA, "r1"), published(EC, "e1")]
         yield provider
 
 
 @pytest.fixture
-def verifier(provider: Provider, clock: Clock) -> TokenVerifier:
+def verifier(provider: IdentityProvider, clock: Clock) -> TokenVerifier:
     keys = PublishedKeys(provider.url, fresh_seconds=FRESH, expiry_seconds=EXPIRY, floor_seconds=FLOOR, clock=clock)
     return TokenVerifier(keys, issuer=ISSUER, audience=AUDIENCE)
 
@@ -214,7 +166,7 @@ def test_a_forged_token_is_refused(verifier: TokenVerifier, forged: str) -> None
     ids=["weak", "another curve", "for encryption", "of another algorithm", "secret", "unheard-of"],
 )
 def test_a_published_key_that_is_not_for_us_opens_nothing_and_keeps_none_out(
-    provider: Provider, verifier: TokenVerifier, unfit: dict[str, Any]
+    provider: IdentityProvider, verifier: TokenVerifier, unfit: dict[str, Any]
 ) -> None:
     provider.keys.append(unfit)
     signers = {"weak": (WEAK_RSA, "RS256"), "curve": (P384, "ES384")}
@@ -223,14 +175,14 @@ def test_a_published_key_that_is_not_for_us_opens_nothing_and_keeps_none_out(
     assert verifier.verify(token()).subject == "c-1"
 
 
-def test_keys_are_fetched_once_and_kept(provider: Provider, verifier: TokenVerifier) -> None:
+def test_keys_are_fetched_once_and_kept(provider: IdentityProvider, verifier: TokenVerifier) -> None:
     for subject in ("a", "b", "c"):
         verifier.verify(token(sub=subject))
     assert provider.asked == 1
 
 
 def test_a_new_key_opens_the_door_as_soon_as_it_is_published(
-    provider: Provider, verifier: TokenVerifier, clock: Clock
+    provider: IdentityProvider, verifier: TokenVerifier, clock: Clock
 ) -> None:
     verifier.verify(token())
     provider.keys.append(published(OTHER_RSA, "r2"))
@@ -240,7 +192,7 @@ def test_a_new_key_opens_the_door_as_soon_as_it_is_published(
 
 
 def test_invented_key_ids_make_us_ask_once_in_a_while_only(
-    provider: Provider, verifier: TokenVerifier, clock: Clock
+    provider: IdentityProvider, verifier: TokenVerifier, clock: Clock
 ) -> None:
     for n in range(50):
         refused(verifier, token(key_id=f"invented {n}"))
@@ -249,7 +201,7 @@ def test_invented_key_ids_make_us_ask_once_in_a_while_only(
 
 
 def test_keys_are_fetched_anew_when_they_are_old_and_a_withdrawn_one_opens_no_more(
-    provider: Provider, verifier: TokenVerifier, clock: Clock
+    provider: IdentityProvider, verifier: TokenVerifier, clock: Clock
 ) -> None:
     verifier.verify(token())
     del provider.keys[0]
@@ -260,7 +212,7 @@ def test_keys_are_fetched_anew_when_they_are_old_and_a_withdrawn_one_opens_no_mo
 
 @pytest.mark.parametrize("body", [b"", b"not json", b"[]", b'{"keys": 7}', b'{"keys": []}'])
 def test_while_the_provider_talks_nonsense_known_keys_go_on_until_they_expire(
-    provider: Provider, verifier: TokenVerifier, clock: Clock, body: bytes
+    provider: IdentityProvider, verifier: TokenVerifier, clock: Clock, body: bytes
 ) -> None:
     verifier.verify(token())
     provider.body = body or b"\x00"
@@ -272,7 +224,7 @@ def test_while_the_provider_talks_nonsense_known_keys_go_on_until_they_expire(
 
 
 def test_while_the_provider_is_away_known_keys_go_on_until_they_expire(
-    provider: Provider, verifier: TokenVerifier, clock: Clock
+    provider: IdentityProvider, verifier: TokenVerifier, clock: Clock
 ) -> None:
     verifier.verify(token())
     provider.leave()
@@ -284,7 +236,7 @@ def test_while_the_provider_is_away_known_keys_go_on_until_they_expire(
 
 
 def test_a_provider_that_was_away_at_the_start_is_asked_again(clock: Clock) -> None:
-    with Provider() as provider:
+    with IdentityProvider() as provider:
         provider.body = b"starting"
         keys = PublishedKeys(provider.url, fresh_seconds=FRESH, expiry_seconds=EXPIRY, floor_seconds=FLOOR, clock=clock)
         verifier = TokenVerifier(keys, issuer=ISSUER, audience=AUDIENCE)
@@ -295,7 +247,7 @@ def test_a_provider_that_was_away_at_the_start_is_asked_again(clock: Clock) -> N
         assert verifier.verify(token()).subject == "c-1"
 
 
-def test_many_at_once_fetch_once(provider: Provider, verifier: TokenVerifier) -> None:
+def test_many_at_once_fetch_once(provider: IdentityProvider, verifier: TokenVerifier) -> None:
     found: list[str] = []
     tokens = [token(sub=f"c-{n}") for n in range(20)]
     threads = [threading.Thread(target=lambda t=t: found.append(verifier.verify(t).subject)) for t in tokens]

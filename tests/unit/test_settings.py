@@ -50,6 +50,19 @@ def test_all_missing_and_wrong_settings_are_named_at_once(monkeypatch: pytest.Mo
     assert "'DEBUG', 'INFO', 'WARNING' or 'ERROR'" in message
 
 
+@pytest.mark.parametrize("keys", [{"jwt_secret": None}, {"jwt_jwks_url": "https://id.example/keys"}])
+def test_tokens_are_verified_by_a_secret_or_by_published_keys_never_by_both(keys: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="set exactly one of JWT_SECRET"):
+        load_settings(OrderSettings, {**REQUIRED, **keys})
+
+
+def test_a_setting_that_is_left_empty_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JWT_SECRET", "")
+    published = {**REQUIRED, "jwt_jwks_url": "https://id.example/keys"}
+    del published["jwt_secret"]
+    assert load_settings(OrderSettings, published).jwt_secret is None
+
+
 def test_another_default_status_than_pending_or_confirmed_refuses_to_start() -> None:
     with pytest.raises(SettingsError, match=r"DEFAULT_ORDER_STATUS.*'pending' or 'confirmed'"):
         load_settings(OrderSettings, {**REQUIRED, "default_order_status": "shipped"})
