@@ -4,8 +4,9 @@ Invariant: nobody sees personal data here: of an event's value only the fields t
 `pii` are shown, of its headers only those that hold none by contract, and both bounded in length.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -23,7 +24,10 @@ SELECT consumer, topic, key, state, attempts, due_at, fingerprint, error, parked
 FROM parked_keys p
 WHERE (:fingerprint ::text IS NULL OR fingerprint = :fingerprint)
   AND (:topic ::text IS NULL OR topic = :topic) AND (:key ::text IS NULL OR key = :key)
-ORDER BY parked_at, consumer, topic, key
+  AND (:consumer ::text IS NULL OR consumer = :consumer) AND (:state ::text IS NULL OR state = :state)
+  AND (:after_time ::timestamptz IS NULL
+       OR (parked_at, consumer, topic, key) > (:after_time, :after_consumer, :after_topic, :after_key))
+ORDER BY parked_at, consumer, topic, key LIMIT :most
 """)
 # A stranger may send any others.
 SHOWN_HEADERS = ("ce_id", "ce_type", "ce_source", "ce_subject", "ce_time", "ce_sequence", "ce_dataschema")
@@ -37,11 +41,13 @@ class Filter:
     fingerprint: str | None = None
     topic: str | None = None
     key: str | None = None
+    consumer: str | None = None
+    state: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ParkedKey:
-    """A parked key as operators see it; `due_at` and `parked_at` are RFC 3339."""
+    """A parked key as operators see it."""
 
     consumer: str
     topic: str
@@ -51,28 +57,26 @@ class ParkedKey:
     events: int
     fingerprint: str
     error: str
-    due_at: str
-    parked_at: str
+    due_at: datetime
+    parked_at: datetime
 
 
-def find(connection: sa.Connection, which: Filter) -> list[ParkedKey]:
-    """Return the parked keys that fit, oldest first."""
-    parameters = {"fingerprint": which.fingerprint, "topic": which.topic, "key": which.key}
-    return [
-        ParkedKey(
-            consumer=row.consumer,
-            topic=row.topic,
-            key=row.key,
-            state=row.state,
-            attempts=row.attempts,
-            events=row.events,
-            fingerprint=row.fingerprint,
-            error=row.error,
-            due_at=row.due_at.isoformat(),
-            parked_at=row.parked_at.isoformat(),
-        )
-        for row in connection.execute(FIND, parameters)
-    ]
+def find(
+    connection: sa.Connection, which: Filter, after: Sequence[object] | None = None, most: int | None = None
+) -> list[ParkedKey]:
+    """Return the parked keys that fit, oldest first.
+
+    Args:
+        connection: the transaction.
+        which: filters.
+        after: (parked_at, consumer, topic, key) of the last one of the page before.
+        most: how many at most.
+
+    """
+    time, consumer, topic, key = after or (None, None, None, None)
+    place = {"after_time": time, "after_consumer": consumer, "after_topic": topic, "after_key": key}
+    rows = connection.execute(FIND, {**asdict(which), **place, "most": most})
+    return [ParkedKey(**row._asdict()) for row in rows]
 
 
 def events_of(
@@ -102,19 +106,32 @@ def discard_head(engine: sa.Engine, parked: ParkedKey, codec: Codec, *, reason: 
         The id of the event, or None where nothing was parked under the key any more.
 
     """
-    key = (parked.topic, parked.key)
     with transaction(engine) as connection:
-        if parking.lock_key(connection, parked.consumer, key) is None:
-            return None
-        head = parking.head(connection, parked.consumer, key)
-        if head is None:
-            return None
-        error = f"discarded: {reason} (was: {parked.error})"
-        parking.bury(connection, parked.consumer, head.event_id, head.record, error=error, actor=actor)
-        parking.release_head(connection, parked.consumer, key, head)
+        head = discard(connection, parked, reason=reason, actor=actor)
+    if head is None:
+        return None
+    log_discarded(head, parked, codec, reason=reason, actor=actor)
+    return head.event_id
+
+
+def discard(connection: sa.Connection, parked: ParkedKey, *, reason: str, actor: str) -> parking.ParkedEvent | None:
+    """Give up the head as `discard_head` does, inside a transaction; the caller logs it once that stands."""
+    key = (parked.topic, parked.key)
+    if parking.lock_key(connection, parked.consumer, key) is None:
+        return None
+    head = parking.head(connection, parked.consumer, key)
+    if head is None:
+        return None
+    error = f"discarded: {reason} (was: {parked.error})"
+    parking.bury(connection, parked.consumer, head.event_id, head.record, error=error, actor=actor)
+    parking.release_head(connection, parked.consumer, key, head)
+    return head
+
+
+def log_discarded(head: parking.ParkedEvent, parked: ParkedKey, codec: Codec, *, reason: str, actor: str) -> None:
+    """Write down who gave an event up, and why."""
     about = log_fields.of_event(_decoded(head.record, codec), head.record, head.event_id, attempt=parked.attempts)
     log.info("parked_event_discarded", **about, reason=reason, actor=actor)
-    return head.event_id
 
 
 def _shown(parked: parking.ParkedEvent, codec: Codec, schemas: SchemaSource) -> Mapping[str, object]:

@@ -5,13 +5,13 @@ however narrow the terminal.
 """
 
 import getpass
-import json
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
+from pydantic_core import to_json
 
 from services.chassis import breaker, operators
 from services.chassis.database import transaction
@@ -68,7 +68,7 @@ def _list(keys: Sequence[ParkedKey]) -> None:
         typer.echo(f"fingerprint  {_in_shell(parked.fingerprint)}")
         typer.echo(f"error        {_in_one_line(parked.error)}")
         typer.echo(f"state        {parked.state}, events {parked.events}, tries {parked.attempts}")
-        typer.echo(f"due at       {parked.due_at}\n")
+        typer.echo(f"due at       {parked.due_at.isoformat()}\n")
     typer.echo(f"{len(keys)} parked" if keys else "nothing is parked")
 
 
@@ -92,7 +92,7 @@ def _show(runtime: Runtime[Any, Any], which: Filter) -> None:
     with transaction(runtime.engine) as connection:
         for parked in operators.find(connection, which):
             waiting = operators.events_of(connection, parked, runtime.codec, runtime.schemas)
-            typer.echo(json.dumps({**asdict(parked), "events": waiting}, indent=2))
+            typer.echo(to_json({**asdict(parked), "events": waiting}, indent=2).decode())
 
 
 def _retry(runtime: Runtime[Any, Any], which: Filter, dry_run: bool) -> None:

@@ -52,6 +52,10 @@ EVENTS = sa.text("""
 SELECT id, topic, partition, "offset", event_id::text, record_key, value, headers, timestamp_ms, parked_at
 FROM parked_events WHERE consumer = :consumer AND topic = :topic AND key = :key ORDER BY id LIMIT :most
 """)
+MAKE_DUE = sa.text("""
+UPDATE parked_keys SET state = 'retrying', attempts = 0, due_at = now()
+WHERE consumer = :consumer AND topic = :topic AND key = :key
+""")
 DELETE_EVENT = sa.text("DELETE FROM parked_events WHERE id = :id")
 # The head is gone: what waited behind it is due at once, or the key is free again.
 ADVANCE_KEY = sa.text("""
@@ -173,6 +177,11 @@ def events(connection: sa.Connection, consumer: str, key: Key, *, most: int | No
     """Return the events of a parked key in order, the first `most` of them."""
     rows = connection.execute(EVENTS, {"consumer": consumer, "topic": key[0], "key": key[1], "most": most})
     return [ParkedEvent(row.id, row.event_id, _record(row), row.parked_at) for row in rows]
+
+
+def make_due(connection: sa.Connection, consumer: str, key: Key) -> None:
+    """Let a parked key be tried at once and as often as a new one, also where it had been given up."""
+    connection.execute(MAKE_DUE, {"consumer": consumer, "topic": key[0], "key": key[1]})
 
 
 def release_head(connection: sa.Connection, consumer: str, key: Key, parked: ParkedEvent) -> None:

@@ -3,6 +3,7 @@
 The only place where the chassis' classes are put together; production and tests come through the same door.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Generic, TypeVar
 import sqlalchemy as sa
 from confluent_kafka.admin import AdminClient
 
-from services.chassis import idempotency, inbox, kafka, migrate, parking
+from services.chassis import idempotency, inbox, kafka, migrate, operations, parking
 from services.chassis.avro import Codec, FolderSchemas
 from services.chassis.breaker import Breaker
 from services.chassis.catalog_gate import ReadToEnd
@@ -26,6 +27,7 @@ from services.chassis.handling import Handling
 from services.chassis.health import Health
 from services.chassis.incoming import Reader, Subscription
 from services.chassis.lag import Lag
+from services.chassis.operations import OperationsUnitOfWork
 from services.chassis.outbox import Outbox
 from services.chassis.processor import Processor
 from services.chassis.relay import Relay
@@ -101,6 +103,27 @@ class Runtime(Generic[S, U]):
             outbox=self.outbox,
             unit_of_work=self.unit_of_work,
             outbox_max_rows=self.settings.outbox_max_rows,
+        )
+
+    def _operators(self, tx: Transaction) -> OperationsUnitOfWork:
+        consumers = [subscription.consumer for subscription in self.subscriptions]
+        return OperationsUnitOfWork(tx, consumers, self.codec, self.schemas)
+
+    @contextmanager
+    def operator_queries(self) -> Iterator[OperationsUnitOfWork]:
+        """Lend a unit of work for reading parked keys."""
+        with transaction(self.engine) as connection:
+            yield self._operators(Transaction(connection, self.outbox()))
+
+    def operations(self) -> Commands[OperationsUnitOfWork]:
+        """Return what runs the operators' commands in groups of their own."""
+        return Commands(
+            engine=self.engine,
+            handlers=operations.HANDLERS,
+            outbox=self.outbox,
+            unit_of_work=self._operators,
+            # They publish nothing, and are needed most when much waits.
+            outbox_max_rows=sys.maxsize,
         )
 
     def require_schema(self) -> None:

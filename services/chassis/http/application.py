@@ -44,6 +44,7 @@ class Application(Generic[U]):
         tokens: knows who calls.
         waiters: wakes requests that wait; None where the service has nothing to wait for.
         settings: the service's settings, for its own endpoints.
+        operations: what the operators' endpoints run with instead; None where there are none.
 
     """
 
@@ -53,3 +54,4 @@ class Application(Generic[U]):
     tokens: TokenVerifier
     waiters: Waiters[U] | None = None
     settings: Any = None
+    operations: "Application[Any] | None" = None

@@ -8,6 +8,7 @@ from services.chassis.collectors import DatabaseCollector
 from services.chassis.http.app import create_app
 from services.chassis.http.application import Application
 from services.chassis.http.auth import TokenVerifier
+from services.chassis.http.operations import parked
 from services.chassis.http.readiness import ApiReadiness
 from services.chassis.runtime import Runtime
 from services.chassis.settings import ServiceSettings
@@ -22,13 +23,17 @@ def assemble(runtime: Runtime[S, U]) -> Flask:
     """Return the Flask application of a service; opens no connection yet."""
     service, settings = runtime.service, runtime.settings
     ApiReadiness(runtime).register()
+    tokens = TokenVerifier.from_settings(settings)
     application = Application(
         commands=runtime.commands(),
         queries=runtime.queries,
         health=runtime.health,
-        tokens=TokenVerifier.from_settings(settings),
+        tokens=tokens,
         waiters=_waiters(runtime),
         settings=settings,
+        operations=Application(
+            commands=runtime.operations(), queries=runtime.operator_queries, health=runtime.health, tokens=tokens
+        ),
     )
     # The outbox's own gauges are the worker's; here only what is this process' own.
     own = DatabaseCollector(runtime.engine, [], service.name, settings)
@@ -36,7 +41,7 @@ def assemble(runtime: Runtime[S, U]) -> Flask:
         application,
         service=service.name,
         version=settings.version,
-        apis=service.blueprints,
+        apis=[*service.blueprints, parked],
         problems=service.problems,
         cors_origins=settings.cors_origins,
         collectors=[own],
