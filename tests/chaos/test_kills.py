@@ -69,6 +69,10 @@ def kill_apis_in(shop: Shop, load: Load, service: str) -> None:
     eventually(cut, within=20)
 
 
+def accepted(load: Load, number: int) -> None:
+    assert len(load.accepted) >= number
+
+
 def test_relays_killed_between_the_commit_and_the_send_lose_nothing(shop: Shop) -> None:
     orders = shop.orders(RATE)
     with orders as load:
@@ -123,6 +127,7 @@ def test_an_api_killed_between_the_commit_and_the_answer_answers_the_retry_from_
         for _ in range(ROUNDS):
             kill_apis_in(shop, placing, "order")
             kill_apis_in(shop, receiving, "inventory")
+        eventually(lambda: accepted(placing, 20), within=20)
     placing.finish(within=20)
     receiving.finish(within=20)
     for load in (placing, receiving):
