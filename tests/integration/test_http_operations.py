@@ -31,7 +31,13 @@ class Operator:
 
     def __init__(self, client: FlaskClient, *roles: str) -> None:
         self._client = client
-        claims = {"sub": "op-1", "iss": "https://issuer.test", "aud": "oms", "exp": time.time() + 600}
+        claims = {
+            "sub": "op-1",
+            "iss": "https://issuer.test",
+            "aud": "oms",
+            "exp": time.time() + 600,
+            "vendor_id": "v-1",
+        }
         secret = "a secret for tests that is long enough"
         self._token = jwt.encode({**claims, "roles": list(roles)}, secret, "HS256")
 
