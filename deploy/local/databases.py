@@ -1,14 +1,13 @@
-"""The databases of a PostgreSQL server on loopback: one for each service, none open to another's role."""
+"""The databases of a PostgreSQL server on this machine: one for each service, none open to another's role."""
 
 import contextlib
 import secrets
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class under a function's name
-
-from deploy.local.ports import LOOPBACK
 
 SUPERUSER = "postgres"
 
@@ -20,30 +19,38 @@ class Database:
     name: str
     user: str
     password: str
+    host: str
     port: int
 
     @property
     def url(self) -> str:
         """Return the address for SQLAlchemy, its driver named."""
-        return f"postgresql+psycopg2://{self.user}:{self.password}@{LOOPBACK}:{self.port}/{self.name}"
+        role = f"postgresql+psycopg2://{self.user}:{self.password}@"
+        if self.host.startswith("/"):  # a socket's directory is no host of a URL (libpq, connection URIs)
+            return f"{role}/{self.name}?host={quote(self.host, safe='')}&port={self.port}"
+        return f"{role}{self.host}:{self.port}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Databases:
-    """The superuser's way into the server at `port`: makes, clones and drops databases."""
+    """The superuser's way into the server: makes, clones and drops databases.
 
+    `host` is an address, or the directory of the server's Unix-domain socket.
+    """
+
+    host: str
     port: int
     password: str
 
     @property
     def admin(self) -> Database:
         """Return the database in which the superuser works."""
-        return Database(name="postgres", user=SUPERUSER, password=self.password, port=self.port)
+        return Database(name="postgres", user=SUPERUSER, password=self.password, host=self.host, port=self.port)
 
     def connect(self) -> Connection:
         """Return a connection of the superuser that commits each statement; the caller closes it."""
         connection = psycopg2.connect(
-            host=LOOPBACK,
+            host=self.host,
             port=self.port,
             user=SUPERUSER,
             password=self.password,
@@ -58,12 +65,13 @@ class Databases:
 
         The owner gets a new password each time.
         """
-        database = Database(name=name, user=owner, password=secrets.token_urlsafe(24), port=self.port)
+        password = secrets.token_urlsafe(24)
+        database = Database(name=name, user=owner, password=password, host=self.host, port=self.port)
         with contextlib.closing(self.connect()) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (owner,))
             verb = sql.SQL("ALTER" if cursor.fetchone() else "CREATE")
-            role, password = sql.Identifier(owner), sql.Literal(database.password)
-            cursor.execute(sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, role, password))
+            alter = sql.SQL("{} ROLE {} LOGIN PASSWORD {}")
+            cursor.execute(alter.format(verb, sql.Identifier(owner), sql.Literal(password)))
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
             exists = cursor.fetchone() is not None
         if not exists:

@@ -26,10 +26,11 @@ from deploy.local.records import Rank
 PROCESS = "postgres"
 _UNPRIVILEGED_USER = "nobody"
 _START_SECONDS = 30.0
+_SOCKETS = "unix_socket_directories"
 
 _SETTINGS: Mapping[str, str] = {
     "listen_addresses": LOOPBACK,
-    "unix_socket_directories": "",
+    _SOCKETS: "",
     "max_connections": "200",
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
@@ -46,18 +47,27 @@ _SETTINGS: Mapping[str, str] = {
 
 
 class PostgresServer:
-    """One server, its data in `directory`, run under `processes`; `databases` is the superuser's way in."""
+    """One server, its data in `directory`, run under `processes`; `databases` is the superuser's way in.
 
-    def __init__(self, directory: Path, processes: Processes, *, port: int, password: str) -> None:
+    `settings` come on top of the usual ones. With `unix_socket_directories` (one directory) among them, clients are
+    told to come over that socket.
+    """
+
+    def __init__(
+        self, directory: Path, processes: Processes, *, port: int, password: str, settings: Mapping[str, str]
+    ) -> None:
         self._directory = directory
         self._processes = processes
-        self.databases = Databases(port=port, password=password)
+        self._settings = settings
+        self.databases = Databases(host=settings.get(_SOCKETS) or LOOPBACK, port=port, password=password)
 
     def start(self) -> None:
         """Start the server, making its data directory the first time, and wait until it answers."""
         place = _Place.of(self._directory)
         if not (place.data / "PG_VERSION").exists():
             self._initialise(place)
+        if sockets := self._settings.get(_SOCKETS):
+            place.own(Path(sockets))
         self._processes.start(
             Command(
                 name=PROCESS,
@@ -79,9 +89,13 @@ class PostgresServer:
         return None
 
     def _options(self, place: "_Place") -> list[str]:
-        settings = {**_SETTINGS, "port": str(self.databases.port)}
-        if place.has_library("pg_stat_statements"):
-            settings["shared_preload_libraries"] = "pg_stat_statements"
+        statistics = "pg_stat_statements" if place.has_library("pg_stat_statements") else ""
+        settings = {
+            **_SETTINGS,
+            "shared_preload_libraries": statistics,
+            **self._settings,
+            "port": str(self.databases.port),
+        }
         return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
 
     def _initialise(self, place: "_Place") -> None:

@@ -60,10 +60,18 @@ class WantedPorts:
 class Stack:
     """The stack in `directory`, which this process holds; made by `launch`.
 
-    `overrides` are environment variables by service, on top of everything else.
+    `overrides` are environment variables by service, on top of everything else; `postgres_settings` the same for the
+    settings of PostgreSQL.
     """
 
-    def __init__(self, directory: Path, *, ports: WantedPorts, overrides: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        ports: WantedPorts,
+        overrides: Mapping[str, Mapping[str, str]],
+        postgres_settings: Mapping[str, str],
+    ) -> None:
         take = Ports().take
         self.directory = directory
         self.processes = Processes(directory)
@@ -72,6 +80,7 @@ class Stack:
             self.processes,
             port=take(ports.postgres),
             password=places.superuser_password(directory),
+            settings=postgres_settings,
         )
         self.kafka = KafkaServer(
             directory / places.KAFKA, self.processes, port=take(ports.kafka), controller_port=take()
@@ -267,6 +276,7 @@ def launch(
     *,
     ports: WantedPorts | None = None,
     overrides: Mapping[str, Mapping[str, str]] | None = None,
+    postgres_settings: Mapping[str, str] | None = None,
 ) -> Iterator[Stack]:
     """Hold a stack in `directory` for the length of the block; it ends with the block unless left running.
 
@@ -277,7 +287,12 @@ def launch(
     directory.mkdir(mode=0o711, parents=True, exist_ok=True)
     with places.claimed(directory):
         places.prepare(directory)
-        stack = Stack(directory, ports=ports or WantedPorts(), overrides=overrides or {})
+        stack = Stack(
+            directory,
+            ports=ports or WantedPorts(),
+            overrides=overrides or {},
+            postgres_settings=postgres_settings or {},
+        )
         try:
             stack.processes.note_launcher()
             yield stack

@@ -22,7 +22,7 @@ _ROWS: Mapping[str, Sequence[str]] = {
 _RULES = (
     "All processes are up and have their partitions when the clock starts, with the election of the order service's "
     "relay; all orders wait in its outbox. Notification runs its consumer alone: its rows are written, no mail is "
-    "sent. fsync is on; a fresh PostgreSQL and a fresh Kafka for each side."
+    "sent. fsync is on, PostgreSQL is reached over its socket; a fresh PostgreSQL and a fresh Kafka for each side."
 )
 
 

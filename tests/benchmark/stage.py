@@ -5,6 +5,7 @@ view of the catalog by its own consumer, the orders by its own placing. None of 
 """
 
 import contextlib
+import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ from tests.support.eventually import eventually
 
 # Beside what every stack sets: an order confirms as soon as its stock is reserved: nobody pays.
 OVERRIDES: Mapping[str, Mapping[str, str]] = {"order": {"AUTO_CONFIRM_ORDERS": "true"}}
+# As where database and services share a machine and nobody profiles: clients over its socket, no statement statistics.
+_POSTGRES: Mapping[str, str] = {"shared_preload_libraries": ""}
+_SOCKETS = "unix_socket_directories"
 _GROUP = 100
 _CATALOG_SECONDS = 60.0
 _SHOP = Actor(type="service", id="benchmark")
@@ -100,7 +104,11 @@ class Stage:
 @contextlib.contextmanager
 def staged(directory: Path, workload: Workload) -> Iterator[Stage]:
     """Lend a fresh stage in a directory, with servers of its own; nothing of it stays."""
-    with launch(directory, overrides=OVERRIDES) as stack:
+    # A path of its own: a socket's may have some hundred characters only (unix(7)), a checkout's may have more.
+    with (
+        tempfile.TemporaryDirectory(prefix="oms-") as sockets,
+        launch(directory, overrides=OVERRIDES, postgres_settings={**_POSTGRES, _SOCKETS: sockets}) as stack,
+    ):
         stack.start_servers()
         stack.migrate()
         yield Stage(stack, workload)

@@ -1,6 +1,8 @@
 """One message's transaction in the textbook saga: its cursor, its time, and its outbox, a statement a row."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,18 +18,63 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
 """
 
 
+class Statements:
+    """The statements and transactions of one connection, as cheap as psycopg2 lets them be.
+
+    A statement is parsed and planned once (`PREPARE` at its first use, then `EXECUTE`), and BEGIN travels with the
+    first one of its transaction.
+
+    Args:
+        connection: of psycopg2, in autocommit.
+
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._calls: dict[str, str] = {}
+        self._begin = ""
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Any]:
+        """Lend a cursor for one transaction, which commits with the block unless the block raises."""
+        self._begin = "BEGIN; "
+        with self._connection.cursor() as cursor:
+            try:
+                yield cursor
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+            cursor.execute("COMMIT")
+
+    def run(self, cursor: Any, statement: str, *values: object) -> None:
+        """Run a statement with a value for each of its `%s`."""
+        call = self._calls.get(statement) or self._prepare(statement, len(values))
+        cursor.execute(self._begin + call, values)
+        self._begin = ""
+
+    def _prepare(self, statement: str, values: int) -> str:
+        name = f"statement_{len(self._calls)}"
+        with self._connection.cursor() as cursor:
+            cursor.execute(f"PREPARE {name} AS {statement % tuple(f'${i + 1}' for i in range(values))}")
+        call = f"EXECUTE {name} ({', '.join(['%s'] * values)})" if values else f"EXECUTE {name}"
+        self._calls[statement] = call
+        return call
+
+
 class Work:
     """What a handler works on.
 
     Args:
-        cursor: a psycopg2 cursor on the service's database.
+        statements: of the service's connection.
+        cursor: a psycopg2 cursor on it.
         service: which service this is.
         event_id: of the message.
         correlation_id: shared by all events of the saga.
 
     """
 
-    def __init__(self, cursor: Any, service: str, event_id: str, correlation_id: str) -> None:
+    def __init__(self, statements: Statements, cursor: Any, service: str, event_id: str, correlation_id: str) -> None:
+        self._statements = statements
         self._cursor = cursor
         self._service = service
         self._correlation_id = correlation_id
@@ -46,7 +93,7 @@ class Work:
 
     def run(self, statement: str, *values: object) -> Any:
         """Run one statement for one row, and return the row that it gives, None for none."""
-        self._cursor.execute(statement, values)
+        self._statements.run(self._cursor, statement, *values)
         return self._cursor.fetchone() if self._cursor.description else None
 
     def emit(self, event: Event, sequence: int) -> None:

@@ -5,6 +5,7 @@ stack's servers are taken instead. What a killed session left behind is ended by
 """
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import uuid
@@ -48,9 +49,10 @@ class StackServers:
     def __init__(self, directory: Path) -> None:
         state = StackState.load(directory)
         url = urlsplit(state.postgres_url)
+        assert url.hostname is not None
         assert url.port is not None
         assert url.password is not None
-        self.databases = Databases(port=url.port, password=url.password)
+        self.databases = Databases(host=url.hostname, port=url.port, password=url.password)
         self.bootstrap_servers = state.bootstrap_servers
 
 
@@ -71,9 +73,7 @@ def session_servers() -> Iterator[OwnServers | StackServers]:
 @contextlib.contextmanager
 def database_like(databases: Databases, template: Database) -> Iterator[Database]:
     """Clone a database to which nobody is connected, for one test: same owner, same content, a name of its own."""
-    clone = Database(
-        name=f"test_{uuid.uuid4().hex}", user=template.user, password=template.password, port=template.port
-    )
+    clone = dataclasses.replace(template, name=f"test_{uuid.uuid4().hex}")
     databases.clone_database(template.name, clone)
     try:
         yield clone
