@@ -8,11 +8,11 @@ from pydantic import BaseModel, Field
 
 from services.chassis.errors import Problem
 from services.chassis.http.answers import answer
-from services.chassis.http.auth import Role
 from services.chassis.http.call import Call
 from services.chassis.http.documents import Page
 from services.chassis.http.endpoint import Api
 from services.chassis.http.lists import PageQuery, Position, paging
+from services.chassis.http.roles import Role
 from services.chassis.idempotency import Answer
 from services.notification.domain.notifications import (
     Audience,

@@ -28,7 +28,7 @@ from services.chassis.health import Health
 from services.chassis.http.answers import answer, no_content, not_modified
 from services.chassis.http.app import create_app
 from services.chassis.http.application import Application
-from services.chassis.http.auth import ANY_ROLE, Role, TokenVerifier
+from services.chassis.http.auth import TokenVerifier
 from services.chassis.http.call import Call
 from services.chassis.http.documents import Page
 from services.chassis.http.endpoint import Api
@@ -37,6 +37,7 @@ from services.chassis.http.keys import SharedSecret
 from services.chassis.http.lists import PageQuery, paging
 from services.chassis.http.models import Body, Query
 from services.chassis.http.problems import ProblemCode
+from services.chassis.http.roles import ANY_ROLE, Role
 from services.chassis.idempotency import Answer, IdempotencyKey, reused
 
 SECRET = "a secret of the toy service, long enough for HS256"

@@ -6,8 +6,9 @@ import jwt
 import pytest
 
 from services.chassis.errors import Problem
-from services.chassis.http.auth import Caller, Role, TokenVerifier, require_role
+from services.chassis.http.auth import Caller, TokenVerifier, require_role
 from services.chassis.http.keys import SharedSecret, VerificationKey
+from services.chassis.http.roles import Role
 from tests.support.toy_service import AUDIENCE, ISSUER, SECRET, token
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from pydantic import ConfigDict
 
-from services.chassis.http.auth import ANY_ROLE
 from services.chassis.http.call import Call
 from services.chassis.http.endpoint import Api
 from services.chassis.http.models import Body, Query
 from services.chassis.http.problems import CODES
+from services.chassis.http.roles import ANY_ROLE
 from services.chassis.idempotency import Answer
 from tests.support.toy_service import PROBLEMS, BoxOut, make_app
 

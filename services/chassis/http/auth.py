@@ -8,7 +8,6 @@ CSRF.
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated
 
 import jwt
@@ -17,25 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from services.chassis.errors import Problem
 from services.chassis.http.keys import KeySource, PublishedKeys, SharedSecret, UnknownKey
 from services.chassis.http.problems import CODES
+from services.chassis.http.roles import Role
 from services.chassis.settings import ServiceSettings
 
 _REMEMBERED_MAX = 2000
 # So long may a key that was withdrawn still open the door.
 _REMEMBERED_SECONDS = 60.0
 _Id = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
-
-
-class Role(StrEnum):
-    """What a caller may be (REST 1)."""
-
-    CUSTOMER = "customer"
-    VENDOR = "vendor"
-    WAREHOUSE = "warehouse"
-    ADMIN = "admin"
-    SERVICE = "service"
-
-
-ANY_ROLE = frozenset(Role)
 
 
 @dataclass(frozen=True, slots=True)

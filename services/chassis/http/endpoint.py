@@ -16,11 +16,12 @@ from pydantic import BaseModel
 from services.chassis.http import context, headers
 from services.chassis.http.answers import to_response
 from services.chassis.http.application import EXTENSION, Application
-from services.chassis.http.auth import Caller, Role, require_role
+from services.chassis.http.auth import Caller, require_role
 from services.chassis.http.call import Call
 from services.chassis.http.inputs import Inputs, read_body
 from services.chassis.http.openapi import Documented, document
 from services.chassis.http.problems import CODES, Catalogue, named
+from services.chassis.http.roles import Role
 from services.chassis.http.signature import inputs_of
 from services.chassis.idempotency import Answer
 

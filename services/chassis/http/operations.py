@@ -15,12 +15,12 @@ from pydantic_core import to_json
 
 from services.chassis.errors import Problem
 from services.chassis.http.answers import answer
-from services.chassis.http.auth import Role
 from services.chassis.http.call import Call
 from services.chassis.http.documents import Page
 from services.chassis.http.endpoint import Api
 from services.chassis.http.lists import PageQuery, Position, paging
 from services.chassis.http.models import Body
+from services.chassis.http.roles import Role
 from services.chassis.idempotency import Answer
 from services.chassis.operations import DiscardParked, OperationsUnitOfWork, Place, ResumeConsumers, RetryParked
 from services.chassis.operators import Filter, ParkedKey

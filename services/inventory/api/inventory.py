@@ -7,11 +7,12 @@ from uuid import UUID
 from services.chassis.errors import Problem
 from services.chassis.events import new_id
 from services.chassis.http.answers import answer, not_modified
-from services.chassis.http.auth import ANY_ROLE, Caller, Role
+from services.chassis.http.auth import Caller
 from services.chassis.http.call import Call
 from services.chassis.http.documents import Page
 from services.chassis.http.endpoint import Api
 from services.chassis.http.lists import paging
+from services.chassis.http.roles import ANY_ROLE, Role
 from services.chassis.idempotency import Answer
 from services.chassis.money import digits, minor_units
 from services.inventory.api import models, views

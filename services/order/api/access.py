@@ -10,7 +10,8 @@ from collections.abc import Collection
 from pydantic import BaseModel
 
 from services.chassis.errors import Problem
-from services.chassis.http.auth import Caller, Role
+from services.chassis.http.auth import Caller
+from services.chassis.http.roles import Role
 from services.order.api.models import OrderCancel, OrderCreate
 from services.order.domain.orders import Actor
 from services.order.domain.scopes import Scope

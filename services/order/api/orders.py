@@ -8,11 +8,11 @@ from uuid import UUID
 from services.chassis.errors import Problem
 from services.chassis.events import from_micros
 from services.chassis.http.answers import answer, not_modified
-from services.chassis.http.auth import Role
 from services.chassis.http.call import Call
 from services.chassis.http.documents import Page
 from services.chassis.http.endpoint import Api
 from services.chassis.http.lists import Position, paging
+from services.chassis.http.roles import Role
 from services.chassis.idempotency import Answer
 from services.order.api import models
 from services.order.api.access import actor_of, require_own_cancel, scopes_of

@@ -4,8 +4,9 @@ from dataclasses import replace
 from decimal import Decimal
 
 from services.chassis.errors import Problem
-from services.chassis.http.auth import Caller, Role
+from services.chassis.http.auth import Caller
 from services.chassis.http.endpoint import Api
+from services.chassis.http.roles import Role
 from services.chassis.idempotency import Answer
 from services.order.api import models
 from services.order.api.access import actor_of, require_own_fields, scopes_of

@@ -1,0 +1,16 @@
+"""What a caller may be (REST 1): a module of its own, for the settings to name roles without knowing tokens."""
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """A role that a token may carry."""
+
+    CUSTOMER = "customer"
+    VENDOR = "vendor"
+    WAREHOUSE = "warehouse"
+    ADMIN = "admin"
+    SERVICE = "service"
+
+
+ANY_ROLE = frozenset(Role)
