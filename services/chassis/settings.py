@@ -6,10 +6,12 @@ A service's own settings class extends `ServiceSettings`; nothing else in the pr
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from limits import RateLimitItem, parse_many
+from pydantic import BeforeValidator, Field, InstanceOf, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from services.chassis.errors import SettingsError
+from services.chassis.http.roles import Role
 
 VERSION = "0.1.0"
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -25,6 +27,18 @@ def _pairs(value: object) -> object:
     if isinstance(value, str):
         return dict(part.strip().partition("=")[::2] for part in value.split(",") if part.strip())
     return value
+
+
+def _rate(value: object) -> object:
+    """Read one rate; the library takes several at once, of which all but the first would be dropped."""
+    try:
+        (rate,) = parse_many(str(value))
+    except ValueError:
+        rate = None
+    if rate is None or rate.amount == 0:
+        units = "second, minute, hour, day, month or year"
+        raise ValueError(f"{value!r} is no rate; write a number above 0, a slash and {units}: 120/minute")
+    return rate
 
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -74,6 +88,13 @@ class ServiceSettings(BaseSettings):
     jwt_issuer: str = Field(min_length=1)
     jwt_audience: str = Field(min_length=1)
     cors_origins: CommaSeparated = ()
+    rate_limits: Annotated[
+        dict[Role, Annotated[InstanceOf[RateLimitItem], BeforeValidator(_rate)]], NoDecode, BeforeValidator(_pairs)
+    ] = Field(
+        default_factory=dict,
+        description="role=rate, comma separated (customer=120/minute): what one caller may send; each API worker "
+        "process counts for itself; a role without one has no limit",
+    )
 
     http_host: str = "127.0.0.1"
     http_port: int = Field(ge=1, le=65535)
@@ -164,4 +185,4 @@ def load_settings(settings: type[S], overrides: Mapping[str, object] | None = No
 
 def _name(location: tuple[int | str, ...]) -> str:
     head, *rest = location
-    return str(head).upper() + "".join(f"[{part}]" for part in rest)
+    return str(head).upper() + "".join(f"[{part}]" for part in rest if part != "[key]")

@@ -82,7 +82,7 @@ def test_every_endpoint_needs_a_bearer_token(document: Json) -> None:
 def test_every_refusal_is_a_problem_and_never_anything_else(document: Json) -> None:
     for _, _, found in operations(document):
         refusals = {status: answer for status, answer in found["responses"].items() if status >= "400"}
-        assert set(refusals) >= {"400", "401", "403", "500", "503"}
+        assert set(refusals) >= {"400", "401", "403", "429", "500", "503"}
         for answer in refusals.values():
             assert answer["content"] == {
                 "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
@@ -106,6 +106,7 @@ def test_an_endpoint_tells_each_code_under_its_status(document: Json) -> None:
         "413": {"body_too_large"},
         "415": {"unsupported_media_type"},
         "422": {"idempotency_key_reused", "unknown_sku"},
+        "429": {"rate_limited"},
         "500": {"internal_error"},
         "503": {"database_unavailable", "database_busy", "outcome_unknown"},
     }

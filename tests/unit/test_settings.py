@@ -4,8 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+from limits import parse
 
 from services.chassis.errors import SettingsError
+from services.chassis.http.roles import Role
 from services.chassis.settings import ServiceSettings, load_settings
 from services.inventory.settings import InventorySettings
 from services.notification.settings import NotificationSettings
@@ -87,6 +89,32 @@ def test_shipping_prices_with_more_decimals_than_the_currency_are_refused() -> N
 
     with pytest.raises(SettingsError, match="JPY"):
         load_settings(OrderSettings, {**REQUIRED, "shipping_methods": methods})
+
+
+def test_rate_limits_are_a_list_of_pairs_and_there_are_none_by_default() -> None:
+    settings = load_settings(OrderSettings, {**REQUIRED, "rate_limits": "customer=120/minute, vendor=5 per 2 seconds"})
+
+    assert settings.rate_limits == {Role.CUSTOMER: parse("120/minute"), Role.VENDOR: parse("5/2second")}
+    assert load_settings(OrderSettings, REQUIRED).rate_limits == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("custmer=1/minute", ["RATE_LIMITS[custmer]: ", "'customer', 'vendor', 'warehouse', 'admin' or 'service'"]),
+        ("vendor=1/minute,customer=many", ["RATE_LIMITS[customer]: ", "'many' is no rate", "120/minute"]),
+        ("customer=1/fortnight", ["RATE_LIMITS[customer]: ", "'1/fortnight'", "second, minute, hour, day, month"]),
+        ("customer=0/minute", ["RATE_LIMITS[customer]: ", "'0/minute'", "above 0"]),
+        ("customer=1/second;9/minute", ["RATE_LIMITS[customer]: ", "'1/second;9/minute'"]),
+        ("customer", ["RATE_LIMITS[customer]: ", "'' is no rate"]),
+    ],
+)
+def test_a_rate_limit_that_cannot_be_read_refuses_to_start(given: str, told: list[str]) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(OrderSettings, {**REQUIRED, "rate_limits": given})
+
+    (line,) = str(refused.value).splitlines()[1:]
+    assert [part for part in told if part not in line] == []
 
 
 def test_levels_of_single_loggers_are_a_list_of_pairs() -> None:

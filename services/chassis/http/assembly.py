@@ -9,6 +9,7 @@ from services.chassis.http.app import create_app
 from services.chassis.http.application import Application
 from services.chassis.http.auth import TokenVerifier
 from services.chassis.http.operations import parked
+from services.chassis.http.rate_limits import RateLimits
 from services.chassis.http.readiness import ApiReadiness
 from services.chassis.runtime import Runtime
 from services.chassis.settings import ServiceSettings
@@ -29,6 +30,7 @@ def assemble(runtime: Runtime[S, U]) -> Flask:
         queries=runtime.queries,
         health=runtime.health,
         tokens=tokens,
+        rate_limits=RateLimits(settings.rate_limits) if settings.rate_limits else None,
         waiters=_waiters(runtime),
         settings=settings,
         operations=Application(

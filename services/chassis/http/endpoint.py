@@ -153,6 +153,8 @@ class Endpoint:
         application = cast("Application[Any]", current_app.extensions[EXTENSION])
         caller = application.tokens.caller_of(environ.get("HTTP_AUTHORIZATION"))
         require_role(caller, self.allow)
+        if application.rate_limits is not None:
+            application.rate_limits.count(caller)
         raw = read_body(request) if self.changes else b""
         arguments = self.inputs.read(request, path_values, raw)
         call = self._call(application, caller, environ, raw)

@@ -24,6 +24,7 @@ _ALWAYS = (
     "invalid_token",
     "expired_token",
     "forbidden_role",
+    "rate_limited",
     "internal_error",
     "database_unavailable",
     "database_busy",

@@ -74,6 +74,7 @@ CODES: Catalogue = {
     "unsupported_media_type": ProblemCode(415, "The body is not declared as JSON in UTF-8", _header("Content-Type")),
     "idempotency_key_reused": ProblemCode(422, "The Idempotency-Key came before with another request"),
     "precondition_required": ProblemCode(428, "This call needs an If-Match header", _header("If-Match")),
+    "rate_limited": ProblemCode(429, "The caller sends more requests than its role may; nothing was done"),
     "headers_too_large": ProblemCode(431, "The request headers exceed the limit"),
     "internal_error": ProblemCode(500, "Something went wrong on our side; the trace id finds it in our logs"),
     "database_unavailable": ProblemCode(503, "The database cannot be reached; nothing was done"),
