@@ -171,7 +171,7 @@ def _tell(state: StackState, directory: Path) -> None:
     for service in SERVICES:
         typer.echo(f"{service:14} {state.services[service].url}/docs")
     typer.echo(f"{'kafka':14} {state.bootstrap_servers}")
-    typer.echo(f"{'mails':14} {state.mail.directory}")
+    typer.echo(f"{'mails':14} {state.mail.place}")
     typer.echo(f"{'logs':14} {directory / 'log'}")
     typer.echo(f"{'everything':14} {directory / 'stack.json'}")
     typer.echo("a token: python -m deploy.local token --role admin      the end: make down")

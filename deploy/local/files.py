@@ -7,15 +7,19 @@ from pathlib import Path
 
 
 def write_privately(path: Path, content: object) -> None:
-    """Replace `path` by `content` as JSON in one step, readable by its owner only.
+    """Replace `path` by `content` as JSON; see `write_text_privately`."""
+    write_text_privately(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_text_privately(path: Path, text: str) -> None:
+    """Replace `path` by `text` in one step, readable by its owner only.
 
     A reader sees the old file or the new one, never a part; nor does a crash leave one.
     """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=2)
-            file.write("\n")
+            file.write(text)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

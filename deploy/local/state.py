@@ -45,10 +45,16 @@ class TokenSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailSink:
-    """Where mails are sent to, and the directory in which they end up."""
+    """Where mails are sent to, and where they end up: in a directory, or (`url`) in Mailpit."""
 
-    directory: str
     smtp_url: str
+    directory: str | None = None
+    url: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Return where somebody looks for them."""
+        return self.directory or self.url or self.smtp_url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

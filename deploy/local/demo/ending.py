@@ -11,25 +11,28 @@ _PORT = 8001
 Lines = list[tuple[str, str]]
 
 
-def tell_where_to_look(stage: Stage, state: StackState, directory: Path | None) -> None:
-    """Say how to go on from here: with the stack that stays in `directory`, or (None) with a new one."""
+def tell_where_to_look(stage: Stage, state: StackState, directory: Path | None, *, end: str = "") -> None:
+    """Say how to go on from here: with the stack that stays in `directory`, or (None) with a new one.
+
+    `end` is the command that ends a stack of another kind than `make up` starts.
+    """
     stage.headline("Where to look next")
-    lines = _gone() if directory is None else _kept(state, directory)
+    lines = _gone() if directory is None else _kept(state, directory, end)
     widest = max(len(what) for what, _ in lines)
     for what, where in lines:
         stage.verbatim(f"  {what:{widest}}  {where}")
 
 
-def _kept(state: StackState, directory: Path) -> Lines:
+def _kept(state: StackState, directory: Path, end: str) -> Lines:
     here = "" if directory == DIRECTORY else f' ARGS="--directory {_short(directory)}"'
     url = state.services["order"].url
     documents = [(f"{service} API", f"{state.services[service].url}/docs") for service in SERVICES]
     return [
         *documents,
-        ("the mails", _short(Path(state.mail.directory))),
+        ("the mails", _short(Path(state.mail.directory)) if state.mail.directory else state.mail.place),
         ("an API call", _curl(here, f"{url}/api/v1/orders/admin/")),
         ("the metrics", f"curl -s {state.services['order'].metrics_url} | grep ^oms_"),
-        ("the end", f"make down{here}"),
+        ("the end", end or f"make down{here}"),
     ]
 
 

@@ -36,16 +36,12 @@ def perform(
     with ending_by_exception(), launch(directory, overrides=OVERRIDES) as stack:
         state = _raise_curtain(stack, stage)
         play(state, stage, scenes)
-        _conclude(stage, time.monotonic() - began)
+        conclude(stage, time.monotonic() - began)
         tell_where_to_look(stage, state, directory if keep else None)
         if keep:
             stack.leave_running()
     stage.headline("All of it goes on running." if keep else "All of it was ended; nothing is left running.")
-    kept = all_kept(stage.promises)
-    if record is not None and kept:
-        record.parent.mkdir(parents=True, exist_ok=True)
-        record.write_text(stage.recorded.replace(str(directory.resolve()), directory.name), encoding="utf-8")
-    return 0 if kept else 1
+    return status_of(stage, directory, record)
 
 
 def play(state: StackState, stage: Stage, scenes: Sequence[Scene]) -> None:
@@ -58,6 +54,22 @@ def play(state: StackState, stage: Stage, scenes: Sequence[Scene]) -> None:
             await_rest(shop)
         stage.headline("The proof: read from REST, the topics, the metrics and the mails")
         _prove(shop, stage)
+
+
+def conclude(stage: Stage, seconds: float) -> None:
+    """Say in one line how it went."""
+    count, broken = len(stage.promises), sum(not promise.kept for promise in stage.promises)
+    verdict = f"{broken} of {count} promises were broken" if broken else f"All {count} promises held"
+    stage.headline(f"{verdict}, {seconds:.0f} seconds after the start.")
+
+
+def status_of(stage: Stage, directory: Path, record: Path | None) -> int:
+    """Return 0 when every promise held, else 1; only then write the output, without the stack's place, to `record`."""
+    kept = all_kept(stage.promises)
+    if record is not None and kept:
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.write_text(stage.recorded.replace(str(directory.resolve()), directory.name), encoding="utf-8")
+    return 0 if kept else 1
 
 
 def _raise_curtain(stack: Stack, stage: Stage) -> StackState:
@@ -85,10 +97,3 @@ def _prove(shop: Shop, stage: Stage) -> None:
         return
     for judge in PROOF:
         stage.promise(judge(facts))
-
-
-def _conclude(stage: Stage, seconds: float) -> None:
-    """Say in one line how it went."""
-    count, broken = len(stage.promises), sum(not promise.kept for promise in stage.promises)
-    verdict = f"{broken} of {count} promises were broken" if broken else f"All {count} promises held"
-    stage.headline(f"{verdict}, {seconds:.0f} seconds after the start.")

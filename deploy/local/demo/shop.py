@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from rich.console import RenderableType
@@ -12,7 +11,7 @@ from rich.text import Text
 from deploy.local.demo import board
 from deploy.local.demo.client import INVENTORY, ORDERS, SUCCESS, Answer, Caller
 from deploy.local.demo.frames import SchemaFolder
-from deploy.local.demo.mails import Mailbox
+from deploy.local.demo.mails import mailbox_of
 from deploy.local.demo.promises import StoryBroken
 from deploy.local.demo.storefront import Storefront
 from deploy.local.demo.topics import Event, TopicLog
@@ -68,7 +67,7 @@ class Shop:
         self.backend = self._caller("service", subject="harbour-roast-web")
         self.schemas = SchemaFolder()
         self.storefront = Storefront(state.bootstrap_servers, self.schemas)
-        self.mailbox = Mailbox(Path(state.mail.directory))
+        self.mailbox = mailbox_of(state.mail)
         self.received: dict[str, int] = {}
         self.placed: set[str] = set()
         self.log = TopicLog(state.bootstrap_servers, TOPICS, self.schemas)
