@@ -10,7 +10,7 @@ COMPILE := $(RUN) -m piptools compile --allow-unsafe --generate-hashes --quiet -
 	--no-emit-find-links --no-emit-index-url --no-emit-options --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status token test lint format types schemas schemas-check schemas-release documents bench audit coverage lock
+.PHONY: help setup demo up down status token compose-up compose-demo compose-down test lint format types schemas schemas-check schemas-release documents bench audit coverage lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,15 @@ status: setup ## Show the processes of the running stack
 
 token: setup ## Print a token for the running stack (ROLE=admin ARGS="--sub … --email …")
 	@$(RUN) -m deploy.local token --role $(or $(ROLE),admin) $(ARGS)
+
+compose-up: setup ## Start the whole system in containers; return when all of them are healthy (needs Docker)
+	@$(RUN) -m deploy.containers up
+
+compose-demo: setup ## Play the demo's story in the containers, and prove it
+	@$(RUN) -m deploy.containers demo $(ARGS)
+
+compose-down: setup ## Remove the containers, their network and their data (ARGS=--keep-data keeps the data)
+	@$(RUN) -m deploy.containers down $(ARGS)
 
 test: setup ## Run the tests on real servers (T=path to choose, ARGS for pytest)
 	@$(RUN) -m pytest $(T) $(ARGS)

@@ -1,0 +1,1 @@
+"""The system in containers: `docker-compose.yml`, started, looked at and ended from here with secrets of its own."""
