@@ -10,7 +10,7 @@ COMPILE := $(RUN) -m piptools compile --allow-unsafe --generate-hashes --quiet -
 	--no-emit-find-links --no-emit-index-url --no-emit-options --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status token compose-up compose-demo compose-down test lint format types schemas schemas-check schemas-release documents bench audit coverage lock
+.PHONY: help setup demo up down status token compose-up compose-demo compose-down test test-containers lint format types schemas schemas-check schemas-release documents bench audit coverage lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ compose-down: setup ## Remove the containers, their network and their data (ARGS
 
 test: setup ## Run the tests on real servers (T=path to choose, ARGS for pytest)
 	@$(RUN) -m pytest $(T) $(ARGS)
+
+test-containers: setup ## Run the integration tests on PostgreSQL and Kafka in containers (needs Docker)
+	@TEST_SERVERS=containers $(RUN) -m pytest $(or $(T),tests/integration) $(ARGS)
 
 lint: setup ## Check style and format
 	@$(RUN) -m ruff check .

@@ -6,7 +6,7 @@ import pytest
 
 from deploy.local.databases import Databases
 from tests.support.plain_logs import log_plainly
-from tests.support.servers import OwnServers, StackServers, session_servers
+from tests.support.servers import Servers, session_servers
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -16,18 +16,18 @@ def _plain_logs() -> None:
 
 
 @pytest.fixture(scope="session")
-def _servers() -> Iterator[OwnServers | StackServers]:
+def _servers() -> Iterator[Servers]:
     with session_servers() as servers:
         yield servers
 
 
 @pytest.fixture(scope="session")
-def postgres_server(_servers: OwnServers | StackServers) -> Databases:
+def postgres_server(_servers: Servers) -> Databases:
     """A real PostgreSQL: makes databases, and clones a template for each test (tests.support.servers)."""
     return _servers.databases
 
 
 @pytest.fixture(scope="session")
-def kafka_server(_servers: OwnServers | StackServers) -> str:
+def kafka_server(_servers: Servers) -> str:
     """The bootstrap address of a real Kafka that creates no topics by itself."""
     return _servers.bootstrap_servers

@@ -29,7 +29,8 @@ _LOG4J2 = Path(__file__).with_name("log4j2.properties")
 # the broker's share.
 _JVM_FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xms128m", "-Xmx512m", "-Djava.awt.headless=true")
 
-_SETTINGS: Mapping[str, str] = {
+# What one node needs, wherever it runs: also in a container.
+SETTINGS: Mapping[str, str] = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
@@ -102,7 +103,7 @@ class KafkaServer:
     def _configuration(self) -> str:
         listeners = f"PLAINTEXT://{self.bootstrap_servers},CONTROLLER://{LOOPBACK}:{self._controller_port}"
         settings = {
-            **_SETTINGS,
+            **SETTINGS,
             "listeners": listeners,
             "advertised.listeners": f"PLAINTEXT://{self.bootstrap_servers}",
             "controller.quorum.voters": f"1@{LOOPBACK}:{self._controller_port}",

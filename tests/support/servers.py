@@ -1,7 +1,8 @@
 """Real servers for the test session: one PostgreSQL and one Kafka, started when the first test asks for them.
 
 Each test session has its own, below `.local/tests/`. With `TEST_STACK` naming the directory of a running stack, that
-stack's servers are taken instead. What a killed session left behind is ended by the next one.
+stack's servers are taken instead, and with `TEST_SERVERS=containers` those of containers (tests.support.containers).
+What a killed session left behind is ended by the next one, or by testcontainers.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from confluent_kafka.admin import AdminClient
@@ -24,6 +26,20 @@ from deploy.local.stack import DIRECTORY, Stack, launch
 from deploy.local.state import StackState
 
 SESSIONS = DIRECTORY / "tests"
+
+
+class Servers(Protocol):
+    """A PostgreSQL and a Kafka, wherever they run."""
+
+    @property
+    def databases(self) -> Databases:
+        """The superuser's way into PostgreSQL."""
+        ...
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Kafka's address."""
+        ...
 
 
 class OwnServers:
@@ -57,11 +73,19 @@ class StackServers:
 
 
 @contextlib.contextmanager
-def session_servers() -> Iterator[OwnServers | StackServers]:
+def session_servers() -> Iterator[Servers]:
     """Give the session its servers, and end them with it."""
     if stack := os.environ.get("TEST_STACK"):
         yield StackServers(Path(stack))
         return
+    kind = os.environ.get("TEST_SERVERS", "local")
+    if kind == "containers":
+        from tests.support.containers import ContainerServers  # noqa: PLC0415  # only there is Docker needed
+
+        with contextlib.ExitStack() as lives:
+            yield ContainerServers(lives)
+        return
+    assert kind == "local", f"TEST_SERVERS is {kind!r}; there are: local, containers"
     SESSIONS.mkdir(parents=True, exist_ok=True)
     _end_abandoned_sessions()
     directory = SESSIONS / str(os.getpid())
