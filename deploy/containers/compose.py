@@ -27,7 +27,7 @@ from deploy.local.state import FILE, SERVICES, MailSink, ServiceAddress, StackSt
 DIRECTORY = ROOT / ".local" / "compose"
 SECRETS = ROOT / ".local" / "compose.env"
 _SETTINGS = ROOT / ".env"
-_SECRET_NAMES = ("POSTGRES_PASSWORD", "ORDER_PASSWORD", "INVENTORY_PASSWORD", "NOTIFICATION_PASSWORD", "JWT_SECRET")
+SECRET_NAMES = ("POSTGRES_PASSWORD", "ORDER_PASSWORD", "INVENTORY_PASSWORD", "NOTIFICATION_PASSWORD", "JWT_SECRET")
 _HEALTHY_SECONDS = 240
 _BUILT = "topics"
 
@@ -95,7 +95,7 @@ class Compose:
         """Return the secrets, made up the first time: PostgreSQL's volume remembers them as long as it lives."""
         if not SECRETS.exists():
             SECRETS.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
-            write_text_privately(SECRETS, _env_file({name: secrets.token_urlsafe(36) for name in _SECRET_NAMES}))
+            write_text_privately(SECRETS, _env_file({name: secrets.token_urlsafe(36) for name in SECRET_NAMES}))
         return {name: value or "" for name, value in dotenv_values(SECRETS).items()}
 
     def _address(self, service: str, published: Published) -> ServiceAddress:
