@@ -19,9 +19,9 @@ from services.order.domain.placing import CatalogVariant, Identity, Placed
 from services.order.domain.requests import id_of
 from services.order.domain.scopes import OrderFilter, Scope
 from services.order.domain.statuses import OrderStatus
+from services.order.domain.stuck import StuckOrder
 from services.order.repository import audit, catalog, details, listing, orders, requests, stuck
 from services.order.repository.requests import KnownRequest
-from services.order.repository.stuck import StuckOrder
 from services.order.settings import OrderSettings
 
 DRAW_NUMBERS = sa.text("SELECT nextval('order_numbers') FROM generate_series(1, :n)")
@@ -96,9 +96,9 @@ class OrderUnitOfWork:
         """Audit the books; the first and last thing that is asked of a unit of work."""
         return audit.run(self.tx.connection)
 
-    def stuck(self) -> list[StuckOrder]:
-        """Return the orders that wait too long for something, oldest first."""
-        return stuck.find(self.tx.connection)
+    def stuck(self, among: Sequence[str] | None = None) -> list[StuckOrder]:
+        """Return the orders that wait too long for something, oldest first: of all, or of some by their ids."""
+        return stuck.find(self.tx.connection, among)
 
     def find_one(self, scope: Scope, id_or_number: str) -> Order | None:
         """Return an order within a scope."""

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from services.order.repository.stuck import StuckOrder
+from services.order.domain.stuck import StuckOrder
 from services.order.stuck import report
 from services.order.unit_of_work import OrderUnitOfWork
 from tests.support.saga_builders import ORDER_ID

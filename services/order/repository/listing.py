@@ -9,11 +9,10 @@ import sqlalchemy as sa
 from services.order.domain.orders import Order
 from services.order.domain.scopes import OrderFilter, Scope
 from services.order.repository.orders import STATE_COLUMNS, to_order
+from services.order.repository.stuck import IS_STUCK
 
 _SORTS = {"created_at": "o.created_at", "updated_at": "o.updated_at", "total_amount": "o.total_minor"}
 _VENDOR = "EXISTS (SELECT FROM order_items i WHERE i.order_id = o.id AND i.vendor_id = :vendor_id)"
-_STUCK = """(o.stuck_reason IS NOT NULL
-    OR (o.pending_operation IS NOT NULL AND o.updated_at < now() - interval '10 seconds'))"""
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # A cancelled order waits for the release of what is held for it: nothing is of one that was shipped.
 SETTLED = sa.text("""
@@ -55,7 +54,7 @@ def find_page(
     conditions.add("o.request_id = :request_id", request_id=wanted.request_id)
     conditions.add("o.customer_id = :wanted_customer", wanted_customer=wanted.customer_id)
     if wanted.stuck is not None:
-        conditions.add(_STUCK if wanted.stuck else f"NOT {_STUCK}")
+        conditions.add(IS_STUCK if wanted.stuck else f"NOT {IS_STUCK}")
     descending = wanted.sort.startswith("-")
     column = _SORTS[wanted.sort.lstrip("-")]
     if after is not None:

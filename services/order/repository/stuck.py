@@ -1,52 +1,43 @@
-"""Orders that wait: for what, since when, what stands in the way (DESIGN 2.6)."""
+"""Orders that wait, with what stands in their way: the one place that says which those are (DESIGN 2.6)."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
+from services.order.domain.stuck import StuckOrder
+
 # Waiting is normal for a moment; what waits longer than this, or was listed by a deadline, is shown.
-FIND = sa.text("""
-SELECT o.id::text AS order_id, o.order_number, o.status, coalesce(o.stuck_reason, o.pending_operation) AS waits_for,
-       o.updated_at AS since, o.deadline_at,
+IS_STUCK = """(o.stuck_reason IS NOT NULL
+    OR (o.pending_operation IS NOT NULL AND o.updated_at < now() - interval '10 seconds'))"""
+# All that waits in the outbox is read once: while the broker is away that is a lot, and no index leads from an order.
+FIND = sa.text(f"""
+WITH waiting AS MATERIALIZED (
+    SELECT o.id::text AS order_id, o.order_number, o.status,
+           coalesce(o.stuck_reason, o.pending_operation) AS waits_for, o.updated_at AS since, o.deadline_at,
+           o.created_at
+    FROM orders o WHERE {IS_STUCK} AND (:among ::uuid[] IS NULL OR o.id = ANY(:among ::uuid[]))
+    ORDER BY o.created_at LIMIT 1000
+), untold AS (
+    SELECT DISTINCT b.aggregateid FROM outbox b WHERE b.aggregateid IN (SELECT order_id FROM waiting)
+)
+SELECT w.order_id, w.order_number, w.status, w.waits_for, w.since, w.deadline_at,
        (SELECT string_agg(p.topic || ' is parked: ' || p.fingerprint, '; ') FROM parked_keys p
-        WHERE p.key = o.id::text) AS parked,
-       EXISTS (SELECT FROM outbox b WHERE b.aggregateid = o.id::text) AS unpublished,
+        WHERE p.key = w.order_id) AS parked,
+       u.aggregateid IS NOT NULL AS unpublished,
        (SELECT extract(epoch FROM clock_timestamp() - min(coalesce(c.caught_up_at, '-infinity')))::float8
         FROM consumer_progress c WHERE c.consumer = 'order') AS behind_seconds
-FROM orders o
-WHERE o.stuck_reason IS NOT NULL
-   OR (o.pending_operation IS NOT NULL AND o.updated_at < now() - make_interval(secs => :seconds))
-ORDER BY o.created_at LIMIT 1000
+FROM waiting w LEFT JOIN untold u ON u.aggregateid = w.order_id
+ORDER BY w.created_at
 """)
-_PATIENCE_SECONDS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class StuckOrder:
-    """An order that waits, and what stands in its way.
+def find(connection: sa.Connection, among: Sequence[str] | None = None) -> list[StuckOrder]:
+    """Return the orders that wait, oldest first, a thousand at most.
 
     Args:
-        waits_for: the answer that is awaited, or why it was listed.
-        since: when its state changed last.
-        parked: topics and fingerprints of its parked events.
-        unpublished: whether an event of it waits in the outbox.
-        behind_seconds: how long ago this service's consumer had read all that there was; infinite where it never had.
+        connection: the service's database.
+        among: ids of the orders that are looked at; None looks at all.
 
     """
-
-    order_id: str
-    order_number: str
-    status: str
-    waits_for: str
-    since: datetime
-    deadline_at: datetime | None
-    parked: str | None
-    unpublished: bool
-    behind_seconds: float | None
-
-
-def find(connection: sa.Connection) -> list[StuckOrder]:
-    """Return the orders that wait, oldest first, a thousand at most."""
-    rows = connection.execute(FIND, {"seconds": _PATIENCE_SECONDS})
+    rows = connection.execute(FIND, {"among": None if among is None else list(among)})
     return [StuckOrder(**row._asdict()) for row in rows]
