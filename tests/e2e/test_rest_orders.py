@@ -2,9 +2,10 @@
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -299,8 +300,7 @@ def test_an_order_that_waits_too_long_is_listed_as_stuck_with_the_reason_and_the
         id=waiting["id"],
     )
 
-    rows = {row["id"] for page in shop.admin.pages("admin/", params={"stuck": "true"}) for row in page}
-    assert waiting["id"] in rows
+    rows = {row["id"]: row for page in shop.admin.pages("admin/", params={"stuck": "true"}) for row in page}
     assert at_rest["id"] not in rows
     others = {row["id"] for page in shop.admin.pages("admin/", params={"stuck": "false"}) for row in page}
     assert waiting["id"] not in others
@@ -310,3 +310,72 @@ def test_an_order_that_waits_too_long_is_listed_as_stuck_with_the_reason_and_the
     assert waiting["order_number"] in line
     assert "allocating" in line
     assert "inventory has not answered" in line
+    # The list says the same.
+    told = rows[waiting["id"]]["stuck"]
+    assert (told["reason"], told["since"], told["command"]) == ("allocating", rows[waiting["id"]]["updated_at"], None)
+    assert line.endswith(f": {told['next_step']}")
+
+
+@pytest.fixture
+def waiting(shop: Shop) -> Iterator[dict[str, Any]]:
+    """Yield an order that was listed by a deadline; nothing stands in its way any more at the end."""
+    order = shop.await_order(shop.customer.placed((shop.sku(), 1))["id"], reservation_status="reserved")
+    by_id = "WHERE id = CAST(:id AS uuid)"
+    reason = "allocation_timeout"
+    shop.probe.execute("order", f"UPDATE orders SET stuck_reason = :reason {by_id}", reason=reason, id=order["id"])
+    yield order
+    shop.probe.execute("order", "DELETE FROM parked_keys WHERE key = :id", id=order["id"])
+    shop.probe.execute("order", f"UPDATE orders SET stuck_reason = NULL {by_id}", id=order["id"])
+
+
+def listed_as_stuck(shop: Shop, order: dict[str, Any]) -> Any:
+    """Return what the list of stuck orders says of one."""
+    pages = shop.admin.pages("admin/", params={"stuck": "true"})
+    (row,) = [row for page in pages for row in page if row["id"] == order["id"]]
+    return row["stuck"]
+
+
+def test_a_stuck_order_with_a_parked_event_says_which_and_how_to_retry_it(shop: Shop, waiting: dict[str, Any]) -> None:
+    shop.probe.execute(
+        "order",
+        """INSERT INTO parked_keys (consumer, topic, key, state, attempts, due_at, fingerprint, error)
+           VALUES ('order', 'inventory.events.v1', :id, 'dead', 10, now(), 'ValueError@stock.py:1', 'x')""",
+        id=waiting["id"],
+    )
+
+    told = listed_as_stuck(shop, waiting)
+
+    step = "inventory.events.v1 is parked: ValueError@stock.py:1; repair the cause, then retry"
+    command = f"parked retry --key {waiting['id']}"
+    assert (told["reason"], told["next_step"], told["command"]) == ("allocation_timeout", step, command)
+    lines = shop.operate("order", "stuck").splitlines()
+    (at,) = [at for at, line in enumerate(lines) if line.startswith(waiting["id"])]
+    assert lines[at].endswith(f": {step}")
+    assert lines[at + 1].strip() == command
+    assert shop.operate("order", *command.split(), "--dry-run")
+
+
+def test_a_stuck_order_whose_event_is_not_published_says_so(shop: Shop, waiting: dict[str, Any]) -> None:
+    with shop.frozen("order-worker"):
+        shop.probe.execute(
+            "order",
+            """INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, topic, headers, sequence)
+               VALUES (:event_id, 'order', :id, 'x', '', 'x', '{}', 1)""",
+            event_id=(event_id := str(uuid4())),
+            id=waiting["id"],
+        )
+        try:
+            told = listed_as_stuck(shop, waiting)
+        finally:
+            shop.probe.execute("order", "DELETE FROM outbox WHERE id = CAST(:id AS uuid)", id=event_id)
+    assert told["next_step"].startswith("its event waits in the outbox")
+
+
+def test_what_an_order_waits_for_is_told_where_stuck_orders_are_asked_for(shop: Shop, waiting: dict[str, Any]) -> None:
+    for filters in ({}, {"stuck": "false"}):
+        rows = shop.admin.get("admin/", params={"limit": 100, **filters}).json()["data"]
+        assert (waiting["id"] in {row["id"] for row in rows}) == (not filters)
+        assert [row["stuck"] for row in rows if row["stuck"] is not None] == []
+    assert "stuck" not in shop.admin.order(waiting["id"])
+    assert shop.service.get("", params={"stuck": "true"}).status_code == 400
+    assert shop.service.get("admin/", params={"stuck": "true"}).status_code == 403

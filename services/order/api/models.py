@@ -186,7 +186,9 @@ class OrderQuery(PageQuery):
 class AdminOrderQuery(OrderQuery):
     """Filters of the list of all orders."""
 
-    stuck: bool | None = Field(default=None, description="orders that wait too long for something")
+    stuck: bool | None = Field(
+        default=None, description="orders that wait too long for something, or those that do not"
+    )
 
 
 class OrderItem(BaseModel):
@@ -301,3 +303,27 @@ class Order(BaseModel):
     updated_at: datetime
     confirmed_at: datetime | None
     cancelled_at: datetime | None
+
+
+class Stuck(BaseModel):
+    """Why an order waits, and what to do about it: the same as `python -m services.order stuck` says."""
+
+    reason: str = Field(
+        description="the answer that is awaited, or why the order was listed",
+        examples=["reserving", "allocating", "allocation_timeout", "stock_shortfall"],
+    )
+    since: datetime = Field(description="when the order changed last")
+    deadline_at: datetime | None = Field(description="when the order is cancelled or listed by itself, if ever")
+    next_step: str = Field(description="what stands in the way, and what to do; for people")
+    command: str | None = Field(
+        description="what to run for it, behind `python -m services.order`",
+        examples=["parked retry --key 01890a5d-ac96-774b-bcce-b302099a8057"],
+    )
+
+
+class AdminOrder(Order):
+    """An order, as operators see it."""
+
+    stuck: Stuck | None = Field(
+        description="with `stuck=true` only; null there for an order that was answered while the page was read"
+    )

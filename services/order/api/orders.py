@@ -1,6 +1,6 @@
 """The endpoints of orders."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -18,9 +18,10 @@ from services.order.api import models
 from services.order.api.access import actor_of, require_own_cancel, scopes_of
 from services.order.api.payments import payment_of, sent_with_confirm
 from services.order.api.problems import PROBLEMS, not_found, problem_of
-from services.order.api.views import ALL_PARTS, order_of
+from services.order.api.views import ALL_PARTS, admin_order_of, order_of
 from services.order.domain.commands import AdvanceOrder, CancelOrder, ConfirmOrder, Refusal
 from services.order.domain.orders import Actor, Order, Payment
+from services.order.domain.pricing import ShippingMethod
 from services.order.domain.scopes import OrderFilter, Scope
 from services.order.domain.statuses import CancelReason, OrderStatus, PendingOperation
 from services.order.handlers.orders import Outcome
@@ -54,10 +55,13 @@ def list_orders(call: OrderCall, query: models.OrderQuery) -> Answer:
     return _page(call, query, scope)
 
 
-@orders.get("/admin/", allow={Role.ADMIN}, answers={200: Page[models.Order]})
+@orders.get("/admin/", allow={Role.ADMIN}, answers={200: Page[models.AdminOrder]})
 def list_all_orders(call: OrderCall, query: models.AdminOrderQuery) -> Answer:
-    """List all orders, with an operator's filters."""
-    return _page(call, query, Scope(internal=True), stuck=query.stuck)
+    """List all orders, with an operator's filters.
+
+    With `stuck=true` each row says in `stuck` what its order waits for, and what to do about it.
+    """
+    return _page(call, query, Scope(internal=True), admin_order_of, stuck=query.stuck)
 
 
 @orders.get("/vendor/", allow={Role.VENDOR}, answers={200: Page[models.Order]})
@@ -220,7 +224,13 @@ def _submit_and_wait(call: OrderCall, command: object, known: _Known, at: str = 
     return replace(seen, replayed=given.replayed)
 
 
-def _page(call: OrderCall, query: models.OrderQuery, scope: Scope, stuck: bool | None = None) -> Answer:
+def _page(
+    call: OrderCall,
+    query: models.OrderQuery,
+    scope: Scope,
+    shown_as: Callable[[OrderView, dict[str, ShippingMethod], frozenset[str]], models.Order] = order_of,
+    stuck: bool | None = None,
+) -> Answer:
     by_total = query.sort.endswith("total_amount")
     wanted = paging(query, int if by_total else datetime, UUID)
     order_filter = OrderFilter(
@@ -239,7 +249,7 @@ def _page(call: OrderCall, query: models.OrderQuery, scope: Scope, stuck: bool |
         views = view_orders(uow, scope, order_filter, wanted.after, wanted.fetch)
         methods = dict(uow.settings.shop_terms.shipping_methods)
     return wanted.answer(
-        views, position=_Position(query.sort.lstrip("-")), show=lambda view: order_of(view, methods, parts)
+        views, position=_Position(query.sort.lstrip("-")), show=lambda view: shown_as(view, methods, parts)
     )
 
 

@@ -9,12 +9,14 @@ from services.chassis.money import decimal_string
 from services.order.api.models import (
     Actor,
     Address,
+    AdminOrder,
     HistoryRow,
     Order,
     OrderItem,
     Shipment,
     ShipmentItem,
     ShortageRow,
+    Stuck,
 )
 from services.order.domain import commands, orders
 from services.order.domain.pricing import ShippingMethod
@@ -71,6 +73,11 @@ def order_of(view: OrderView, methods: dict[str, ShippingMethod], parts: frozens
         confirmed_at=_time(order.confirmed_at),
         cancelled_at=_time(order.cancelled_at),
     )
+
+
+def admin_order_of(view: OrderView, methods: dict[str, ShippingMethod], parts: frozenset[str]) -> AdminOrder:
+    """Return what an operator sees of an order; see `order_of`."""
+    return AdminOrder(**dict(order_of(view, methods, parts)), stuck=_stuck(view))
 
 
 def shortages_of(order: orders.Order, lines: Sequence[orders.OrderLine]) -> list[ShortageRow]:
@@ -190,6 +197,19 @@ def _shipment(shipment: commands.Shipment, seen: set[str], method: ShippingMetho
 def _address(fields: Mapping[str, Any]) -> Address:
     # What was placed was checked then; checking it at each look would cost more than all the rest of the view.
     return Address.model_construct(None, **fields)
+
+
+def _stuck(view: OrderView) -> Stuck | None:
+    found = view.stuck
+    if found is None:
+        return None
+    return Stuck(
+        reason=found.waits_for,
+        since=found.since,
+        deadline_at=found.deadline_at,
+        next_step=found.next_step,
+        command=found.command,
+    )
 
 
 def _time(micros: int | None) -> datetime | None:

@@ -7,16 +7,23 @@ from typing import Any
 from services.order.domain.details import OrderDetails
 from services.order.domain.orders import Order
 from services.order.domain.scopes import OrderFilter, Scope
+from services.order.domain.stuck import StuckOrder
 from services.order.unit_of_work import OrderUnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
 class OrderView:
-    """An order with what belongs to it, and through whose eyes it is seen."""
+    """An order with what belongs to it, and through whose eyes it is seen.
+
+    Args:
+        stuck: what it waits for, where stuck orders were asked for.
+
+    """
 
     order: Order
     details: OrderDetails
     scope: Scope
+    stuck: StuckOrder | None = None
 
 
 def find_order(uow: OrderUnitOfWork, scope: Scope, id_or_number: str) -> Order | None:
@@ -34,5 +41,8 @@ def view_orders(
 ) -> Sequence[OrderView]:
     """Return a page of orders: a fixed number of statements, however many rows it has."""
     orders = uow.find_page(scope, wanted, after, limit)
-    details = uow.details([order.id for order in orders])
-    return [OrderView(order, details[order.id], scope) for order in orders]
+    ids = [order.id for order in orders]
+    details = uow.details(ids)
+    # An order may have been answered since the page was read: it is shown as it was then, and waits no more.
+    stuck = {row.order_id: row for row in uow.stuck(among=ids)} if wanted.stuck else {}
+    return [OrderView(order, details[order.id], scope, stuck.get(order.id)) for order in orders]
