@@ -1,4 +1,4 @@
-"""`python -m schemas generate | check | release`: keep the event contract."""
+"""`python -m schemas generate | check | release | serve`: keep the event contract, and lend it to others."""
 
 from pathlib import Path
 from typing import Annotated, Final
@@ -6,10 +6,12 @@ from typing import Annotated, Final
 import typer
 
 from schemas import history
+from schemas.catalog import load
 from schemas.check import check
 from schemas.errors import SchemaFolderError
 from schemas.generate import generate
 from schemas.release import release
+from schemas.subjects import subject_versions
 
 FOLDER: Final = Path(__file__).parent
 
@@ -42,6 +44,23 @@ def freeze_versions(folder: Folder = FOLDER) -> None:
     _fail(check(folder))
     for path in release(folder):
         typer.echo(f"released {path}")
+
+
+@app.command(name="serve")
+def serve_read_only(
+    folder: Folder = FOLDER,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port to listen on.")] = 8081,
+) -> None:
+    """Serve the read half of Confluent's Schema Registry API from the folder, until SIGTERM."""
+    # Only here: nobody else needs a web server.
+    from schemas.serve import serve  # noqa: PLC0415
+
+    try:
+        versions = subject_versions(load(folder))
+    except SchemaFolderError as error:
+        _fail([str(error)])
+    serve(versions, host, port)
 
 
 def _fail(problems: list[str]) -> None:
