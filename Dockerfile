@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
 # One image for every role; the command says which: `python -m services.order api`, `python -m services.inventory worker`,
-# `python -m services.notification migrate`, `python -m deploy.kafka topics`. It needs to write nowhere but below /tmp.
+# `python -m services.notification migrate`, `python -m deploy.kafka topics`, `python -m schemas serve`. It needs to write
+# nowhere but below /tmp.
 
 # The version that the locks were resolved for and the tests run on.
 ARG PYTHON=3.11

@@ -130,7 +130,8 @@ def _id_routes(app: Flask, subjects: Subjects) -> None:
 def _setting_routes(app: Flask, subjects: Subjects) -> None:
     """Every subject has the one setting of all."""
     app.add_url_rule("/", "root", lambda: _answer({}))
-    app.add_url_rule("/livez", "livez", lambda: _answer({"status": "ok"}))
+    for probe in ("livez", "readyz"):  # it needs nothing that could be missing later
+        app.add_url_rule(f"/{probe}", probe, lambda: _answer({"status": "ok"}))
     app.add_url_rule("/contexts", "contexts", lambda: _answer(["."]))
     for name, content in (("config", {"compatibilityLevel": COMPATIBILITY}), ("mode", {"mode": "READONLY"})):
         place = f"/{name}/<subject>"

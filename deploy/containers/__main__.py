@@ -65,6 +65,7 @@ def _tell(state: StackState) -> None:
     for service in SERVICES:
         typer.echo(f"{service:14} {state.services[service].url}/docs")
     typer.echo(f"{'kafka':14} {state.bootstrap_servers}")
+    typer.echo(f"{'schemas':14} {state.schema_registry_url}/subjects")
     typer.echo(f"{'mails':14} {state.mail.place}")
     typer.echo(f"{'everything':14} {DIRECTORY / 'stack.json'}")
     typer.echo(f'a token: make token ARGS="--directory {DIRECTORY.relative_to(DIRECTORY.parents[1])}"', nl=False)

@@ -85,6 +85,7 @@ class Compose:
         return StackState(
             services={service: self._address(service, published) for service in SERVICES},
             bootstrap_servers=published.address("kafka", 9092),
+            schema_registry_url=published.url("schema-registry", 8081),
             postgres_url=self._database("postgres", SUPERUSER, "POSTGRES_PASSWORD", published).url,
             mail=MailSink(url=published.url("mailpit", 8025), smtp_url=published.url("mailpit", 1025, "smtp")),
             jwt=TokenSettings(secret=self._secrets["JWT_SECRET"]),

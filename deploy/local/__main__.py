@@ -49,6 +49,7 @@ def up(
     port_kafka: Port = None,
     port_postgres: Port = None,
     port_mail: Port = None,
+    port_schema_registry: Port = None,
 ) -> None:
     """Start PostgreSQL, Kafka, the services and a mail sink; return when all of it answers ready."""
     ports = WantedPorts(
@@ -58,6 +59,7 @@ def up(
         kafka=port_kafka,
         postgres=port_postgres,
         mail=port_mail,
+        schema_registry=port_schema_registry,
     )
     with _reported():
         if places.is_running(directory):
@@ -135,6 +137,7 @@ def env(directory: Directory = DIRECTORY) -> None:
     for service in SERVICES:
         typer.echo(f"export {service.upper()}={state.services[service].url}")
     typer.echo(f"export KAFKA={state.bootstrap_servers}")
+    typer.echo(f"export SCHEMA_REGISTRY={state.schema_registry_url}")
     for role in ("admin", "service"):
         typer.echo(f"export {role.upper()}={tokens.mint(state.jwt, role=role)}")
     customer = tokens.mint(state.jwt, role="customer", subject="ada", email="ada@shop.example")
@@ -171,6 +174,7 @@ def _tell(state: StackState, directory: Path) -> None:
     for service in SERVICES:
         typer.echo(f"{service:14} {state.services[service].url}/docs")
     typer.echo(f"{'kafka':14} {state.bootstrap_servers}")
+    typer.echo(f"{'schemas':14} {state.schema_registry_url}/subjects")
     typer.echo(f"{'mails':14} {state.mail.place}")
     typer.echo(f"{'logs':14} {directory / 'log'}")
     typer.echo(f"{'everything':14} {directory / 'stack.json'}")

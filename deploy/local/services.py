@@ -40,11 +40,16 @@ class ServiceProcess:
 
     def missing(self) -> str | None:
         """Return why `/readyz` is not yet 200, or None when it is."""
-        try:
-            answer = get(f"http://{LOOPBACK}:{self.port}/readyz", timeout=_PROBE_SECONDS)
-        except requests.RequestException:
-            return f"nothing answers at port {self.port}"
-        return None if answer.ok else f"/readyz says {answer.status_code}: {answer.text.strip()}"
+        return missing_at(self.port)
+
+
+def missing_at(port: int) -> str | None:
+    """Return why `/readyz` of the process at a port is not yet 200, or None when it is."""
+    try:
+        answer = get(f"http://{LOOPBACK}:{port}/readyz", timeout=_PROBE_SECONDS)
+    except requests.RequestException:
+        return f"nothing answers at port {port}"
+    return None if answer.ok else f"/readyz says {answer.status_code}: {answer.text.strip()}"
 
 
 def get(url: str, *, timeout: float) -> requests.Response:

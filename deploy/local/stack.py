@@ -1,8 +1,8 @@
 """One stack: its servers, its services and its mail sink, started in order and ended without a trace.
 
 A stack ends with the block of `launch`, unless it is left running. Every process has a name (`postgres`, `kafka`,
-`mail`, `order-api`, `order-worker` …) under which it can be stopped, killed, frozen and started again, as the chaos
-tests do.
+`mail`, `schema-registry`, `order-api`, `order-worker` …) under which it can be stopped, killed, frozen and started
+again, as the chaos tests do.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from deploy.local.ports import LOOPBACK, Ports
 from deploy.local.postgres import PostgresServer
 from deploy.local.processes import Probe, Processes
 from deploy.local.records import Rank
-from deploy.local.services import ROOT, ServiceProcess, python_command
+from deploy.local.services import ROOT, ServiceProcess, missing_at, python_command
 from deploy.local.signals import ignored
 from deploy.local.state import (
     SERVICES,
@@ -38,6 +38,7 @@ from deploy.local.state import (
 )
 
 DIRECTORY = ROOT / ".local"
+SCHEMA_REGISTRY = "schema-registry"
 _READY_SECONDS = 60.0
 _MIGRATION_SECONDS = 60.0
 
@@ -55,6 +56,7 @@ class WantedPorts:
     kafka: int | None = None
     postgres: int | None = None
     mail: int | None = None
+    schema_registry: int | None = None
 
 
 class Stack:
@@ -89,6 +91,7 @@ class Stack:
         self._overrides = overrides
         self._take_port = take
         self.mail_port = take(ports.mail)
+        self._registry_port = take(ports.schema_registry)
         self._http_ports = {
             "order": take(ports.order),
             "inventory": take(ports.inventory),
@@ -103,11 +106,12 @@ class Stack:
         """Start everything, and return when all of it answers ready and the state is written."""
         self.start_servers()
         self.start_mail()
+        self.start_schema_registry()
         self.migrate()
         for service in SERVICES:
             self.start_process(service, "api")
             self.start_process(service, "worker")
-        self.await_ready(*self._services)
+        self.await_ready(*self._services, SCHEMA_REGISTRY)
         self.save_state()
         return self.state
 
@@ -140,6 +144,11 @@ class Stack:
         arguments = ("deploy.local.mail", "--directory", str(self.mails), "--port", str(self.mail_port))
         self.processes.start(python_command("mail", arguments, environment={}, rank=Rank.MAIL))
         self.await_ready("mail")
+
+    def start_schema_registry(self) -> None:
+        """Start what lends the event schemas to consumers, without waiting for it."""
+        arguments = ("schemas", "serve", "--port", str(self._registry_port))
+        self.processes.start(python_command(SCHEMA_REGISTRY, arguments, environment={}))
 
     def migrate(self) -> None:
         """Bring the databases of all services to their newest schema, side by side."""
@@ -212,6 +221,7 @@ class Stack:
         return StackState(
             services={service: self._address(service) for service in SERVICES},
             bootstrap_servers=self.kafka.bootstrap_servers,
+            schema_registry_url=f"http://{LOOPBACK}:{self._registry_port}",
             postgres_url=self.postgres.databases.admin.url,
             mail=MailSink(directory=str(self.mails), smtp_url=f"smtp://{LOOPBACK}:{self.mail_port}"),
             jwt=self._jwt,
@@ -259,6 +269,7 @@ class Stack:
             postgres.PROCESS: self.postgres.missing,
             kafka.PROCESS: self.kafka.missing,
             "mail": self._mail_missing,
+            SCHEMA_REGISTRY: lambda: missing_at(self._registry_port),
         }
         return probes[name]
 

@@ -63,6 +63,7 @@ class StackState:
 
     services: Mapping[str, ServiceAddress]
     bootstrap_servers: str
+    schema_registry_url: str
     postgres_url: str
     mail: MailSink
     jwt: TokenSettings
@@ -73,6 +74,7 @@ class StackState:
         content = {
             **{name: asdict(address) for name, address in self.services.items()},
             "kafka": {"bootstrap_servers": self.bootstrap_servers},
+            "schema_registry": {"url": self.schema_registry_url},
             "postgres": {"admin_url": self.postgres_url},
             "mail": asdict(self.mail),
             "jwt": asdict(self.jwt),
@@ -90,6 +92,7 @@ class StackState:
         return cls(
             services={name: ServiceAddress(**content[name]) for name in SERVICES},
             bootstrap_servers=content["kafka"]["bootstrap_servers"],
+            schema_registry_url=content["schema_registry"]["url"],
             postgres_url=content["postgres"]["admin_url"],
             mail=MailSink(**content["mail"]),
             jwt=TokenSettings(**content["jwt"]),

@@ -23,6 +23,11 @@ def test_every_process_of_every_service_has_a_container() -> None:
             assert CONTAINERS[f"{service}-{role}"]["command"] == ["python", "-m", f"services.{service}", role]
 
 
+def test_consumers_are_lent_the_schemas() -> None:
+    command = CONTAINERS["schema-registry"]["command"]
+    assert command[:4] == ["python", "-m", "schemas", "serve"]
+
+
 @pytest.mark.parametrize("name", sorted(CONTAINERS))
 def test_a_container_can_do_nothing_that_it_need_not(name: str) -> None:
     container = CONTAINERS[name]

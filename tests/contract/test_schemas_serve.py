@@ -1,11 +1,8 @@
 """The registry that serves the folder: what Confluent's own client and deserializer make of it, and what it refuses."""
 
-import datetime as dt
 import json
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
@@ -19,12 +16,11 @@ from schemas.examples import from_hex, read_json
 from schemas.serve import MIME, create_app
 from schemas.subjects import subject_versions
 from tests.contract.schema_folder import CONTRACT, SchemaFolder
-from tests.support.registry import client_of, folder_served
+from tests.support.registry import client_of, folder_served, plain
 
 CATALOG = load(CONTRACT)
 LINES = {line.fullname: line for line in CATALOG.identities}
 SHIPPED = "order.events.v1-oms.order.OrderShipped"
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 @pytest.fixture(scope="module")
@@ -42,20 +38,6 @@ def confluent(registry: str) -> Iterator[SchemaRegistryClient]:
 @pytest.fixture
 def http() -> FlaskClient:
     return create_app(subject_versions(CATALOG)).test_client()
-
-
-def plain(value: Any) -> Any:
-    """Return a decoded value as the examples spell it: times in microseconds, ids as text."""
-    match value:
-        case dict():
-            return {name: plain(part) for name, part in value.items()}
-        case list():
-            return [plain(part) for part in value]
-        case dt.datetime():
-            return (value - EPOCH) // dt.timedelta(microseconds=1)
-        case uuid.UUID():
-            return str(value)
-    return value
 
 
 @pytest.mark.parametrize("fullname", sorted(CATALOG.events))
@@ -107,6 +89,7 @@ def test_confluents_client_is_told_that_nothing_can_be_written(confluent: Schema
     [
         ("/", {}),
         ("/livez", {"status": "ok"}),
+        ("/readyz", {"status": "ok"}),
         ("/mode", {"mode": "READONLY"}),
         (f"/mode/{SHIPPED}", {"mode": "READONLY"}),
         ("/config", {"compatibilityLevel": "FULL_TRANSITIVE"}),

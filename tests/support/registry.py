@@ -1,10 +1,13 @@
-"""Registries as processes: our read-only one, which serves the schema folder."""
+"""Registries as processes: our read-only one, which serves the schema folder. And what their clients decode."""
 
 import contextlib
+import datetime as dt
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import requests
 from confluent_kafka.schema_registry import SchemaRegistryClient
@@ -17,6 +20,7 @@ from tests.support.eventually import eventually
 FOLDER = Path(contracts.__file__).parent
 _START_SECONDS = 20.0
 _STOP_SECONDS = 10.0
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 @contextlib.contextmanager
@@ -42,6 +46,20 @@ def folder_served(folder: Path = FOLDER) -> Iterator[str]:
 def client_of(url: str) -> SchemaRegistryClient:
     """Return Confluent's client for a registry."""
     return SchemaRegistryClient({"url": url, "timeout": 5, "max.retries": 0})
+
+
+def plain(value: Any) -> Any:
+    """Return a decoded value as the examples spell it: times in microseconds, ids as text."""
+    match value:
+        case dict():
+            return {name: plain(part) for name, part in value.items()}
+        case list():
+            return [plain(part) for part in value]
+        case dt.datetime():
+            return (value - _EPOCH) // dt.timedelta(microseconds=1)
+        case uuid.UUID():
+            return str(value)
+    return value
 
 
 def _answers(url: str, process: subprocess.Popen[bytes]) -> None:

@@ -1,0 +1,50 @@
+"""Consumers of others read our live topics with nothing of ours but the address of the registry in `stack.json`."""
+
+from typing import Any
+
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.schema_registry.avro import AvroDeserializer
+from confluent_kafka.serialization import MessageField, SerializationContext
+
+from deploy.local.state import StackState
+from tests.support.log import Entry
+from tests.support.registry import client_of, plain
+from tests.support.running_shop import Shop
+
+TOPICS = ("order.events.v1", "inventory.events.v1", "catalog.variants.v1")
+
+
+def events_of_a_sale(shop: Shop) -> list[Entry]:
+    """Let an order be placed, paid and allocated, and return its events and those of its variant."""
+    sku = shop.sku()
+    order = shop.customer.placed((sku, 2))
+    shop.service.confirm(order, wait=10)
+    for topic in TOPICS:
+        shop.kinds(order["id"], topic)
+    entries = [entry for entry in shop.log.entries if entry.key in (order["id"].encode(), sku.encode())]
+    sale = [entry for entry in entries if entry.topic in TOPICS]
+    assert {entry.kind for entry in sale} >= {
+        "VariantPublished",
+        "OrderPlaced",
+        "StockReserved",
+        "OrderConfirmed",
+        "StockAllocated",
+    }
+    return sale
+
+
+def test_confluents_deserializer_reads_live_topics(shop: Shop) -> None:
+    entries = events_of_a_sale(shop)
+    state = StackState.load(shop.stack.directory)
+    consumer = Consumer({"bootstrap.servers": state.bootstrap_servers, "group.id": "confluent"})
+    found: list[Any] = []
+    with client_of(state.schema_registry_url) as registry:
+        deserialize = AvroDeserializer(registry)
+        for entry in entries:
+            consumer.assign([TopicPartition(entry.topic, entry.partition, entry.offset)])
+            message = consumer.poll(20)
+            assert message is not None
+            context = SerializationContext(message.topic(), MessageField.VALUE)
+            found.append(plain(deserialize(message.value(), context)))
+    consumer.close()
+    assert found == [entry.event for entry in entries]
