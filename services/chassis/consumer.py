@@ -33,7 +33,7 @@ from services.chassis.unit_of_work import UnitOfWork
 
 U = TypeVar("U", bound=UnitOfWork)
 _IDLE_POLL_SECONDS = 0.2
-_RETRY_PARKED_SECONDS = 0.5
+_RETRY_PARKED_SECONDS = 1.0
 # How long parked keys may be tried before fresh records have their turn again.
 _RETRY_LOOK_SECONDS = 0.1
 _BACKOFF_SECONDS = 0.2

@@ -154,26 +154,28 @@ class Deadlines(Generic[U]):
     def _look(self, deadline: Deadline[U], now: datetime, whole_since: datetime) -> None:
         whole = now - whole_since
         longest = whole if whole < timedelta(seconds=self._grace_max) else _ANY_LENGTH
+        left = 0
         with _fault_logged(deadline.name):
-            while self._fire(deadline, longest) == _LIMIT:
-                pass
-        with begin(self._engine, self._outbox()) as tx:
-            left = deadline.passed(self._unit_of_work(tx))
+            fired = _LIMIT
+            while fired == _LIMIT:
+                fired, left = self._fire(deadline, longest)
         if left:
             metrics.DEADLINES_DEFERRED.inc(left)
             log.info("deadlines_deferred", deadline=deadline.name, count=left, whole_since=whole_since.isoformat())
 
-    def _fire(self, deadline: Deadline[U], longest: timedelta) -> int:
+    def _fire(self, deadline: Deadline[U], longest: timedelta) -> tuple[int, int]:
+        """Fire what is due, and return how many it were and how many more have passed."""
         with begin(self._engine, self._outbox()) as tx:
             places = {**self._places, "bringing": list(deadline.topics)}
             reached = tx.connection.execute(REACHED, places).scalar_one()
             uow = self._unit_of_work(tx)
             fired = deadline.fire(uow, Due(min(reached or tx.now, tx.now), longest, _LIMIT))
             uow.save()
+            left = deadline.passed(uow)
             tx.finish()
         if fired:
             log.info("deadlines_fired", deadline=deadline.name, count=fired)
-        return fired
+        return fired, left
 
     def _do_chores(self, now: datetime) -> None:
         for chore in self._chores:

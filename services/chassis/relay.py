@@ -35,7 +35,8 @@ DELETE FROM outbox WHERE seq = (SELECT seq FROM outbox WHERE topic = :topic ORDE
 RETURNING seq, id::text, aggregateid, type, payload, topic, headers, sequence
 """)
 _LISTEN = sa.text("LISTEN outbox")
-_POLL_SECONDS = 0.2
+# Every transaction that adds rows wakes us; this is for a wake-up that got lost all the same.
+_POLL_SECONDS = 1.0
 _STANDBY_SECONDS = 1.0
 _PROBE_SECONDS = 2.0
 # Who is told to stop does not wait for a broker that is away: supervisors kill after ten seconds.

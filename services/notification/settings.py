@@ -30,7 +30,7 @@ class NotificationSettings(ServiceSettings):
     mail_backoff_max_seconds: float = Field(3600, gt=0, le=86_400)
     mail_batch_max: int = Field(20, ge=1, le=500, description="mails claimed at once (one where they would be held)")
     mail_lease_seconds: float = Field(300, gt=0, le=3600, description="after it a claim without a result is unknown")
-    mail_poll_seconds: float = Field(0.5, gt=0, le=60, description="between two looks at an empty queue")
+    mail_poll_seconds: float = Field(1, gt=0, le=60, description="between two looks at an empty queue")
     personal_data_retention_days: float = Field(90, gt=0, description="after the last change of a mail or an order")
 
     @field_validator("smtp_url")

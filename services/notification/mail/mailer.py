@@ -97,14 +97,13 @@ class Mailer:
 
         """
         settings = self._settings
-        with transaction(self._engine) as connection:
-            overdue = queue.settle_overdue(connection, settings.mail_unknown_outcome)
-        for found in overdue:
-            _note_unknown(found, settings.mail_unknown_outcome.value)
         # Nothing is begun in the second half of a claim, so that each try ends within it.
         until = time.monotonic() + settings.mail_lease_seconds / 2
         with transaction(self._engine) as connection:
+            overdue = queue.settle_overdue(connection, settings.mail_unknown_outcome)
             claim = queue.claim(connection, settings.claim_size, settings.mail_lease_seconds)
+        for found in overdue:
+            _note_unknown(found, settings.mail_unknown_outcome.value)
         self._work_off(claim, until, stop)
         return len(claim.deliveries)
 
