@@ -10,7 +10,7 @@ COMPILE := $(RUN) -m piptools compile --allow-unsafe --generate-hashes --quiet -
 	--no-emit-find-links --no-emit-index-url --no-emit-options --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status token compose-up compose-demo compose-down test test-containers lint format types schemas schemas-check schemas-release documents bench audit coverage lock
+.PHONY: help setup demo up down status token compose-up compose-demo compose-down test test-containers lint format types schemas schemas-check schemas-release schemas-register documents bench audit coverage lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ schemas-check: setup ## Fail when generated files are stale or a released schema
 
 schemas-release: setup ## Freeze the event schemas as they are: from then on only compatible changes
 	@$(RUN) -m schemas release
+
+schemas-register: setup ## Register the event schemas in the registry of SCHEMA_REGISTRY_URL (ARGS="--url …")
+	@$(RUN) -m schemas register $(ARGS)
 
 documents: setup ## Write what docs/ says of the code: OpenAPI, problem codes
 	@$(RUN) -m deploy.documents $(ARGS)

@@ -1,9 +1,11 @@
-"""`python -m schemas generate | check | release | serve`: keep the event contract, and lend it to others."""
+"""`python -m schemas generate | check | release | register | serve`: keep the event contract, and lend it to others."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from dotenv import dotenv_values
 
 from schemas import history
 from schemas.catalog import load
@@ -11,7 +13,7 @@ from schemas.check import check
 from schemas.errors import SchemaFolderError
 from schemas.generate import generate
 from schemas.release import release
-from schemas.subjects import subject_versions
+from schemas.subjects import SubjectVersion, subject_versions
 
 FOLDER: Final = Path(__file__).parent
 
@@ -46,6 +48,27 @@ def freeze_versions(folder: Folder = FOLDER) -> None:
         typer.echo(f"released {path}")
 
 
+@app.command(name="register")
+def register_versions(
+    url: Annotated[str | None, typer.Option(help="The registry; else SCHEMA_REGISTRY_URL.")] = None,
+    folder: Folder = FOLDER,
+) -> None:
+    """Register every version of every event in a schema registry; again: nothing is changed.
+
+    Takes SCHEMA_REGISTRY_URL, SCHEMA_REGISTRY_USERNAME, SCHEMA_REGISTRY_PASSWORD and SCHEMA_REGISTRY_CA_LOCATION from
+    the environment or from .env, as the services do.
+    """
+    # Only here: nobody else needs a registry's client.
+    from schemas.register import RegistrationError, access_of, register  # noqa: PLC0415
+
+    settings = {**dotenv_values(".env"), **os.environ, **({} if url is None else {"SCHEMA_REGISTRY_URL": url})}
+    try:
+        for line in register(_versions(folder), access_of(settings)):
+            typer.echo(line)
+    except RegistrationError as error:
+        _fail([str(error)])
+
+
 @app.command(name="serve")
 def serve_read_only(
     folder: Folder = FOLDER,
@@ -56,11 +79,15 @@ def serve_read_only(
     # Only here: nobody else needs a web server.
     from schemas.serve import serve  # noqa: PLC0415
 
+    serve(_versions(folder), host, port)
+
+
+def _versions(folder: Path) -> tuple[SubjectVersion, ...]:
     try:
-        versions = subject_versions(load(folder))
+        return subject_versions(load(folder))
     except SchemaFolderError as error:
-        _fail([str(error)])
-    serve(versions, host, port)
+        typer.echo(str(error), err=True)
+        raise typer.Exit(code=1) from error
 
 
 def _fail(problems: list[str]) -> None:

@@ -12,10 +12,9 @@ from flask import Flask, Response, request
 from gunicorn.app.base import BaseApplication
 from werkzeug.exceptions import HTTPException
 
-from schemas.subjects import SubjectVersion, fingerprint_of
+from schemas.subjects import COMPATIBILITY, SubjectVersion, fingerprint_of
 
 MIME: Final = "application/vnd.schemaregistry.v1+json"
-COMPATIBILITY: Final = "FULL_TRANSITIVE"
 READ_ONLY: Final = (
     "this registry serves a folder and is read-only: schemas come from files; "
     "`make schemas-register` registers them in a registry that takes writes"

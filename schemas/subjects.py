@@ -6,12 +6,14 @@ An event's subject is `<topic>-<fullname>` (Confluent's TopicRecordNameStrategy)
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from schemas.catalog import Catalog, Identity, Schema
 from schemas.errors import SchemaFolderError
 from schemas.identities import fingerprint
 from schemas.model import parse_record
+
+COMPATIBILITY: Final = "FULL_TRANSITIVE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,7 +85,7 @@ class Compose:
         return StackState(
             services={service: self._address(service, published) for service in SERVICES},
             bootstrap_servers=published.address("kafka", 9092),
-            schema_registry_url=published.url("schema-registry", 8081),
+            schema_registry_url=_outside_registry() or published.url("schema-registry", 8081),
             postgres_url=self._database("postgres", SUPERUSER, "POSTGRES_PASSWORD", published).url,
             mail=MailSink(url=published.url("mailpit", 8025), smtp_url=published.url("mailpit", 1025, "smtp")),
             jwt=TokenSettings(secret=self._secrets["JWT_SECRET"]),
@@ -144,6 +144,11 @@ class Compose:
         """Return the options that name the files from which docker-compose.yml itself takes values, ours last."""
         files = [file for file in (_SETTINGS, SECRETS) if file == SECRETS or file.exists()]
         return [part for file in files for part in ("--env-file", str(file))] if self._secrets else []
+
+
+def _outside_registry() -> str | None:
+    """Return the registry that the services were given in `.env`: its ids are on the topics then."""
+    return dotenv_values(_SETTINGS).get("SCHEMA_REGISTRY_URL") or None
 
 
 def _settings_file(service: str) -> Path:

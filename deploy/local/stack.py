@@ -92,6 +92,8 @@ class Stack:
         self._take_port = take
         self.mail_port = take(ports.mail)
         self._registry_port = take(ports.schema_registry)
+        # With a registry of somebody else the schemas have other ids than in the folder, which must not be served then.
+        self._registry_url = _configured().get("SCHEMA_REGISTRY_URL") or None
         self._http_ports = {
             "order": take(ports.order),
             "inventory": take(ports.inventory),
@@ -111,7 +113,7 @@ class Stack:
         for service in SERVICES:
             self.start_process(service, "api")
             self.start_process(service, "worker")
-        self.await_ready(*self._services, SCHEMA_REGISTRY)
+        self.await_ready(*self._services, *([] if self._registry_url else [SCHEMA_REGISTRY]))
         self.save_state()
         return self.state
 
@@ -146,7 +148,14 @@ class Stack:
         self.await_ready("mail")
 
     def start_schema_registry(self) -> None:
-        """Start what lends the event schemas to consumers, without waiting for it."""
+        """Start what lends the event schemas to consumers, without waiting for it.
+
+        Where SCHEMA_REGISTRY_URL names a registry, they are registered there instead.
+        """
+        if self._registry_url:
+            self.processes.start(python_command("schemas-register", ("schemas", "register"), environment={}))
+            self.processes.await_end("schemas-register", within=_MIGRATION_SECONDS)
+            return
         arguments = ("schemas", "serve", "--port", str(self._registry_port))
         self.processes.start(python_command(SCHEMA_REGISTRY, arguments, environment={}))
 
@@ -221,7 +230,7 @@ class Stack:
         return StackState(
             services={service: self._address(service) for service in SERVICES},
             bootstrap_servers=self.kafka.bootstrap_servers,
-            schema_registry_url=f"http://{LOOPBACK}:{self._registry_port}",
+            schema_registry_url=self._registry_url or f"http://{LOOPBACK}:{self._registry_port}",
             postgres_url=self.postgres.databases.admin.url,
             mail=MailSink(directory=str(self.mails), smtp_url=f"smtp://{LOOPBACK}:{self.mail_port}"),
             jwt=self._jwt,
@@ -316,5 +325,10 @@ def launch(
 
 def _defaults() -> dict[str, str]:
     """Return those of the defaults that neither the environment nor `.env` sets."""
-    already = {**dotenv_values(ROOT / ".env"), **os.environ}
+    already = _configured()
     return {name: value for name, value in _DEFAULTS.items() if name not in already}
+
+
+def _configured() -> Mapping[str, str | None]:
+    """Return what whoever runs the stack set, in `.env` or in the environment."""
+    return {**dotenv_values(ROOT / ".env"), **os.environ}

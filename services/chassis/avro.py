@@ -1,7 +1,7 @@
 """Avro in Confluent's wire format (EVENTS 2 and 3): byte 0, the schema id as four big-endian bytes, the body.
 
 Invariant: what is decoded is what its headers and its schema id say, whole and with nothing behind it; anything
-else is an `UndecodableEvent`. Ids come from a `SchemaSource`: the schema folder, or (a seam) a registry.
+else is an `UndecodableEvent`. Ids come from a `SchemaSource`: the schema folder, or a registry (`registry`).
 """
 
 import json
@@ -18,6 +18,19 @@ from services.chassis.errors import SchemaMismatch, UndecodableEvent
 from services.chassis.events import Event
 
 _FRAME = struct.Struct(">bI")
+# What fastavro and the event classes raise for bytes that are something else, or (the last two) for the schema of a
+# stranger that cannot be read as ours.
+_UNREADABLE = (
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    ValueError,
+    OverflowError,
+    MemoryError,
+    fastavro.read.SchemaResolutionError,
+    RecursionError,
+)
 # A schema as fastavro's `parse_schema` returns it.
 Parsed = dict[str, Any]
 
@@ -44,11 +57,25 @@ class SchemaSource(Protocol):
 
     mode: str
 
+    def prepare(self) -> None:
+        """Learn the ids under which this build writes, before it does.
+
+        Raises:
+            TransientError: they cannot be had now.
+            SchemaMismatch: one of them does not exist.
+
+        """
+
     def current(self, fullname: str) -> WriterSchema:
         """Return the schema under which this build writes `fullname`."""
 
     def by_id(self, schema_id: int) -> WriterSchema | None:
-        """Return the schema with that id, or None where nobody registered one."""
+        """Return the schema with that id, or None where nobody registered one.
+
+        Raises:
+            TransientError: it cannot be told now.
+
+        """
 
 
 class EventClass(Protocol):
@@ -61,8 +88,61 @@ class EventClass(Protocol):
         """Build the event from a decoded Avro record."""
 
 
+@dataclass(frozen=True, slots=True)
+class ContractVersion:
+    """A version of an event in the contract's folder.
+
+    Args:
+        fullname: the Avro fullname.
+        id: the folder's own number for it.
+        subject: its name in a registry, `<topic>-<fullname>`.
+        text: its schema as it is registered: the file's content without white space.
+        schema: the same, parsed.
+
+    """
+
+    fullname: str
+    id: int
+    subject: str
+    text: str
+    schema: Parsed
+
+
+def contract_versions(folder: Path) -> list[ContractVersion]:
+    """Read the contract's folder: `ids.json`, `<producer>/<Event>.avsc`, `released/<fullname>/<n>.avsc`.
+
+    Returns:
+        Every version of every event, older ones first.
+
+    Raises:
+        SchemaMismatch: the folder lacks a schema that `ids.json` names.
+
+    """
+    entries = json.loads((folder / "ids.json").read_text(encoding="utf-8"))
+    return [_contract_version(folder, entry) for entry in sorted(entries, key=lambda entry: entry["version"])]
+
+
+def _contract_version(folder: Path, entry: Mapping[str, Any]) -> ContractVersion:
+    fullname, version = entry["fullname"], entry["version"]
+    _, producer, name = fullname.split(".")
+    path = folder / "released" / fullname / f"{version}.avsc"
+    if not path.exists():
+        path = folder / producer / f"{name}.avsc"
+    if not path.exists():
+        raise SchemaMismatch(f"{folder}/ids.json names {fullname} version {version}, but {path} is missing")
+    source = json.loads(path.read_text(encoding="utf-8"))
+    schema: Any = fastavro.parse_schema(stripped(source))
+    return ContractVersion(
+        fullname=fullname,
+        id=entry["id"],
+        subject=f"{source.get('topic')}-{fullname}",
+        text=json.dumps(source, separators=(",", ":"), ensure_ascii=False),
+        schema=schema,
+    )
+
+
 class FolderSchemas:
-    """Schemas from the contract's folder: `ids.json`, `<producer>/<Event>.avsc`, `released/<fullname>/<n>.avsc`.
+    """Schemas and ids of the contract's folder.
 
     Args:
         folder: the contract's folder.
@@ -77,17 +157,12 @@ class FolderSchemas:
     def __init__(self, folder: Path) -> None:
         self._by_id: dict[int, WriterSchema] = {}
         self._current: dict[str, WriterSchema] = {}
-        entries = json.loads((folder / "ids.json").read_text(encoding="utf-8"))
-        for entry in sorted(entries, key=lambda row: row["version"]):
-            fullname, version = entry["fullname"], entry["version"]
-            _, producer, name = fullname.split(".")
-            path = folder / "released" / fullname / f"{version}.avsc"
-            if not path.exists():
-                path = folder / producer / f"{name}.avsc"
-            if not path.exists():
-                raise SchemaMismatch(f"{folder}/ids.json names {fullname} version {version}, but {path} is missing")
-            schema: Any = fastavro.parse_schema(_stripped(json.loads(path.read_text(encoding="utf-8"))))
-            self._current[fullname] = self._by_id[entry["id"]] = WriterSchema(entry["id"], fullname, schema)
+        for found in contract_versions(folder):
+            writer = WriterSchema(found.id, found.fullname, found.schema)
+            self._current[found.fullname] = self._by_id[found.id] = writer
+
+    def prepare(self) -> None:
+        """Do nothing: all of it is known."""
 
     def current(self, fullname: str) -> WriterSchema:
         """Return the newest version of `fullname`."""
@@ -101,11 +176,12 @@ class FolderSchemas:
         return self._by_id.get(schema_id)
 
 
-def _stripped(schema: Any) -> Any:
+def stripped(schema: Any) -> Any:
+    """Return a schema without logical types (see `WriterSchema`)."""
     if isinstance(schema, dict):
-        return {name: _stripped(part) for name, part in schema.items() if name != "logicalType"}
+        return {name: stripped(part) for name, part in schema.items() if name != "logicalType"}
     if isinstance(schema, list):
-        return [_stripped(part) for part in schema]
+        return [stripped(part) for part in schema]
     return schema
 
 
@@ -152,6 +228,7 @@ class Codec:
 
         Raises:
             UndecodableEvent: with the reason, never with the bytes (they may hold personal data).
+            TransientError: the schema of its id cannot be had now.
 
         """
         writer = self._writer_of(value)
@@ -168,7 +245,7 @@ class Codec:
             resolve = None if reader.id == writer.id else reader.schema
             record = fastavro.schemaless_reader(body, writer.schema, resolve)
             event = event_class.from_avro(record)  # type: ignore[arg-type]  # fastavro's records are mappings here
-        except (EOFError, IndexError, KeyError, TypeError, ValueError, OverflowError, MemoryError) as error:
+        except _UNREADABLE as error:
             raise UndecodableEvent(
                 f"{writer.fullname}: the body does not fit its schema ({type(error).__name__})"
             ) from error

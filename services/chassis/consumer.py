@@ -24,9 +24,9 @@ from services.chassis import inbox, logs
 from services.chassis.breaker import SuspectedBadDeploy
 from services.chassis.database import transaction
 from services.chassis.end_offsets import EndOffsets, Place
-from services.chassis.errors import BrokerUnavailable, FatalError, TransientError
+from services.chassis.errors import FatalError, TransientError
 from services.chassis.events import Record
-from services.chassis.health import Health, Reason
+from services.chassis.health import Health, Reason, reason_of
 from services.chassis.lag import Lag
 from services.chassis.processor import Processor
 from services.chassis.unit_of_work import UnitOfWork
@@ -340,7 +340,7 @@ def _place(message: Message) -> Place:
 def _reason(error: TransientError) -> Reason:
     if isinstance(error, SuspectedBadDeploy):
         return Reason.SUSPECTED_BAD_DEPLOY
-    return Reason.BROKER_UNREACHABLE if isinstance(error, BrokerUnavailable) else Reason.DATABASE_UNREACHABLE
+    return reason_of(error)
 
 
 def _complain(error: KafkaError) -> None:

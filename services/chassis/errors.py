@@ -7,7 +7,8 @@ OmsError
 │   ├── TransactionConflict
 │   ├── OutboxFull        too many events wait to be published
 │   ├── OutcomeUnknown    the connection was lost while committing
-│   └── BrokerUnavailable
+│   ├── BrokerUnavailable
+│   └── RegistryUnavailable
 ├── RowExists             another transaction inserted the same row meanwhile (23505)
 ├── StatementTimeout      a statement was cancelled (57014): retried a few times, then the event is parked
 ├── EventError            one event cannot be handled: its key is parked
@@ -52,6 +53,10 @@ class OutboxFull(TransientError):
 
 class BrokerUnavailable(TransientError):
     """Kafka cannot be reached or did not answer in time."""
+
+
+class RegistryUnavailable(TransientError):
+    """The schema registry cannot be reached, or cannot answer now."""
 
 
 class RowExists(OmsError):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.chassis.errors import BrokerUnavailable, TransientError
+from services.chassis.errors import BrokerUnavailable, RegistryUnavailable, TransientError
 
 
 class Reason(StrEnum):
@@ -20,6 +20,7 @@ class Reason(StrEnum):
     MIGRATIONS_PENDING = "migrations_pending"
     CATALOG_LOADING = "catalog_loading"
     BROKER_UNREACHABLE = "broker_unreachable"
+    REGISTRY_UNREACHABLE = "registry_unreachable"
     CONSUMER_STALLED = "consumer_stalled"
     OUTBOX_STALLED = "outbox_stalled"
     OUTBOX_REJECTED = "outbox_rejected"
@@ -147,7 +148,12 @@ class Health:
 def _outcome(check: Check) -> Reason | None:
     try:
         return check()
-    except BrokerUnavailable:
+    except TransientError as error:
+        return reason_of(error)
+
+
+def reason_of(error: TransientError) -> Reason:
+    """Return who is away, where an error says that somebody is."""
+    if isinstance(error, BrokerUnavailable):
         return Reason.BROKER_UNREACHABLE
-    except TransientError:
-        return Reason.DATABASE_UNREACHABLE
+    return Reason.REGISTRY_UNREACHABLE if isinstance(error, RegistryUnavailable) else Reason.DATABASE_UNREACHABLE

@@ -21,6 +21,11 @@ _LOCK = sa.text("SELECT pg_advisory_xact_lock(:key)")
 _LOCK_TIMEOUT = sa.text("SET LOCAL lock_timeout = '5s'")
 _REMEMBER = sa.text("INSERT INTO facts (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING")
 _RECALL = sa.text("SELECT value FROM facts WHERE name = :name")
+_MODE = "schema_mode"
+_MODES = {
+    "folder": "the folder (schemas/ids.json, SCHEMA_REGISTRY_URL unset)",
+    "registry": "a registry (SCHEMA_REGISTRY_URL)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ def upgrade(engine: sa.Engine, service_migrations: Path, schema_mode: str) -> No
         connection.execute(_LOCK_TIMEOUT)
         for line in lines(service_migrations):
             command.upgrade(_config(line, connection), "head")
-        connection.execute(_REMEMBER, {"name": "schema_mode", "value": schema_mode})
+        connection.execute(_REMEMBER, {"name": _MODE, "value": schema_mode})
 
 
 def pending(engine: sa.Engine, service_migrations: Path) -> list[str]:
@@ -67,17 +72,37 @@ def pending(engine: sa.Engine, service_migrations: Path) -> list[str]:
     return behind
 
 
-def require_mode(engine: sa.Engine, schema_mode: str) -> None:
-    """Refuse a database whose events carry ids of another mode (EVENTS 3).
+class ModeGuard:
+    """Refuses a database whose events carry ids of another mode (EVENTS 3); asks once, for it never changes.
 
-    Raises:
-        SchemaMismatch: naming both modes.
+    Args:
+        mode: where this process takes schema ids from.
 
     """
-    with transaction(engine) as connection:
-        recorded = connection.execute(_RECALL, {"name": "schema_mode"}).scalar()
-    if recorded != schema_mode:
-        raise SchemaMismatch(f"this database was begun with schema ids from the {recorded}, not from the {schema_mode}")
+
+    def __init__(self, mode: str) -> None:
+        self._mode = mode
+        self._is_right = False
+
+    def require(self, connection: sa.Connection) -> None:
+        """Compare with what was recorded by the first migration.
+
+        Raises:
+            SchemaMismatch: naming both modes.
+
+        """
+        if self._is_right or not sa.inspect(connection).has_table("facts"):
+            return
+        recorded = connection.execute(_RECALL, {"name": _MODE}).scalar()
+        if recorded != self._mode:
+            begun = _MODES.get(str(recorded), recorded)
+            raise SchemaMismatch(
+                f"this database was begun with schema ids from {begun}, this process takes them from "
+                f"{_MODES[self._mode]}. The mode is kept for the life of a cluster, since consumers know "
+                "the ids that are on its topics: set SCHEMA_REGISTRY_URL as before, or begin with new databases and "
+                "topics"
+            )
+        self._is_right = True
 
 
 def _config(line: Line, connection: sa.Connection) -> Config:

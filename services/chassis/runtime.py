@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from confluent_kafka.admin import AdminClient
 
 from services.chassis import idempotency, inbox, kafka, migrate, operations, parking
-from services.chassis.avro import Codec, FolderSchemas
+from services.chassis.avro import Codec, SchemaSource
 from services.chassis.breaker import Breaker
 from services.chassis.catalog_gate import ReadToEnd
 from services.chassis.commands import Commands
@@ -30,6 +30,7 @@ from services.chassis.lag import Lag
 from services.chassis.operations import OperationsUnitOfWork
 from services.chassis.outbox import Outbox
 from services.chassis.processor import Processor
+from services.chassis.registry import schemas_of
 from services.chassis.relay import Relay
 from services.chassis.retries import Retries
 from services.chassis.service import Service
@@ -62,9 +63,9 @@ class Runtime(Generic[S, U]):
         return create_engine(self.settings.database_url, self.settings.database_pool_size, f"oms-{self.service.name}")
 
     @cached_property
-    def schemas(self) -> FolderSchemas:
+    def schemas(self) -> SchemaSource:
         """Where schema ids come from."""
-        return FolderSchemas(self.service.schemas)
+        return schemas_of(self.service.schemas, self.settings.schema_registry_client())
 
     @cached_property
     def codec(self) -> Codec:
@@ -95,13 +96,18 @@ class Runtime(Generic[S, U]):
         with transaction(self.engine) as connection:
             yield self.unit_of_work(Transaction(connection, self.outbox()))
 
+    def _checked_unit_of_work(self, tx: Transaction) -> U:
+        """Return the same once the database's mode is known: when an API started, its database may have been away."""
+        self._mode.require(tx.connection)
+        return self.unit_of_work(tx)
+
     def commands(self) -> Commands[U]:
         """Return what runs the service's commands in groups."""
         return Commands(
             engine=self.engine,
             handlers=self.service.commands,
             outbox=self.outbox,
-            unit_of_work=self.unit_of_work,
+            unit_of_work=self._checked_unit_of_work,
             outbox_max_rows=self.settings.outbox_max_rows,
         )
 
@@ -126,17 +132,33 @@ class Runtime(Generic[S, U]):
             outbox_max_rows=sys.maxsize,
         )
 
-    def require_schema(self) -> None:
-        """Refuse to start on a database that is behind this build or was begun in another schema mode.
+    @cached_property
+    def _mode(self) -> migrate.ModeGuard:
+        return migrate.ModeGuard(self.schemas.mode)
+
+    def require_mode(self) -> None:
+        """Refuse a database that was begun in another schema mode, whatever else it may lack yet.
 
         Raises:
-            SchemaMismatch: saying what is behind.
+            SchemaMismatch: naming both modes.
+
+        """
+        with transaction(self.engine) as connection:
+            self._mode.require(connection)
+
+    def require_schema(self) -> None:
+        """Refuse to start on a database or a registry that does not fit this build.
+
+        Raises:
+            SchemaMismatch: saying what is behind, of another mode, or missing.
+            TransientError: it cannot be told now.
 
         """
         behind = migrate.pending(self.engine, self.service.migrations)
         if behind:
             raise SchemaMismatch("migrations are pending: " + "; ".join(behind))
-        migrate.require_mode(self.engine, self.schemas.mode)
+        self.require_mode()
+        self.schemas.prepare()
 
     def processor(self, subscription: Subscription[U]) -> Processor[U]:
         """Return what handles the batches of a subscription, and tries again what it parked."""

@@ -70,6 +70,14 @@ class ServiceSettings(BaseSettings):
     kafka_security_username: str | None = None
     kafka_security_password: SecretStr | None = None
     kafka_group_protocol: Literal["consumer", "classic"] = "consumer"
+    schema_registry_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://\S+$",
+        description="schema ids come from this registry; unset: from schemas/ids.json. Never changed for a cluster",
+    )
+    schema_registry_username: str | None = None
+    schema_registry_password: SecretStr | None = Field(default=None, validate_default=True)
+    schema_registry_ca_location: str | None = None
 
     jwt_secret: SecretStr | None = Field(
         default=None, min_length=32, description="verifies tokens by HS256; this or JWT_JWKS_URL"
@@ -143,6 +151,25 @@ class ServiceSettings(BaseSettings):
         if "jwt_secret" in info.data and (info.data["jwt_secret"] is None) == (value is None):
             raise ValueError("set exactly one of JWT_SECRET (HS256) and JWT_JWKS_URL (RS256, ES256)")
         return value
+
+    @field_validator("schema_registry_password")
+    @classmethod
+    def _registry_credentials_are_whole(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if (info.data.get("schema_registry_username") is None) != (value is None):
+            raise ValueError("set both of SCHEMA_REGISTRY_USERNAME and SCHEMA_REGISTRY_PASSWORD, or neither")
+        return value
+
+    def schema_registry_client(self) -> dict[str, str] | None:
+        """Return the settings of a registry's client by Confluent's names, None where there is no registry."""
+        if self.schema_registry_url is None:
+            return None
+        client = {"url": self.schema_registry_url}
+        if self.schema_registry_password is not None:
+            secret = self.schema_registry_password.get_secret_value()
+            client["basic.auth.user.info"] = f"{self.schema_registry_username}:{secret}"
+        if self.schema_registry_ca_location is not None:
+            client["ssl.ca.location"] = self.schema_registry_ca_location
+        return client
 
     def kafka_client(self) -> dict[str, str | int | float | bool]:
         """Return the librdkafka settings that every client of this service shares."""

@@ -16,8 +16,8 @@ from services.chassis import inbox, logs
 from services.chassis.catalog_gate import partitions_of
 from services.chassis.collectors import register
 from services.chassis.database import is_reachable, transaction
-from services.chassis.errors import BrokerUnavailable, SettingsError, TransientError
-from services.chassis.health import Reason
+from services.chassis.errors import SettingsError, TransientError
+from services.chassis.health import Reason, reason_of
 from services.chassis.http.probes import serve_probes
 from services.chassis.outbox import oldest_age
 from services.chassis.retention import require_inbox_outlives_log
@@ -133,8 +133,7 @@ def _await_surroundings(runtime: Runtime[S, U], stop: threading.Event) -> None:
         try:
             _check_surroundings(runtime)
         except TransientError as error:
-            away = isinstance(error, BrokerUnavailable)
-            runtime.health.report("start", Reason.BROKER_UNREACHABLE if away else Reason.DATABASE_UNREACHABLE)
+            runtime.health.report("start", reason_of(error))
             log.warning("start_put_off", error=type(error).__name__, detail=str(error)[:300])
             stop.wait(random.uniform(0.2, 1.0))  # noqa: S311  # jitter, no secret
         else:
@@ -143,7 +142,7 @@ def _await_surroundings(runtime: Runtime[S, U], stop: threading.Event) -> None:
 
 
 def _check_surroundings(runtime: Runtime[S, U]) -> None:
-    """Check schema, mode, topics and retention, and make a row for each partition that is to be read."""
+    """Check schema, mode, schema ids, topics and retention, and make a row for each partition that is to be read."""
     runtime.require_schema()
     for subscription in runtime.subscriptions:
         places = partitions_of(runtime.admin, subscription.topics)

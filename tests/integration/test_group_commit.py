@@ -159,6 +159,7 @@ def test_a_backend_that_ends_in_the_middle_fails_the_whole_group_and_nothing_of_
 ) -> None:
     """At every point between two statements; the same requests with the same keys are then carried out, once."""
     monkeypatch.setattr(group_commit, "_LOOK_SECONDS", 0)  # each group runs the same statements
+    world.runtime.require_mode()  # the same: it is asked for once
     engine = world.runtime.engine
     with counted_statements(engine) as statements:
         write(commands, "A", "count", "count")

@@ -24,9 +24,9 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 @contextlib.contextmanager
-def folder_served(folder: Path = FOLDER) -> Iterator[str]:
+def folder_served(folder: Path = FOLDER, port: int | None = None) -> Iterator[str]:
     """Serve a schema folder and lend the address; assert that SIGTERM ends it in order."""
-    port = Ports().take()
+    port = Ports().take(port)
     url = f"http://{LOOPBACK}:{port}"
     command = [sys.executable, "-m", "schemas", "serve", "--folder", str(folder), "--port", str(port)]
     with subprocess.Popen(command, cwd=ROOT) as process:

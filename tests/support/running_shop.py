@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -173,9 +173,10 @@ class Shop:
 
 
 @contextlib.contextmanager
-def open_shop(directory: Path) -> Iterator[Shop]:
-    """Start a whole stack in a directory, and end it with the block."""
+def open_shop(directory: Path, before: Callable[[Stack], None] = lambda _stack: None) -> Iterator[Shop]:
+    """Start a whole stack in a directory, after whatever comes `before` it, and end it with the block."""
     with launch(directory, overrides=OVERRIDES) as stack:
+        before(stack)
         stack.up()
         state = stack.state
         probe = Probe(state)
