@@ -52,23 +52,24 @@ class Waiters(Generic[U]):
         self._running = False
         health.on_shutdown(self._wake_all)
 
-    def wait(self, key: str, seconds: float) -> None:
-        """Return once nothing is awaited for `key` any more, the time is up, or the process goes down."""
+    def wait(self, key: str, seconds: float) -> bool:
+        """Return once nothing is awaited for `key` any more (True), the time is up, or the process goes down."""
         if self._health.is_shutting_down or seconds <= 0:
-            return
+            return False
         woken = threading.Event()
         with self._lock:
             self._waiting.setdefault(key, []).append(woken)
             start, self._running = not self._running, True
         if start:
             threading.Thread(target=self._run, name="waiters", daemon=True).start()
-        woken.wait(seconds)
+        came = woken.wait(seconds) and not self._health.is_shutting_down
         with self._lock:
             left = [event for event in self._waiting.get(key, []) if event is not woken]
             if left:
                 self._waiting[key] = left
             else:
                 self._waiting.pop(key, None)
+        return came
 
     def _run(self) -> None:
         """Listen for as long as somebody waits."""

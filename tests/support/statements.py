@@ -8,7 +8,7 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a class under a
 from tests.support.running_shop import Shop
 
 _CALLS = """SELECT coalesce(sum(calls), 0) FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
-            JOIN pg_roles r ON r.oid = s.userid WHERE d.datname = r.rolname AND d.datname = %s"""
+            JOIN pg_roles r ON r.oid = s.userid WHERE d.datname = r.rolname AND d.datname = %s AND s.query LIKE %s"""
 
 
 class Count:
@@ -18,8 +18,8 @@ class Count:
 
 
 @contextlib.contextmanager
-def counted(shop: Shop, service: str) -> Iterator[Count]:
-    """Count the statements of a service's API: its worker is frozen meanwhile."""
+def counted(shop: Shop, service: str, like: str = "%") -> Iterator[Count]:
+    """Count the statements (of this form) of a service's API: its worker is frozen meanwhile."""
     count, name = Count(), f"oms_{service}"
     with (
         contextlib.closing(shop.stack.postgres.databases.connect()) as connection,
@@ -27,13 +27,13 @@ def counted(shop: Shop, service: str) -> Iterator[Count]:
         shop.frozen(f"{service}-worker"),
     ):
         cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-        before = _calls(cursor, name)
+        before = _calls(cursor, name, like)
         yield count
-        count.statements = _calls(cursor, name) - before
+        count.statements = _calls(cursor, name, like) - before
 
 
-def _calls(cursor: Cursor, database: str) -> int:
-    cursor.execute(_CALLS, (database,))
+def _calls(cursor: Cursor, database: str, like: str) -> int:
+    cursor.execute(_CALLS, (database, like))
     row = cursor.fetchone()
     assert row is not None
     return int(row[0])

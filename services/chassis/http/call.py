@@ -61,12 +61,11 @@ class Call(Generic[U]):
         )
 
     def wait_for(self, subject: str, default_seconds: int = 0) -> bool:
-        """Wait, as long as the caller prefers, until nothing is awaited for `subject`; return whether we waited."""
+        """Wait, as long as the caller prefers, until nothing is awaited for `subject`; return whether that came."""
         seconds = default_seconds if self.wait_seconds is None else self.wait_seconds
         if not seconds or self.application.waiters is None:
             return False
-        self.application.waiters.wait(subject, seconds)
-        return True
+        return self.application.waiters.wait(subject, seconds)
 
     def is_unchanged(self, version: int) -> bool:
         """Return whether the caller has this version already: then the answer is `not_modified(version)`."""

@@ -149,7 +149,11 @@ def shown(uow: OrderUnitOfWork, view: OrderView, status: int = 200, location: st
 def after_waiting(
     call: OrderCall, order_id: str, scope: Scope, given: Answer, default_seconds: int = 0
 ) -> OrderView | None:
-    """Wait for the saga as long as the caller prefers; return the order as it is then, None if we did not wait."""
+    """Wait for the saga's answer as long as the caller prefers; return the order as it is then.
+
+    None where no answer came: what was given first still holds. If it were read again, hundreds of requests that
+    waited in vain would want a database connection at the same instant.
+    """
     if given.status >= 300 or not call.wait_for(order_id, default_seconds):
         return None
     with call.queries() as uow:
