@@ -1,11 +1,13 @@
-"""`make bench`: drains a backlog with this product and with a textbook saga, checks both, and prints the figures.
+"""`make bench`: measures this product beside a textbook one, checks both, and prints the figures.
 
+Three parts: the backlog drain of the saga; single POSTs against the API, alone and with the saga behind; low load.
 Exit codes: 0 measured (whether or not the reach was kept, which is said); 1 a check failed or a side did not come to
-its end; 2 the textbook was too slow or too dear to be compared with. Without 0 there are no figures.
+its end; 2 a textbook was too slow or too dear to be compared with. A part without 0 has no figures; the others have.
 """
 
 import sys
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,80 +15,153 @@ from rich.console import Console
 from deploy.local.errors import StackError
 from deploy.local.signals import ending_by_exception
 from deploy.local.stack import DIRECTORY
-from tests.benchmark import report
+from tests.benchmark import low_load, ours, reach, report, textbook_api, under_load
 from tests.benchmark.books import faults
-from tests.benchmark.drain import NotDrained, Side, drain
-from tests.benchmark.figures import Result, middle, objection, result_of
+from tests.benchmark.drain import Side, drain
+from tests.benchmark.figures import Result, middle, result_of
+from tests.benchmark.meter import NotDrained
 from tests.benchmark.ours import OURS
 from tests.benchmark.stage import staged
 from tests.benchmark.textbook import TEXTBOOK
+from tests.benchmark.under_load import ApiSide, BadAnswers, UnderLoad
 from tests.benchmark.workload import Workload
 
 _FILE = DIRECTORY / "bench.json"
 _STACKS = DIRECTORY / "bench"
+_FAILED, _NO_TEXTBOOK = 1, 2
+# How long one saga may take to its end.
+_SECONDS = 120.0
 
+Part = Annotated[list[str] | None, typer.Option(help="run only this part: drain, load, low; may be repeated")]
 Orders = Annotated[int, typer.Option(min=1, help="orders that we drain")]
 TextbookOrders = Annotated[int, typer.Option(min=1, help="orders that the textbook drains")]
 Skus = Annotated[int, typer.Option(min=3, help="SKUs that are sold")]
-Repeat = Annotated[int, typer.Option(min=1, help="runs of both sides; the medians are shown")]
-Seconds = Annotated[float, typer.Option(min=1, help="how long one drain may take")]
+Repeat = Annotated[int, typer.Option(min=1, help="drains of both sides; the medians are shown")]
 
 
-class CheckFailed(Exception):
-    """A run lost, doubled or oversold something."""
+class Refused(Exception):
+    """A part has no figures, and why; `code` is the exit code."""
+
+    def __init__(self, reason: str, code: int) -> None:
+        super().__init__(reason)
+        self.code = code
 
 
 def main(
+    part: Part = None,
     orders: Orders = 20_000,
     textbook_orders: TextbookOrders = 4_000,
     skus: Skus = 10_000,
     repeat: Repeat = 1,
-    seconds: Seconds = 120.0,
 ) -> None:
-    """Measure the backlog drain against a textbook saga."""
-    console = Console(highlight=False, soft_wrap=True)
-    sides = ((OURS, Workload(orders=orders, skus=skus)), (TEXTBOOK, Workload(orders=textbook_orders, skus=skus)))
-    outcomes = []
-    try:
-        with ending_by_exception():
-            for _ in range(repeat):
-                ours, textbook = (_run(console, side, size, seconds) for side, size in sides)
-                outcomes.append((ours, textbook))
-    except (CheckFailed, NotDrained, StackError) as error:
-        _refuse(console, str(error), 1)
-    ours, textbook = (middle(results) for results in zip(*outcomes, strict=True))
-    if (reason := objection(textbook)) is not None:
-        _refuse(console, reason, 2)
-    report.show(console, ours, textbook)
-    report.write(_FILE, report.as_json(outcomes, ours, textbook))
-    console.print(f"written to {_FILE}")
+    """Measure."""
+    bench = _Bench(Console(highlight=False, soft_wrap=True), skus)
+    parts: Mapping[str, Callable[[], dict[str, Any]]] = {
+        "drain": lambda: bench.drain(orders, textbook_orders, repeat),
+        "load": bench.load,
+        "low": bench.low,
+    }
+    wanted = part or list(parts)
+    if unknown := [name for name in wanted if name not in parts]:
+        raise typer.BadParameter(f"{unknown[0]!r}; there are: {', '.join(parts)}", param_hint="--part")
+    with ending_by_exception():
+        outcome = {name: bench.outcome(parts[name]) for name in wanted}
+    report.write(_FILE, outcome)
+    bench.console.print(f"written to {_FILE}")
+    sys.exit(max(one.get("code", 0) for one in outcome.values()))
 
 
-def _run(console: Console, side: Side, workload: Workload, seconds: float) -> Result:
-    """Run one side on fresh servers and check what it left.
+class _Bench:
+    def __init__(self, console: Console, skus: int) -> None:
+        self.console = console
+        self._skus = skus
 
-    Raises:
-        CheckFailed: something is wrong.
-        NotDrained: it did not come to its end.
+    def outcome(self, part: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Run a part, and return its figures or why there are none."""
+        try:
+            return {"valid": True, **part()}
+        except Refused as refused:
+            reason, code = str(refused), refused.code
+        except (BadAnswers, NotDrained, StackError) as error:
+            reason, code = str(error), _FAILED
+        self.console.print(f"[bold red]No figures:[/] {reason}")
+        return {"valid": False, "reason": reason, "code": code}
 
-    """
-    console.print(f"{side.name}: servers, {workload.skus:,} SKUs, {workload.orders:,} orders …")
-    with staged(_STACKS / side.name, workload) as stage:
-        stage.set()
-        side.make_ready(stage.stack)
-        console.print(f"{side.name}: draining …")
-        measured = drain(side, stage.stack, workload.orders, seconds)
-        found = [*measured.crashes, *faults(stage.stack, side.unpublished, workload)]
-    if found:
-        raise CheckFailed(f"{side.name}: " + "; ".join(found))
-    console.print(f"{side.name}: nothing lost, doubled or oversold")
-    return result_of(measured, workload.orders)
+    def drain(self, orders: int, textbook_orders: int, repeat: int) -> dict[str, Any]:
+        """Drain a backlog with both sides."""
+        outcomes = [(self._drained(OURS, orders), self._drained(TEXTBOOK, textbook_orders)) for _ in range(repeat)]
+        mine, theirs = (middle(results) for results in zip(*outcomes, strict=True))
+        self._require_textbook(reach.drain_objection(theirs))
+        report.show_drain(self.console, mine, theirs)
+        missed = self._verdict(list(reach.drain_missed(mine, theirs)))
+        return {**missed, **report.drain_as_json(outcomes, mine, theirs)}
 
+    def load(self) -> dict[str, Any]:
+        """Place single orders with both sides."""
+        mine = self._loaded(
+            ApiSide(
+                side=OURS,
+                start=ours.start_api,
+                saga_orders=10_000,
+                alone_orders=15_000,
+                slow_paths=("/slow/report/", "/slow/stream/"),
+            )
+        )
+        theirs = self._loaded(ApiSide(side=TEXTBOOK, start=textbook_api.start, saga_orders=2_000, alone_orders=4_000))
+        self._require_textbook(reach.load_objection(theirs))
+        report.show_load(self.console, mine, theirs)
+        missed = self._verdict(list(reach.load_missed(mine, theirs)))
+        return {**missed, **report.load_as_json(mine, theirs)}
 
-def _refuse(console: Console, reason: str, code: int) -> None:
-    console.print(f"[bold red]No figures:[/] {reason}")
-    report.write(_FILE, {"valid": False, "reason": reason})
-    sys.exit(code)
+    def low(self) -> dict[str, Any]:
+        """Place few orders a second with ours, and none at all."""
+        self.console.print("ours: low load …")
+        workload = Workload(orders=low_load.ORDERS, skus=self._skus)
+        with staged(_STACKS / "low", workload, low_load.SETTINGS) as stage:
+            stage.set(with_orders=False)
+            measured = low_load.measure(stage, _SECONDS)
+            found = faults(stage.stack, OURS.unpublished, workload)
+        self._require_right(OURS, found)
+        report.show_low(self.console, measured)
+        missed = self._verdict(list(reach.low_missed(measured)))
+        return {**missed, **report.low_as_json(measured)}
+
+    def _drained(self, side: Side, orders: int) -> Result:
+        """Drain a backlog on fresh servers, and check what is left."""
+        workload = Workload(orders=orders, skus=self._skus)
+        self.console.print(f"{side.name}: servers, {workload.skus:,} SKUs, {workload.orders:,} orders …")
+        with staged(_STACKS / side.name, workload) as stage:
+            stage.set()
+            side.make_ready(stage.stack)
+            self.console.print(f"{side.name}: draining …")
+            measured = drain(side, stage.stack, workload.orders, _SECONDS)
+            found = [*measured.crashes, *faults(stage.stack, side.unpublished, workload)]
+        self._require_right(side, found)
+        return result_of(measured, workload.orders)
+
+    def _loaded(self, api: ApiSide) -> UnderLoad:
+        """Place single orders on fresh servers, and check what is left."""
+        workload = Workload(orders=api.orders, skus=self._skus)
+        self.console.print(f"{api.side.name}: single POSTs …")
+        with staged(_STACKS / api.side.name, workload) as stage:
+            stage.set(with_orders=False)
+            api.side.make_ready(stage.stack)
+            measured = under_load.measure(api, stage, _SECONDS)
+        self._require_right(api.side, measured.faults)
+        return measured
+
+    def _require_right(self, side: Side, found: object) -> None:
+        if found:
+            raise Refused(f"{side.name}: {found}", _FAILED)
+        self.console.print(f"{side.name}: nothing lost, doubled or oversold")
+
+    def _require_textbook(self, objection: str | None) -> None:
+        if objection is not None:
+            raise Refused(objection, _NO_TEXTBOOK)
+
+    def _verdict(self, missed: list[str]) -> dict[str, Any]:
+        report.verdict(self.console, missed)
+        return {"missed": missed}
 
 
 if __name__ == "__main__":

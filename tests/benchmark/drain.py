@@ -14,16 +14,12 @@ from dataclasses import dataclass
 from deploy.local.stack import Stack
 from schemas.contracts import OrderConfirmed, StockAllocated
 from tests.benchmark.broker import Broker
-from tests.benchmark.cpu import cpu_seconds
+from tests.benchmark.meter import Meter, Reading
 from tests.benchmark.observer import Observer
 
 # A look costs the broker about a millisecond, which is charged to the side: rarely, then, and late by as much at most.
 _LOOK_SECONDS = 0.2
 _GATE_LOOK_SECONDS = 0.002
-
-
-class NotDrained(Exception):
-    """A side did not come to its end; the message says what was outstanding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,14 +40,6 @@ class Side:
     start: Callable[[Stack], Sequence[str]]
     groups: Mapping[str, Sequence[str]]
     unpublished: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The clock (seconds) and the CPU meter (seconds by process) at one instant."""
-
-    at: float
-    cpu: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,50 +69,27 @@ def drain(side: Side, stack: Stack, orders: int, seconds: float) -> Drain:
     with Observer(stack, side.unpublished) as observer:
         observer.hold_relay()
         names = side.start(stack)
-        meter = _Meter(stack, names, observer)
+        meter = Meter(stack, names, without=observer.backends)
         deadline = time.monotonic() + seconds
-        _until(lambda: broker.have_partitions(side.groups), "no partitions", meter, deadline)
+
+        def until(condition: Callable[[], bool], what: str, pause: float = _LOOK_SECONDS) -> None:
+            meter.until(condition, what, deadline, observer.outstanding, pause)
+
+        until(lambda: broker.have_partitions(side.groups), "no partitions")
         observer.let_relay_go()
-        _until(observer.relay_works, "no relay", meter, deadline, pause=_GATE_LOOK_SECONDS)
+        until(observer.relay_works, "no relay", _GATE_LOOK_SECONDS)
         began = meter.read()
         # The log is asked first, which costs next to nothing: each order has two events on each topic in the end.
-        _until(lambda: broker.records(OrderConfirmed.TOPIC) >= 2 * orders, "not all told", meter, deadline)
-        _until(lambda: observer.all_confirmed(orders), "not all confirmed", meter, deadline)
+        until(lambda: broker.records(OrderConfirmed.TOPIC) >= 2 * orders, "not all told")
+        until(lambda: observer.all_confirmed(orders), "not all confirmed")
         confirmed = meter.read()
-        _until(lambda: broker.records(StockAllocated.TOPIC) >= 2 * orders, "not all allocated", meter, deadline)
-        _until(lambda: observer.at_rest(orders), "not at rest", meter, deadline)
+        until(lambda: broker.records(StockAllocated.TOPIC) >= 2 * orders, "not all allocated")
+        until(lambda: observer.at_rest(orders), "not at rest")
         at_rest = meter.read()
-    return Drain(began, confirmed, at_rest, _stop(stack, names))
+    return Drain(began, confirmed, at_rest, stop(stack, names))
 
 
-def _stop(stack: Stack, names: Sequence[str]) -> list[str]:
+def stop(stack: Stack, names: Sequence[str]) -> list[str]:
+    """Stop processes, and return what is to be said of those that did not end as they should."""
     statuses = {name: stack.processes.stop(name) for name in names}
     return [f"{name} ended with status {status}" for name, status in statuses.items() if status]
-
-
-class _Meter:
-    """Reads the clock and the CPU times of a side's processes and of the servers under it."""
-
-    def __init__(self, stack: Stack, names: Sequence[str], observer: Observer) -> None:
-        self.observer = observer
-        self._processes = stack.processes
-        pids = stack.processes.pids()
-        self._pids = {name: pids[name] for name in ("postgres", "kafka", *names)}
-
-    def read(self) -> Reading:
-        without = self.observer.backends
-        return Reading(time.monotonic(), {name: cpu_seconds(pid, without=without) for name, pid in self._pids.items()})
-
-    def dead(self) -> list[str]:
-        return [name for name in self._pids if not self._processes.is_alive(name)]
-
-
-def _until(
-    condition: Callable[[], bool], what: str, meter: _Meter, deadline: float, *, pause: float = _LOOK_SECONDS
-) -> None:
-    while not condition():
-        if ended := meter.dead():
-            raise NotDrained(f"{', '.join(ended)} ended meanwhile; outstanding: {meter.observer.outstanding()}")
-        if time.monotonic() > deadline:
-            raise NotDrained(f"{what} in time; outstanding: {meter.observer.outstanding()}")
-        time.sleep(pause)

@@ -1,17 +1,12 @@
-"""What a run comes to, and whether it may be told: orders a second and CPU an order, of both sides."""
+"""What a run comes to: orders a second and CPU an order."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from tests.benchmark.cpu import per_order
-from tests.benchmark.drain import Drain, Reading
-
-# A textbook beyond these is no textbook to compare with, and this is what is to be reached.
-TEXTBOOK_ORDERS_PER_SECOND = 150.0
-TEXTBOOK_MICROS = 9_000.0
-RATIO = 12.0
-MICROS = 600.0
+from tests.benchmark.drain import Drain
+from tests.benchmark.meter import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +38,7 @@ class Result:
 
 def result_of(drain: Drain, orders: int) -> Result:
     """Return the figures of a drain."""
-    return Result(_figures(drain.began, drain.confirmed, orders), _figures(drain.began, drain.at_rest, orders))
+    return Result(figures_of(drain.began, drain.confirmed, orders), figures_of(drain.began, drain.at_rest, orders))
 
 
 def middle(results: Sequence[Result]) -> Result:
@@ -56,29 +51,8 @@ def ratio(ours: Figures, textbook: Figures) -> float:
     return ours.orders_per_second / textbook.orders_per_second
 
 
-def objection(textbook: Result) -> str | None:
-    """Return why this textbook cannot be compared with, None where it can."""
-    speed, micros = textbook.confirmed.orders_per_second, textbook.confirmed.total_micros
-    if speed < TEXTBOOK_ORDERS_PER_SECOND:
-        return f"the textbook drained {speed:.0f} orders/s, below {TEXTBOOK_ORDERS_PER_SECOND:.0f} it says nothing"
-    if micros > TEXTBOOK_MICROS:
-        return f"the textbook took {micros:.0f} CPU µs an order, above {TEXTBOOK_MICROS:.0f} it says nothing"
-    return None
-
-
-def missed(ours: Result, textbook: Result) -> list[str]:
-    """Return what of the reach was missed."""
-    times = ratio(ours.confirmed, textbook.confirmed)
-    micros = ours.confirmed.total_micros
-    found = []
-    if times < RATIO:
-        found.append(f"ratio {times:.1f}, {RATIO:.0f} is the reach")
-    if micros > MICROS:
-        found.append(f"{micros:.0f} CPU µs an order, {MICROS:.0f} is the reach")
-    return found
-
-
-def _figures(began: Reading, ended: Reading, orders: int) -> Figures:
+def figures_of(began: Reading, ended: Reading, orders: int) -> Figures:
+    """Return the figures between two readings in which so many orders were done."""
     return Figures(orders / (ended.at - began.at), per_order(began.cpu, ended.cpu, orders))
 
 

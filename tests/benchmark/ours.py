@@ -19,6 +19,13 @@ def _start(stack: Stack) -> Sequence[str]:
     ]
 
 
+def start_api(stack: Stack, port: int) -> str:  # noqa: ARG001  # the order service's API has that port anyway
+    """Start the order service's API, with slow endpoints beside its own, and return its name."""
+    name = stack.start_process("order", "api", name="order-api", module="tests.benchmark.slow_order")
+    stack.await_ready(name)
+    return name
+
+
 OURS = Side(
     name="ours",
     make_ready=lambda _stack: None,

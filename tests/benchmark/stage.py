@@ -68,11 +68,12 @@ class Stage:
         environment = {name.lower(): value for name, value in self.stack.environment(service.name).items()}
         return Runtime(service, load_settings(service.settings, environment), Health())
 
-    def set(self) -> None:
-        """Load the catalog, place every order, and let the database catch its breath."""
+    def set(self, *, with_orders: bool = True) -> None:
+        """Load the catalog, place every order unless told not to, and let the database catch its breath."""
         inventory, order = self.runtime(INVENTORY), self.runtime(ORDER)
         self._load_catalog(inventory, order)
-        _run(order, [_placing(i, wish) for i, wish in enumerate(self.workload.wishes())])
+        if with_orders:
+            _run(order, [_placing(i, wish) for i, wish in enumerate(self.workload.wishes())])
         inventory.engine.dispose()
         order.engine.dispose()
         self._settle()
@@ -102,12 +103,21 @@ class Stage:
 
 
 @contextlib.contextmanager
-def staged(directory: Path, workload: Workload) -> Iterator[Stage]:
-    """Lend a fresh stage in a directory, with servers of its own; nothing of it stays."""
+def staged(directory: Path, workload: Workload, settings: Mapping[str, str] | None = None) -> Iterator[Stage]:
+    """Lend a fresh stage in a directory, with servers of its own; nothing of it stays.
+
+    Args:
+        directory: for the stack.
+        workload: to be placed.
+        settings: of PostgreSQL, beside the usual ones.
+
+    """
     # A path of its own: a socket's may have some hundred characters only (unix(7)), a checkout's may have more.
     with (
         tempfile.TemporaryDirectory(prefix="oms-") as sockets,
-        launch(directory, overrides=OVERRIDES, postgres_settings={**_POSTGRES, _SOCKETS: sockets}) as stack,
+        launch(
+            directory, overrides=OVERRIDES, postgres_settings={**_POSTGRES, **(settings or {}), _SOCKETS: sockets}
+        ) as stack,
     ):
         stack.start_servers()
         stack.migrate()

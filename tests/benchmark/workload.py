@@ -23,6 +23,10 @@ class Workload:
     orders: int
     skus: int
 
+    def first(self, orders: int) -> "Workload":
+        """Return the workload of the first so many orders."""
+        return Workload(orders=orders, skus=self.skus)
+
     def catalog(self) -> list[str]:
         """Return the SKUs."""
         return [f"BENCH-{number:05d}" for number in range(self.skus)]

@@ -1,18 +1,27 @@
 """The benchmark's own judgement: what it counts, what it refuses to tell, and that it finds what is wrong."""
 
+import socketserver
 import subprocess
 import sys
+import threading
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import psutil
 import pytest
 
 from tests.benchmark.cpu import cpu_seconds, per_order
-from tests.benchmark.drain import Drain, Reading
-from tests.benchmark.figures import Figures, Result, middle, missed, objection, ratio, result_of
-from tests.benchmark.report import as_json
+from tests.benchmark.drain import Drain
+from tests.benchmark.figures import Figures, Result, middle, ratio, result_of
+from tests.benchmark.low_load import LowLoad, Spread
+from tests.benchmark.meter import Reading
+from tests.benchmark.placing import Requests
+from tests.benchmark.reach import drain_missed, drain_objection, load_missed, load_objection, low_missed
+from tests.benchmark.report import drain_as_json
+from tests.benchmark.sender import Load, send
 from tests.benchmark.topic_log import Sighting, examine
+from tests.benchmark.under_load import Calm, Placed, UnderLoad
 from tests.benchmark.workload import LINES, Workload
 
 _BURN = "import time\nwhile time.process_time() < 0.3: pass\n"
@@ -132,11 +141,11 @@ def test_figures_are_taken_between_the_same_two_instants() -> None:
 
 @pytest.mark.parametrize(("speed", "micros"), [(149, 5000), (250, 9001)], ids=["too slow", "too dear"])
 def test_a_textbook_that_is_too_slow_or_too_dear_is_not_compared_with(speed: float, micros: float) -> None:
-    assert objection(result(speed, micros)) is not None
+    assert drain_objection(result(speed, micros)) is not None
 
 
 def test_a_textbook_within_its_bounds_is_compared_with() -> None:
-    assert objection(result(150, 9000)) is None
+    assert drain_objection(result(150, 9000)) is None
 
 
 @pytest.mark.parametrize(
@@ -144,7 +153,7 @@ def test_a_textbook_within_its_bounds_is_compared_with() -> None:
     [((2400, 600), 0), ((2399, 600), 1), ((2400, 601), 1), ((100, 5000), 2)],
 )
 def test_a_missed_reach_is_said(ours: tuple[float, float], faults: int) -> None:
-    assert len(missed(result(*ours), result(200, 7000))) == faults
+    assert len(list(drain_missed(result(*ours), result(200, 7000)))) == faults
 
 
 def test_several_runs_are_told_by_their_medians() -> None:
@@ -154,6 +163,110 @@ def test_several_runs_are_told_by_their_medians() -> None:
 
 def test_the_outcome_for_machines_holds_the_ratio_and_each_run() -> None:
     ours, textbook = result(4000, 400), result(200, 7000)
-    content: Mapping[str, object] = as_json([(ours, textbook)], ours, textbook)
+    content: Mapping[str, object] = drain_as_json([(ours, textbook)], ours, textbook)
     assert content["ratio"] == ratio(ours.confirmed, textbook.confirmed) == 20
     assert content["runs"] == [{"ours": content["ours"], "textbook": content["textbook"]}]
+
+
+# --- single POSTs
+
+
+def under_load(alone: float, saga: float, quiet: float = 0.02, beside_slow: float = 0.03) -> UnderLoad:
+    one, whole = (Placed(Figures(speed, {"kafka": 1.0}), 0.01, 0.02) for speed in (alone, saga))
+    return UnderLoad(whole, one, Calm(100, quiet, beside_slow), [])
+
+
+def test_a_textbook_api_that_is_too_slow_is_not_compared_with() -> None:
+    assert load_objection(under_load(499, 100)) is not None
+    assert load_objection(under_load(500, 100)) is None
+
+
+@pytest.mark.parametrize(
+    ("ours", "faults"),
+    [
+        (under_load(1500, 600), 0),
+        (under_load(1499, 600), 1),
+        (under_load(1500, 599), 1),
+        (under_load(1500, 600, quiet=0.051, beside_slow=0.06), 1),
+        (under_load(1500, 600, quiet=0.02, beside_slow=0.041), 1),
+    ],
+    ids=["all kept", "API too slow", "saga too slow", "p99 too long", "disturbed"],
+)
+def test_what_of_the_reach_under_load_was_missed_is_said(ours: UnderLoad, faults: int) -> None:
+    assert len(list(load_missed(ours, under_load(500, 100)))) == faults
+
+
+@pytest.mark.parametrize(
+    ("p50", "p99", "idle", "faults"),
+    [(0.050, 0.150, 0.03, 0), (0.051, 0.150, 0.03, 1), (0.050, 0.151, 0.03, 1), (0.050, 0.150, 0.031, 1)],
+)
+def test_what_of_the_reach_at_low_load_was_missed_is_said(p50: float, p99: float, idle: float, faults: int) -> None:
+    told = {"order_placed": Spread(p50, p99)}
+    low = LowLoad(told, Spread(0.01, 0.02), {}, {"kafka": 0.5, "postgres": idle})
+    assert len(list(low_missed(low))) == faults
+
+
+def test_requests_are_those_of_the_workload_each_once() -> None:
+    requests = Requests(Workload(orders=3, skus=5), "token")
+    assert len({*requests.take(2), *requests.take(1)}) == 3
+    with pytest.raises(ValueError, match="0 orders left"):
+        requests.take(1)
+
+
+class _Server(socketserver.StreamRequestHandler):
+    """Answers a request a line: `/slow` after a while, `/refused` with 503; in two parts, as networks do."""
+
+    def handle(self) -> None:
+        while line := self.rfile.readline():
+            while self.rfile.readline() not in {b"\r\n", b""}:
+                pass
+            if b"/slow" in line:
+                time.sleep(0.2)
+            status = b"503 Away" if b"/refused" in line else b"201 Created"
+            self.wfile.write(b"HTTP/1.1 %b\r\nContent-" % status)
+            self.wfile.flush()
+            time.sleep(0.001)
+            self.wfile.write(b"Length: 2\r\n\r\nok")
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, int]]:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Server) as listening:
+        listening.daemon_threads = True
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        host, port = listening.server_address[:2]
+        yield str(host), int(port)
+        listening.shutdown()
+        thread.join()
+
+
+def get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+
+
+def test_every_request_is_answered_and_its_status_counted(server: tuple[str, int]) -> None:
+    host, port = server
+    sent = send(Load(host=host, port=port, requests=[get("/")] * 9 + [get("/refused")], connections=3))
+    assert sent.statuses == {201: 9, 503: 1}
+    assert len(sent.latencies) == 10
+
+
+def test_a_request_that_had_to_wait_for_its_turn_is_late_from_when_it_was_due(server: tuple[str, int]) -> None:
+    host, port = server
+    sent = send(Load(host=host, port=port, requests=[get("/slow")] * 3, connections=1, rate=1000))
+    assert sent.latencies[0] >= 0.19
+    assert sent.latencies[2] >= 0.58
+
+
+def test_requests_are_sent_at_their_rate(server: tuple[str, int]) -> None:
+    host, port = server
+    sent = send(Load(host=host, port=port, requests=[get("/")] * 20, connections=4, rate=50))
+    assert sent.ended - sent.began >= 0.37
+    assert sent.quantile(0.5) < 0.2
+
+
+def test_a_server_that_does_not_answer_in_time_fails_the_run(server: tuple[str, int]) -> None:
+    host, port = server
+    with pytest.raises(TimeoutError, match="1 of 1"):
+        send(Load(host=host, port=port, requests=[get("/slow")], connections=1, seconds=0.05))

@@ -56,7 +56,7 @@ def place_order(call: OrderCall, body: models.OrderCreate) -> Answer:
     """
     require_own_fields(call.caller, body)
     (scope,) = scopes_of(call.caller, _BUYERS)
-    command = PlaceOrder(draft=_draft(call.caller, body), actor=actor_of(call.caller, _BUYERS))
+    command = PlaceOrder(draft=draft_of(call.caller, body), actor=actor_of(call.caller, _BUYERS))
     given = call.submit(command, render=_Placed(scope))
     order_id = given.headers["Location"].rstrip("/").rpartition("/")[2]
     view = after_waiting(call, order_id, scope, given, call.settings.place_wait_seconds)
@@ -102,7 +102,8 @@ def _said_of_waiting(call: OrderCall, given: Answer) -> dict[str, str]:
     return applied | ({"Idempotent-Replayed": "true"} if given.replayed else {})
 
 
-def _draft(caller: Caller, body: models.OrderCreate) -> OrderDraft:
+def draft_of(caller: Caller, body: models.OrderCreate) -> OrderDraft:
+    """Return what a request wants, in the words of the domain."""
     service = caller.has(Role.SERVICE)
     return OrderDraft(
         customer_id=body.customer_id if service else caller.subject,

@@ -1,0 +1,186 @@
+"""The textbook API, to compare with: Flask under gunicorn's threads, a transaction a request, a statement a row.
+
+It places orders as the product does: the same validation and token check, the same prices and tables, the same
+idempotency and outbox row, the same answer. What makes it the textbook one is how it goes about it: SQLAlchemy's
+`insert()` and `select()`, one statement after the other, in a transaction of its own, on a thread that waits.
+
+python -m gunicorn "tests.benchmark.textbook_api:create_app()" --worker-class gthread …
+"""
+
+import os
+from dataclasses import asdict
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+import sqlalchemy as sa
+from flask import Flask, Response, request
+from pydantic import ValidationError
+from pydantic_core import from_json, to_json
+
+from deploy.local.services import python_command
+from deploy.local.stack import Stack
+from services.chassis.errors import Problem
+from services.chassis.events import from_micros, new_id, new_traceparent, to_micros
+from services.chassis.http.auth import TokenVerifier, require_role
+from services.chassis.http.roles import Role
+from services.chassis.settings import load_settings
+from services.order.api import models
+from services.order.api.placing import draft_of
+from services.order.api.views import order_of
+from services.order.domain.details import OrderDetails
+from services.order.domain.orders import Actor, When
+from services.order.domain.placing import CatalogVariant, Identity, Placed, place, price
+from services.order.domain.scopes import Scope
+from services.order.handlers.queries import OrderView
+from services.order.settings import OrderSettings
+from tests.benchmark.textbook_work import CODEC
+
+NAME = "textbook-api"
+_WORKERS, _THREADS = 2, 8
+_TABLES = ("idempotency_keys", "catalog_variants", "facts", "orders", "order_items", "order_history", "outbox")
+_NEXT_NUMBER = sa.text("SELECT nextval('order_numbers')")
+_OF_CONTENT = (
+    *("request_id", "customer_email", "locale", "subtotal_minor", "discount_minor", "tax_minor", "shipping_minor"),
+    *("shipping_address", "billing_address", "shipping_method", "notes", "external_reference", "metadata"),
+)
+_OF_ORDER = (
+    *("id", "customer_id", "currency", "total_minor", "payment_method", "status", "reservation_status"),
+    *("pending_operation", "recorded_minor", "refund_waived", "confirm_when_reserved"),
+)
+_OF_LINE = (
+    *("sku", "product_name", "variant_name", "vendor_id", "quantity", "unit_price_minor"),
+    *("discount_minor", "tax_minor", "total_minor"),
+)
+_KEY_OF_NUMBERS = "order_number_key"
+
+
+def start(stack: Stack, port: int) -> str:
+    """Start it at a port, and return the name of its process."""
+    arguments = (
+        *("gunicorn", "tests.benchmark.textbook_api:create_app()", "--bind", f"127.0.0.1:{port}", "--reuse-port"),
+        *("--worker-class", "gthread", "--workers", str(_WORKERS), "--threads", str(_THREADS)),
+        *("--worker-connections", "1000", "--keep-alive", "75", "--no-control-socket"),
+    )
+    stack.processes.start(python_command(NAME, arguments, environment=stack.environment("order")))
+    return NAME
+
+
+def create_app() -> Flask:
+    """Return the application."""
+    environment = {name.lower(): value for name, value in os.environ.items()}
+    settings = load_settings(OrderSettings, environment)
+    app = Flask(__name__)
+    app.add_url_rule("/api/v1/orders/", view_func=_Placing(settings).place, methods=["POST"])
+    app.register_error_handler(Problem, lambda problem: ({"code": problem.code}, problem.status))
+    app.register_error_handler(ValidationError, lambda error: (error.errors(include_url=False), 400))
+    return app
+
+
+class _Placing:
+    def __init__(self, settings: OrderSettings) -> None:
+        self._settings = settings
+        self._terms = settings.shop_terms
+        self._tokens = TokenVerifier.from_settings(settings)
+        self._engine = sa.create_engine(
+            settings.database_url, pool_size=_THREADS, isolation_level="READ COMMITTED", json_deserializer=from_json
+        )
+        metadata = sa.MetaData()
+        metadata.reflect(self._engine, only=_TABLES)
+        self._tables = metadata.tables
+        keys, catalog, facts = (self._tables[name] for name in ("idempotency_keys", "catalog_variants", "facts"))
+        # Built once, as a module's constants are: SQLAlchemy takes longer to build them than to run them.
+        mine = sa.and_(keys.c.caller == sa.bindparam("caller"), keys.c.key == sa.bindparam("key"))
+        self._find_answer = sa.select(keys.c.body).where(mine)
+        theirs = sa.and_(keys.c.caller == sa.bindparam("of_caller"), keys.c.key == sa.bindparam("of_key"))
+        self._store_answer = keys.update().where(theirs)
+        columns = [catalog.c[name] for name in CatalogVariant.__slots__]
+        self._find_variant = sa.select(*columns).where(catalog.c.sku == sa.bindparam("sku"))
+        self._find_number_key = sa.select(facts.c.value).where(facts.c.name == _KEY_OF_NUMBERS)
+        self._inserts = {name: self._tables[name].insert() for name in _TABLES}
+        # The connection that reflected was made before gunicorn's worker had its threads.
+        self._engine.dispose()
+
+    def place(self) -> Response:
+        caller = self._tokens.caller_of(request.headers.get("Authorization"))
+        require_role(caller, frozenset({Role.CUSTOMER, Role.SERVICE}))
+        raw = request.get_data()
+        body = models.OrderCreate.model_validate_json(raw, strict=True)
+        key = {"caller": caller.subject, "key": request.headers["Idempotency-Key"]}
+        with self._engine.begin() as connection:
+            replayed = self._claim(connection, key)
+            if replayed is not None:
+                return Response(replayed, 200, content_type="application/json")
+            placed = self._placed(connection, draft_of(caller, body), Actor(type=Role.SERVICE, id=caller.subject))
+            if not isinstance(placed, Placed):
+                connection.rollback()
+                return Response(to_json(placed), 422, content_type="application/json")
+            self._insert(connection, placed)
+            details = OrderDetails(placed.content, tuple(placed.order.history), ())
+            shown = order_of(OrderView(placed.order, details, Scope(internal=True)), dict(self._terms.shipping_methods))
+            answer = to_json(shown, by_alias=True)
+            self._store(connection, key, sha256(raw).hexdigest(), answer)
+        location = f"/api/v1/orders/{placed.order.id}/"
+        return Response(answer, 201, {"Location": location}, content_type="application/json")
+
+    def _claim(self, connection: sa.Connection, key: dict[str, str]) -> bytes | None:
+        """Claim an idempotency key; return the stored answer of one that was claimed before."""
+        found = connection.execute(self._find_answer, key).first()
+        if found is not None:
+            return bytes(found.body)
+        connection.execute(self._inserts["idempotency_keys"], key)
+        return None
+
+    def _placed(self, connection: sa.Connection, draft: Any, actor: Actor) -> Any:
+        variants = {}
+        for sku in sorted({item.sku for item in draft.items}):
+            row = connection.execute(self._find_variant, {"sku": sku}).first()
+            if row is not None:
+                variants[sku] = CatalogVariant(**row._mapping)
+        priced = price(draft, variants, self._terms)
+        if isinstance(priced, list):
+            return [asdict(fault) for fault in priced]
+        number_key = connection.execute(self._find_number_key).scalar_one()
+        identity = Identity(
+            order_id=new_id(),
+            item_ids=tuple(new_id() for _ in draft.items),
+            count=connection.execute(_NEXT_NUMBER).scalar_one(),
+            number_key=bytes.fromhex(number_key),
+        )
+        now = to_micros(datetime.now(UTC))
+        return place(draft, priced, self._terms, identity, When(now=now, actor=actor))
+
+    def _insert(self, connection: sa.Connection, placed: Placed) -> None:
+        order, content = placed.order, placed.content
+        row = {name: getattr(content, name) for name in _OF_CONTENT} | {
+            name: getattr(order, name) for name in _OF_ORDER
+        }
+        times = {name: from_micros(getattr(order, name)) for name in ("created_at", "updated_at", "deadline_at")}
+        new = {"order_number": order.number, "version": 1, "events": 1, "shortages": [], "held": []}
+        connection.execute(self._inserts["orders"], {**row, **times, **new})
+        for position, line in enumerate(content.lines):
+            item = {name: getattr(line, name) for name in _OF_LINE}
+            place_of_it = {"id": line.item_id, "order_id": order.id, "position": position}
+            connection.execute(self._inserts["order_items"], {**item, **place_of_it})
+        (change,) = order.history
+        history = {"order_id": order.id, "version": 1, "status": change.status, "reason": change.reason}
+        actor = {"public": change.public, "actor_type": change.actor.type, "actor_id": change.actor.id}
+        times_of_it = {"created_at": times["created_at"]}
+        connection.execute(self._inserts["order_history"], {**history, **actor, **times_of_it})
+        self._emit(connection, placed, times["created_at"])
+
+    def _emit(self, connection: sa.Connection, placed: Placed, now: Any) -> None:
+        told = placed.told
+        headers = {
+            "ce_time": now.isoformat().replace("+00:00", "Z"),
+            "ce_correlationid": told.order_id,
+            "traceparent": new_traceparent(),
+        }
+        about = {"id": new_id(), "aggregatetype": "order", "aggregateid": told.key, "type": told.FULLNAME}
+        row = {"payload": CODEC.encode(told), "topic": told.TOPIC, "headers": headers, "sequence": 1}
+        connection.execute(self._inserts["outbox"], {**about, **row})
+
+    def _store(self, connection: sa.Connection, key: dict[str, str], request_hash: str, answer: bytes) -> None:
+        stored = {"request_hash": request_hash, "status": 201, "headers": {}, "body": answer}
+        of_it = {"of_caller": key["caller"], "of_key": key["key"]}
+        connection.execute(self._store_answer, {**stored, **of_it})

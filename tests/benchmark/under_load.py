@@ -1,0 +1,200 @@
+"""Single POSTs over 64 keep-alive connections: the API alone, and with the whole saga behind it, of both sides.
+
+On one stage, one after the other: the saga under load (from the first request until the last order is confirmed and
+its notifications stand); the check of the books; then, without the workers, the API alone. Of ours also the latency of
+placing at half of what the API alone can do, quiet and beside slow requests.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from deploy.local.ports import LOOPBACK
+from deploy.local.stack import Stack
+from deploy.local.tokens import mint
+from tests.benchmark import placing
+from tests.benchmark.books import faults
+from tests.benchmark.broker import Broker
+from tests.benchmark.drain import Side, stop
+from tests.benchmark.figures import Figures, figures_of
+from tests.benchmark.meter import Meter
+from tests.benchmark.observer import Observer
+from tests.benchmark.sender import Load, Sender, Sent
+from tests.benchmark.stage import Stage
+
+_WARM_UP = 200
+_LOOK_SECONDS = 0.2
+_CALM_SECONDS = 8
+_HALF_LOAD_MAX = 5_000
+_SETTLE_SECONDS = 1.0
+_REPORT_SECONDS = 5.0
+# Beside which placing must not become slow: so many open streams, so many requests that wait, and a report of 5 s.
+STREAMS, WAITING = 200, 200
+_WAIT = {"Prefer": "wait=20"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSide:
+    """One of the two that are compared.
+
+    Args:
+        side: its saga.
+        start: starts its API at a port and returns the name of the process.
+        saga_orders: placed with the saga behind.
+        alone_orders: placed with nothing behind.
+        slow_paths: of GETs that take long: a report and a stream; None where there are none.
+
+    """
+
+    side: Side
+    start: Callable[[Stack, int], str]
+    saga_orders: int
+    alone_orders: int
+    slow_paths: tuple[str, str] | None = None
+
+    @property
+    def judged(self) -> int:
+        """Orders that the books have to show in the end of the saga."""
+        return _WARM_UP + self.saga_orders
+
+    @property
+    def orders(self) -> int:
+        """Orders that may be placed in all; no side has half of this speed, so there is enough for half load too."""
+        return self.judged + self.alone_orders + 2 * _CALM_SECONDS * _HALF_LOAD_MAX + WAITING
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """One load: what the client saw, and what it cost."""
+
+    figures: Figures
+    p50: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calm:
+    """The latency of placing at half load, in seconds: quiet, and beside slow requests."""
+
+    rate: float
+    quiet: float
+    beside_slow: float
+
+
+@dataclass(frozen=True, slots=True)
+class UnderLoad:
+    """What one side came to; `faults` is everything that is wrong."""
+
+    saga: Placed
+    alone: Placed
+    calm: Calm | None
+    faults: Sequence[str]
+
+
+class BadAnswers(Exception):
+    """A request was not answered with 201."""
+
+
+def measure(api: ApiSide, stage: Stage, seconds: float) -> UnderLoad:
+    """Measure one side.
+
+    Args:
+        api: the side.
+        stage: with its catalog loaded and no order.
+        seconds: how long the saga may take.
+
+    Raises:
+        BadAnswers: a request was refused.
+        NotDrained: the saga did not come to its end.
+
+    """
+    return _Run(api, stage, seconds).measure()
+
+
+class _Run:
+    def __init__(self, api: ApiSide, stage: Stage, seconds: float) -> None:
+        self._api = api
+        self._stage = stage
+        self._stack = stage.stack
+        self._seconds = seconds
+        self._token = mint(self._stack.state.jwt, role="service")
+        self._requests = placing.Requests(stage.workload, self._token)
+        self._port = urlsplit(self._stack.state.services["order"].url).port or 0
+
+    def measure(self) -> UnderLoad:
+        with ExitStack() as closing:
+            sender, other = Sender(), Sender()
+            closing.callback(sender.close)
+            closing.callback(other.close)
+            saga, crashes = self._with_saga(sender)
+            found = faults(self._stack, self._api.side.unpublished, self._stage.workload.first(self._api.judged))
+            alone = self._alone(sender, self._api.alone_orders)
+            calm = self._calm(sender, other, alone.figures.orders_per_second / 2)
+        crashes += stop(self._stack, [self._name])
+        return UnderLoad(saga, alone, calm, [*crashes, *found])
+
+    def _with_saga(self, sender: Sender) -> tuple[Placed, list[str]]:
+        stack, side, orders = self._stack, self._api.side, self._api.saga_orders
+        broker = Broker(stack.kafka.bootstrap_servers)
+        deadline = time.monotonic() + self._seconds
+        with Observer(stack, side.unpublished) as observer:
+            self._name = self._api.start(stack, self._port)
+            workers = side.start(stack)
+            meter = Meter(stack, [self._name, *workers], without=observer.backends)
+
+            def until(condition: Callable[[], bool], what: str) -> None:
+                meter.until(condition, what, deadline, observer.outstanding, _LOOK_SECONDS)
+
+            until(lambda: broker.have_partitions(side.groups), "no partitions")
+            self._send(sender, _WARM_UP)
+            until(lambda: observer.at_rest(_WARM_UP), "the warm-up not at rest")
+            began = meter.read()
+            sent = self._send(sender, orders)
+            until(lambda: observer.all_confirmed(self._api.judged), "not all confirmed")
+            confirmed = meter.read()
+            until(lambda: observer.at_rest(self._api.judged), "not at rest")
+        placed = Placed(figures_of(began, confirmed, orders), sent.quantile(0.5), sent.quantile(0.99))
+        return placed, stop(stack, workers)
+
+    def _alone(self, sender: Sender, orders: int) -> Placed:
+        meter = Meter(self._stack, [self._name])
+        began = meter.read()
+        sent = self._send(sender, orders)
+        return Placed(figures_of(began, meter.read(), orders), sent.quantile(0.5), sent.quantile(0.99))
+
+    def _calm(self, sender: Sender, other: Sender, rate: float) -> Calm | None:
+        if self._api.slow_paths is None:
+            return None
+        orders = int(rate * _CALM_SECONDS)
+        quiet = self._send(sender, orders, rate)
+        report, stream = (placing.request("GET", path, self._token, {}) for path in self._api.slow_paths)
+        waiting = self._requests.take(WAITING, _WAIT)
+        load = self._load([report, *waiting], connections=1 + WAITING, streams=[stream] * STREAMS)
+        slow = other.start(load)
+        time.sleep(_SETTLE_SECONDS)
+        beside = self._send(sender, orders, rate)
+        answers = slow.result()
+        if answers.statuses != {200: 1, 201: WAITING} or answers.latencies[0] < _REPORT_SECONDS:
+            fastest = answers.latencies[0]
+            raise BadAnswers(f"the slow requests were not slow: {dict(answers.statuses)}, the fastest in {fastest} s")
+        return Calm(rate, quiet.quantile(0.99), beside.quantile(0.99))
+
+    def _send(self, sender: Sender, count: int, rate: float | None = None) -> Sent:
+        sent = sender.send(self._load(self._requests.take(count), rate=rate))
+        if set(sent.statuses) != {201}:
+            raise BadAnswers(f"{self._api.side.name}: not every order was taken: {dict(sent.statuses)}")
+        return sent
+
+    def _load(
+        self,
+        requests: Sequence[bytes],
+        *,
+        rate: float | None = None,
+        connections: int = 64,
+        streams: Sequence[bytes] = (),
+    ) -> Load:
+        return Load(
+            host=LOOPBACK, port=self._port, requests=requests, rate=rate, connections=connections, streams=streams
+        )
