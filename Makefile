@@ -83,7 +83,7 @@ schemas-register: setup ## Register the event schemas in the registry of SCHEMA_
 documents: setup ## Write what docs/ says of the code: OpenAPI, problem codes
 	@$(RUN) -m deploy.documents $(ARGS)
 
-bench: setup ## Measure the backlog drain against a textbook saga
+bench: setup ## Measure the saga, the API and low load beside a textbook (ARGS="--part drain")
 	@$(RUN) -m tests.benchmark $(ARGS)
 
 audit: setup ## Prove the books of orders and stock of the running stack
