@@ -29,7 +29,7 @@ from tests.contract.schema_folder import CONTRACT, SchemaFolder
 from tests.support.ledger import TABLES, Ledger
 from tests.support.registry import folder_served
 from tests.support.services import World, world_of
-from tests.support.stub_registry import UNKNOWN, StubRegistry
+from tests.support.stub_registry import UNKNOWN, StubRegistry, self_signed
 from tests.support.writing import write
 
 NOWHERE = "http://127.0.0.1:1"
@@ -193,6 +193,14 @@ def test_credentials_are_sent_and_their_refusal_ends_the_start(stub: StubRegistr
 def test_an_authority_that_is_not_there_ends_the_start() -> None:
     with pytest.raises(SettingsError, match="SCHEMA_REGISTRY_"):
         registry_of(NOWHERE, **{"ssl.ca.location": "/nowhere/ca.pem"}).prepare()
+
+
+def test_a_registry_behind_tls_is_trusted_by_the_authority_that_is_named(tmp_path: Path) -> None:
+    certificate = self_signed(tmp_path / "registry.pem")
+    with StubRegistry(looked_up, certificate) as stub:
+        with pytest.raises(RegistryUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
+            registry_of(stub.url).prepare()
+        registry_of(stub.url, **{"ssl.ca.location": str(certificate)}).prepare()
 
 
 # --- in a service

@@ -1,19 +1,32 @@
 """A registry that says whatever a test makes it say: a real HTTP server on loopback."""
 
+import datetime as dt
+import ipaddress
 import json
+import ssl
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 Answers = Callable[[str], tuple[int, object]]
 UNKNOWN = (404, {"error_code": 40403, "message": "Schema not found"})
 
 
 class StubRegistry:
-    """Answers each path as `answers` says, with a status and JSON (or bytes as they are), and notes what is asked."""
+    """Answers each path as `answers` says, with a status and JSON (or bytes as they are), and notes what is asked.
 
-    def __init__(self, answers: Answers) -> None:
+    With a `certificate` (and its key in the same file) it speaks TLS.
+    """
+
+    def __init__(self, answers: Answers, certificate: Path | None = None) -> None:
+        self._scheme = "http" if certificate is None else "https"
         self.answers = answers
         self.asked: list[str] = []
         self.authorizations: list[str | None] = []
@@ -36,11 +49,15 @@ class StubRegistry:
                 """Say nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -50,3 +67,21 @@ class StubRegistry:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+def self_signed(path: Path) -> Path:
+    """Write a certificate of 127.0.0.1, which is its own authority, with its key, and return the file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a registry")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + dt.timedelta(1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    form = serialization.PrivateFormat.PKCS8
+    secret = key.private_bytes(pem, form, serialization.NoEncryption())
+    path.write_bytes(certificate.public_bytes(pem) + secret)
+    return path

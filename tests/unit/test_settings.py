@@ -52,6 +52,35 @@ def test_all_missing_and_wrong_settings_are_named_at_once(monkeypatch: pytest.Mo
     assert "'DEBUG', 'INFO', 'WARNING' or 'ERROR'" in message
 
 
+def test_a_registry_s_client_gets_the_settings_by_its_own_names() -> None:
+    ports = {"http_port": 1, "metrics_port": 1}
+    assert load_settings(OrderSettings, {**REQUIRED, **ports}).schema_registry_client() is None
+    registry = {
+        "schema_registry_url": "https://schemas.example/apis/ccompat/v7",
+        "schema_registry_username": "ada",
+        "schema_registry_password": "a:secret",
+        "schema_registry_ca_location": "/etc/ca.pem",
+    }
+    assert load_settings(OrderSettings, {**REQUIRED, **ports, **registry}).schema_registry_client() == {
+        "url": "https://schemas.example/apis/ccompat/v7",
+        "basic.auth.user.info": "ada:a:secret",
+        "ssl.ca.location": "/etc/ca.pem",
+    }
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"schema_registry_url": "schemas.example"}, "SCHEMA_REGISTRY_URL"),
+        ({"schema_registry_username": "ada"}, "SCHEMA_REGISTRY_PASSWORD"),
+        ({"schema_registry_password": "secret"}, "SCHEMA_REGISTRY_PASSWORD"),
+    ],
+)
+def test_half_a_registry_is_refused(wrong: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
+        load_settings(OrderSettings, {**REQUIRED, **wrong})
+
+
 @pytest.mark.parametrize("keys", [{"jwt_secret": None}, {"jwt_jwks_url": "https://id.example/keys"}])
 def test_tokens_are_verified_by_a_secret_or_by_published_keys_never_by_both(keys: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match="set exactly one of JWT_SECRET"):
