@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from flask import Flask
 
 from services.chassis.health import Health
 from services.chassis.http.assembly import assemble
@@ -42,10 +43,14 @@ Every answer of 400 and above is an `application/problem+json` (RFC 9457) with o
 """
 
 
+def application(service: Service[Any, Any]) -> Flask:
+    """Return a service's application, connected to nothing."""
+    return assemble(Runtime(service, load_settings(service.settings, _PLACEHOLDERS), Health()))
+
+
 def openapi(service: Service[Any, Any]) -> str:
     """Return a service's OpenAPI document."""
-    app = assemble(Runtime(service, load_settings(service.settings, _PLACEHOLDERS), Health()))
-    answer = app.test_client().get("/openapi.json")
+    answer = application(service).test_client().get("/openapi.json")
     return json.dumps(answer.get_json(), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from pydantic import ConfigDict
 
+from services.chassis.http.app import create_app
 from services.chassis.http.call import Call
 from services.chassis.http.endpoint import Api
 from services.chassis.http.models import Body, Query
 from services.chassis.http.problems import CODES
 from services.chassis.http.roles import ANY_ROLE
 from services.chassis.idempotency import Answer
-from tests.support.toy_service import PROBLEMS, BoxOut, make_app
+from tests.support.toy_service import PROBLEMS, BoxOut, make_app, make_application
 
 Json = dict[str, Any]
 
@@ -171,6 +172,20 @@ def test_what_an_endpoint_does_and_for_whom_is_told(document: Json) -> None:
 def test_the_document_is_the_same_every_time() -> None:
     first = make_app().test_client().get("/openapi.json").data
     assert json.loads(first) == json.loads(make_app().test_client().get("/openapi.json").data)
+
+
+def test_two_apis_may_share_a_path() -> None:
+    first, second = Api("first", prefix="/shared", about="x"), Api("second", prefix="/shared", about="y")
+
+    def read(call: Call[Any]) -> Answer: ...
+
+    def write(call: Call[Any]) -> Answer: ...
+
+    first.post("/", allow=ANY_ROLE, answers={201: BoxOut})(write)
+    second.get("/", allow=ANY_ROLE, answers={200: BoxOut})(read)
+    app = create_app(make_application(), service="toys", version="1.0", apis=[first, second])
+    told = app.test_client().get("/openapi.json").get_json()["paths"]["/shared/"]
+    assert {method: found["operationId"] for method, found in told.items()} == {"get": "read", "post": "write"}
 
 
 class Open(Query):

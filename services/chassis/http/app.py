@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
+from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.models.info import Info
 from flask_openapi.models.security_scheme import SecurityScheme
 from flask_openapi.openapi import OpenAPI
@@ -70,8 +71,17 @@ def create_app(
     _Probes(application.health, collectors).register(app)
     docs.install(app, title)
     for api in apis:
-        app.register_api(api.blueprint)
+        _register(app, api.blueprint)
     return app
+
+
+def _register(app: OpenAPI, blueprint: APIBlueprint) -> None:
+    """Add a blueprint; flask-openapi would drop the documents of an earlier one's calls under the same path."""
+    earlier = {path: app.paths[path] for path in blueprint.paths if path in app.paths}
+    app.register_api(blueprint)
+    for path, item in earlier.items():
+        told = {method: getattr(item, method) for method in item.model_fields_set}
+        app.paths[path] = app.paths[path].model_copy(update=told)
 
 
 @dataclass(frozen=True, slots=True)
