@@ -63,8 +63,9 @@ def report(audit: Audit) -> int:
 
 
 def measure(audit: Audit) -> None:
-    """Set `oms_invariant_violations`, and log what was violated."""
+    """Set `oms_invariant_violations` and when that was, and log what was violated."""
     for name, rows in audit.checks.items():
         metrics.INVARIANT_VIOLATIONS.labels(name).set(len(rows))
         if rows:
             log.error("invariant_violated", invariant=name, differences=len(rows))
+    metrics.AUDIT_TIMESTAMP.set_to_current_time()

@@ -42,6 +42,11 @@ GAUGES = (
         sa.text("SELECT topic, state, count(*) FROM parked_keys GROUP BY topic, state"),
     ),
 )
+# Of this build only: another one lifts the breaker at its start, and is not stopped by it.
+BREAKER_OPEN = sa.text("""
+SELECT consumer, topic, count(*) FROM breakers WHERE build_id = :build_id AND resumed_at IS NULL
+GROUP BY consumer, topic
+""")
 
 
 class DatabaseCollector(Collector):
@@ -87,8 +92,22 @@ class DatabaseCollector(Collector):
 
 def register(runtime: Runtime[S, U]) -> None:
     """Add the service's database metrics to the process' registry."""
-    gauges = [*GAUGES, *runtime.service.gauges]
-    REGISTRY.register(DatabaseCollector(runtime.engine, gauges, runtime.service.name, runtime.settings))
+    REGISTRY.register(collector_of(runtime))
+
+
+def collector_of(runtime: Runtime[S, U]) -> DatabaseCollector:
+    """Return what a worker tells of its service's database."""
+    gauges = [*GAUGES, _breaker_open(runtime.settings.build_id), *runtime.service.gauges]
+    return DatabaseCollector(runtime.engine, gauges, runtime.service.name, runtime.settings)
+
+
+def _breaker_open(build_id: str) -> DatabaseGauge:
+    return DatabaseGauge(
+        "oms_breaker_open",
+        "1 for a consumer that takes nothing, since many keys of a topic were parked with one fingerprint",
+        ("consumer", "topic"),
+        BREAKER_OPEN.bindparams(build_id=build_id),
+    )
 
 
 def _family(connection: sa.Connection, gauge: DatabaseGauge) -> GaugeMetricFamily:

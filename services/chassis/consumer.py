@@ -32,7 +32,7 @@ from services.chassis.processor import Processor
 from services.chassis.unit_of_work import UnitOfWork
 
 U = TypeVar("U", bound=UnitOfWork)
-_IDLE_POLL_SECONDS = 0.2
+_IDLE_POLL_SECONDS = 0.5
 _RETRY_PARKED_SECONDS = 1.0
 # How long parked keys may be tried before fresh records have their turn again.
 _RETRY_LOOK_SECONDS = 0.1
@@ -41,6 +41,9 @@ _BACKOFF_MAX_SECONDS = 2.0
 # Asked inside a rebalance: well below the ten seconds after which supervisors kill.
 _COMMITTED_SECONDS = 3.0
 _LEAVE_SECONDS = 3.0
+# Each commit is a record in a topic of Kafka's own, dearer than a small batch itself. What a crash leaves uncommitted
+# is read again and dropped by the inbox.
+_COMMIT_SECONDS = 0.5
 log = logs.logger(__name__)
 
 
@@ -93,6 +96,8 @@ class Consumer(Generic[U]):
         self._batch_max = batch_max
         self._sweep_seconds = sweep_seconds
         self._pending: list[Record] = []
+        self._uncommitted: dict[Place, int] = {}
+        self._next_commit = 0.0
         self._paused = False
         self._full = False
         self._next_parked = 0.0
@@ -119,6 +124,8 @@ class Consumer(Generic[U]):
                 self._health.beat(self._part)
                 self._step(kafka, stop)
         finally:
+            if self._uncommitted:
+                self._commit(kafka)
             self._leave(kafka)
             log.info("consumer_stopped", consumer=self._name)
 
@@ -141,8 +148,10 @@ class Consumer(Generic[U]):
                 return
             # Partitions lost while the batch waited were dropped from it; what is left is handled.
             handled, self._pending = self._pending, []
-            self._commit(kafka, handled)
+            self._note_handled(handled)
             self._lag.handled(handled)
+        if self._uncommitted and time.monotonic() >= self._next_commit:
+            self._commit(kafka)
         self._between_batches(stop)
 
     def _take(self, kafka: KafkaConsumer) -> None:
@@ -208,14 +217,17 @@ class Consumer(Generic[U]):
             self._kafka.resume(self._kafka.assignment())
             self._paused = False
 
-    def _commit(self, kafka: KafkaConsumer, records: Sequence[Record]) -> None:
-        """Commit to Kafka what the database already holds; asynchronously, since nothing depends on it."""
+    def _note_handled(self, records: Sequence[Record]) -> None:
         offsets = {(record.topic, record.partition): record.offset + 1 for record in records}
-        if not offsets:
-            return
         self._ends.moved(offsets)
-        places = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
+        self._uncommitted |= offsets
+
+    def _commit(self, kafka: KafkaConsumer) -> None:
+        """Commit to Kafka what the database already holds; asynchronously, since nothing depends on it."""
+        places = [TopicPartition(topic, partition, offset) for (topic, partition), offset in self._uncommitted.items()]
         kafka.commit(offsets=places, asynchronous=True)
+        self._uncommitted = {}
+        self._next_commit = time.monotonic() + _COMMIT_SECONDS
 
     def _between_batches(self, stop: threading.Event) -> None:
         looks = self._ends.caught_up()
@@ -288,8 +300,10 @@ class Consumer(Generic[U]):
             log.warning("positions_unread", consumer=self._name, error=type(error).__name__)
             return {}
 
-    def _revoked(self, kafka: KafkaConsumer, partitions: list[TopicPartition]) -> None:  # noqa: ARG002
+    def _revoked(self, kafka: KafkaConsumer, partitions: list[TopicPartition]) -> None:
         gone = [(place.topic, place.partition) for place in partitions]
+        if self._uncommitted:
+            self._commit(kafka)
         self._pending = [record for record in self._pending if (record.topic, record.partition) not in gone]
         self._ends.revoked(gone)
         log.info("partitions_revoked", consumer=self._name, count=len(partitions))

@@ -11,6 +11,11 @@ from typing import Any
 
 import psycopg2
 import sqlalchemy as sa
+from psycopg2.extensions import (
+    TRANSACTION_STATUS_ACTIVE,
+    TRANSACTION_STATUS_INERROR,
+    TRANSACTION_STATUS_INTRANS,
+)
 from pydantic_core import from_json
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -28,6 +33,9 @@ from services.chassis.errors import (
 # Advisory locks that elect one process a database; the numbers are arbitrary, and a contract between versions.
 RELAY_LOCK, DEADLINES_LOCK, MIGRATION_LOCK = 0x6F6D7301, 0x6F6D7302, 0x6F6D7303
 
+_TO_BEGIN = "oms.to_begin"
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; "
+_OPEN = (TRANSACTION_STATUS_ACTIVE, TRANSACTION_STATUS_INTRANS, TRANSACTION_STATUS_INERROR)
 _TRY_LOCK = sa.text("SELECT pg_try_advisory_lock(:key)")
 # 08 connection, 53 out of resources, 57P shutdown: the server is not there for us right now.
 _AWAY = ("08", "53", "57P")
@@ -46,14 +54,15 @@ def create_engine(url: str, pool_size: int, application: str, connect_timeout: i
 
     """
     arrays.register()
-    return sa.create_engine(
+    engine = sa.create_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=connect_timeout,
         pool_pre_ping=False,
         pool_use_lifo=True,
-        isolation_level="READ COMMITTED",
+        # The driver's own BEGIN would be a round trip to each transaction; see `_Begin`.
+        isolation_level="AUTOCOMMIT",
         # An error that is logged, or kept with a parked event, must not carry a row's names and addresses.
         hide_parameters=True,
         json_deserializer=from_json,
@@ -68,6 +77,43 @@ def create_engine(url: str, pool_size: int, application: str, connect_timeout: i
             "tcp_user_timeout": 15_000,
         },
     )
+    _Begin().install(engine)
+    return engine
+
+
+class _Begin:
+    """Sends BEGIN together with a transaction's first statement: one round trip less, of which a lone event has ten.
+
+    To SQLAlchemy the driver commits every statement by itself; what SQLAlchemy calls a transaction is made one here.
+    """
+
+    def install(self, engine: sa.Engine) -> None:
+        sa.event.listen(engine, "begin", self._begun)
+        sa.event.listen(engine, "before_cursor_execute", self._prefixed, retval=True)
+        sa.event.listen(engine, "commit", self._commit)
+        sa.event.listen(engine, "rollback", self._rollback)
+
+    def _begun(self, connection: sa.Connection) -> None:
+        connection.info[_TO_BEGIN] = True
+
+    def _prefixed(
+        self, connection: sa.Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
+    ) -> tuple[str, Any]:
+        if connection.info.pop(_TO_BEGIN, False):
+            statement = BEGIN + statement
+        return statement, parameters
+
+    def _commit(self, connection: sa.Connection) -> None:
+        if not connection.info.pop(_TO_BEGIN, False):
+            connection.exec_driver_sql("COMMIT")
+
+    def _rollback(self, connection: sa.Connection) -> None:
+        if connection.invalidated:
+            return
+        connection.info.pop(_TO_BEGIN, None)
+        driver: Any = connection.connection.dbapi_connection
+        if driver is not None and driver.get_transaction_status() in _OPEN:
+            connection.exec_driver_sql("ROLLBACK")
 
 
 @contextmanager

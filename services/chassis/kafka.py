@@ -29,7 +29,6 @@ def make_consumer(settings: ServiceSettings, group: str, statistics: Callable[[s
         "isolation.level": "read_committed",
         "check.crcs": True,
         "enable.partition.eof": True,
-        "fetch.wait.max.ms": 100,
         "statistics.interval.ms": 15_000,
         "stats_cb": statistics,
         "on_commit": _committed,

@@ -41,6 +41,10 @@ INVARIANT_VIOLATIONS = Gauge(
     ["invariant"],
     multiprocess_mode="mostrecent",
 )
+# The violations stay what they were where a process is not elected any more: only an audit of late counts.
+AUDIT_TIMESTAMP = Gauge(
+    "oms_audit_timestamp_seconds", "When the last audit ended, since the epoch", multiprocess_mode="mostrecent"
+)
 GROUP_COMMIT_SIZE = Histogram("oms_group_commit_size", "Commands a transaction", buckets=_SIZES)
 HTTP_DURATION = Histogram(
     "http_server_request_duration_seconds",

@@ -18,14 +18,15 @@ from services.chassis.events import Cause, Event, new_id, new_traceparent
 
 CHANNEL = "outbox"
 
-# Wakes the relay too, once the transaction commits: a statement of its own would cost a lone event a round trip.
+# Wakes others too, once the transaction commits: a statement of its own would cost a lone event a round trip.
 INSERT_OUTBOX = sa.text("""
 WITH added AS (
     INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, topic, headers, sequence)
     SELECT * FROM unnest(:ids ::uuid[], :aggregatetypes ::text[], :aggregateids ::text[], :types ::text[],
                          :payloads ::bytea[], :topics ::text[], :headers ::jsonb[], :sequences ::bigint[]))
-SELECT pg_notify('outbox', '')
+SELECT pg_notify(channel, '') FROM unnest(:channels ::text[]) channel
 """)
+NOTIFY = sa.text("SELECT pg_notify(channel, '') FROM unnest(:channels ::text[]) channel")
 # Two looks at the index; only a span that could be too many is counted, up to the limit.
 SPAN = sa.text("SELECT coalesce(max(seq) - min(seq) + 1, 0) FROM outbox")
 COUNT = sa.text("SELECT count(*) FROM (SELECT FROM outbox LIMIT :most) waiting")
@@ -85,10 +86,19 @@ class Outbox:
         self._rows.append(row)
         return row.id
 
-    def write(self, connection: sa.Connection) -> None:
-        """Insert what was staged, and wake the relay when the transaction commits."""
+    def write(self, connection: sa.Connection, wake: Sequence[str] = ()) -> None:
+        """Insert what was staged.
+
+        Args:
+            connection: the transaction; when it commits, the relay is woken if there is something to publish.
+            wake: channels whose listeners are woken too.
+
+        """
         if self._rows:
-            connection.execute(INSERT_OUTBOX, _columns(self._aggregatetype, self._rows))
+            columns = _columns(self._aggregatetype, self._rows)
+            connection.execute(INSERT_OUTBOX, {**columns, "channels": [CHANNEL, *wake]})
+        elif wake:
+            connection.execute(NOTIFY, {"channels": list(wake)})
 
 
 def _columns(aggregatetype: str, rows: Sequence[OutboxRow]) -> dict[str, object]:

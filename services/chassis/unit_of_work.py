@@ -19,8 +19,8 @@ from services.chassis.events import Cause, Event, Received
 from services.chassis.outbox import Outbox
 
 _NOW = sa.text("SELECT now()")
-# One a transaction, without ids: whoever waits looks at all that is awaited, once.
-_WAKE_WAITERS = sa.text("SELECT pg_notify('settled', '')")
+# Notified once a transaction, without ids: whoever waits looks at all that is awaited, once.
+_WAITERS = "settled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +115,7 @@ class Transaction:
 
     def finish(self) -> None:
         """Write what was emitted; called once, after the service's own `save`."""
-        self.outbox.write(self.connection)
-        if self._waiters_look:
-            self.connection.execute(_WAKE_WAITERS)
+        self.outbox.write(self.connection, wake=[_WAITERS] if self._waiters_look else [])
 
 
 @contextmanager

@@ -24,8 +24,10 @@ from services.order.repository import audit, catalog, details, listing, orders, 
 from services.order.repository.requests import KnownRequest
 from services.order.settings import OrderSettings
 
-DRAW_NUMBERS = sa.text("SELECT nextval('order_numbers') FROM generate_series(1, :n)")
-NUMBER_KEY = sa.text("SELECT value FROM facts WHERE name = 'order_number_key'")
+DRAW_NUMBERS = sa.text("""
+SELECT nextval('order_numbers') AS number, (SELECT value FROM facts WHERE name = 'order_number_key') AS key
+FROM generate_series(1, :n)
+""")
 
 
 class OrderUnitOfWork:
@@ -80,8 +82,9 @@ class OrderUnitOfWork:
         self._payments = details.known_payments(connection, payments)
 
     def _draw_numbers(self, n: int) -> None:
-        self._counts = list(self.tx.connection.execute(DRAW_NUMBERS, {"n": n}).scalars())
-        self._number_key = bytes.fromhex(self.tx.connection.execute(NUMBER_KEY).scalar_one())
+        drawn = self.tx.connection.execute(DRAW_NUMBERS, {"n": n}).all()
+        self._counts = [row.number for row in drawn]
+        self._number_key = bytes.fromhex(drawn[0].key)
 
     def lock_overdue(self, due: Due) -> list[Order]:
         """Lock orders whose deadline has passed."""

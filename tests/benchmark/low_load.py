@@ -38,6 +38,7 @@ _NOTIFIED = """
 SELECT n.subject, pg_xact_commit_timestamp(i.xmin) FROM notifications n
 JOIN inbox i ON i.event_id = n.event_id AND i.consumer = 'notification' WHERE n.template = %s
 """
+_UNSENT = "SELECT count(*) FROM notifications WHERE status <> 'sent'"
 ORDERS = int(RATE * (_WARM_UP_SECONDS + _MEASURED_SECONDS))
 
 
@@ -101,7 +102,11 @@ def measure(stage: Stage, seconds: float) -> LowLoad:
         finally:
             sender.close()
         deadline = time.monotonic() + seconds
-        meter.until(lambda: observer.at_rest(ORDERS), "not at rest", deadline, observer.outstanding, _LOOK_SECONDS)
+
+        def at_rest() -> bool:
+            return not observer.ask("notification", _UNSENT) and observer.at_rest(ORDERS)
+
+        meter.until(at_rest, "not at rest", deadline, observer.outstanding, _LOOK_SECONDS)
         told = {template: _told(stack, template) for template in ("order_placed", "order_confirmed")}
     stop(stack, names)
     orders = len(sent.latencies)

@@ -6,7 +6,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from services.chassis.database import BEGIN
 from tests.support.services import World
+
+_ENDS = ("COMMIT", "ROLLBACK")
 
 
 @contextlib.contextmanager
@@ -15,7 +18,8 @@ def counted_statements(engine: sa.Engine) -> Iterator[list[str]]:
     statements: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        statements.append(statement.strip())
+        if statement not in _ENDS:
+            statements.append(statement.removeprefix(BEGIN).strip())
 
     sa.event.listen(engine, "before_cursor_execute", note)
     try:
@@ -29,10 +33,10 @@ def backend_ended_before_statement(world: World, engine: sa.Engine, number: int)
     """End the backend of a connection right before its statement `number`, counted from 1 over all connections."""
     seen = 0
 
-    def end(_connection: Any, cursor: Any, *_rest: Any) -> None:
+    def end(_connection: Any, cursor: Any, statement: str, *_rest: Any) -> None:
         nonlocal seen
-        seen += 1
-        if seen == number:
+        seen += statement not in _ENDS
+        if seen == number and statement not in _ENDS:
             world.terminate(cursor.connection.info.backend_pid)
 
     sa.event.listen(engine, "before_cursor_execute", end)
@@ -54,27 +58,26 @@ def backend_ended_at_commit(world: World, engine: sa.Engine, *, committed: bool,
     ran: set[Any] = set()
 
     def note(connection: sa.Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if of in statement:
-            ran.add(connection.connection.dbapi_connection)
-
-    def end(connection: sa.Connection) -> None:
-        nonlocal done
         driver: Any = connection.connection.dbapi_connection
+        if statement == "COMMIT":
+            end(driver)
+        elif of in statement:
+            ran.add(driver)
+
+    def end(driver: Any) -> None:
+        nonlocal done
         if done or driver not in ran:
             return
         done = True
         pid = driver.info.backend_pid
         if committed:
-            driver.commit()
             with driver.cursor() as cursor:
-                cursor.execute("SELECT 1")  # there must be a transaction that the client can try to commit
+                cursor.execute("COMMIT")
         world.terminate(pid)
 
     sa.event.listen(engine, "before_cursor_execute", note)
-    sa.event.listen(engine, "commit", end)
     try:
         yield
     finally:
         sa.event.remove(engine, "before_cursor_execute", note)
-        sa.event.remove(engine, "commit", end)
     assert done, "nothing was committed"

@@ -28,15 +28,20 @@ _ALWAYS = (
     "internal_error",
     "database_unavailable",
     "database_busy",
+    "uri_too_long",
+    "headers_too_large",
 )
 _WITH_BODY = ("malformed_json", "body_too_large", "unsupported_media_type")
 _ON_CHANGE = ("invalid_header", "idempotency_key_reused", "outcome_unknown")
 _PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-_HEADERS = {
-    "Idempotency-Key": "the same key and request get the same answer, done once; 1 to 255 characters",
-    "Prefer": "`wait=N`: wait up to N seconds (20 at most) for what the other services answer",
-    "If-Match": "the ETag that was read; 412 if the resource has changed since",
-    "If-None-Match": "the ETag that is already there; 304 if the resource is still the same",
+_TAG = r'(W/)?"[!#-~]*"'
+_TAGS = rf"^(\*|{_TAG}( *, *{_TAG})*)$"
+_KEY = r"^[!-~]([ -~]{0,253}[!-~])?$"
+_ABOUT_HEADERS = {
+    "Idempotency-Key": ("the same key and request get the same answer, done once; 1 to 255 characters", _KEY),
+    "Prefer": ("`wait=N`: wait up to N seconds (20 at most) for what the other services answer", None),
+    "If-Match": ("the ETag that was read; 412 if the resource has changed since", _TAGS),
+    "If-None-Match": ("the ETag that is already there; 304 if the resource is still the same", _TAGS),
 }
 
 
@@ -120,7 +125,8 @@ def _header_model(endpoint: Documented) -> type[BaseModel] | None:
     for name, present in names.items():
         if present:
             required = name == "If-Match" and endpoint.if_match == "required"
-            field = Field(... if required else None, alias=name, description=_HEADERS[name])
+            about, pattern = _ABOUT_HEADERS[name]
+            field = Field(... if required else None, alias=name, description=about, pattern=pattern)
             fields[name.lower().replace("-", "_")] = (str, field)
     return create_model(f"{endpoint.function.__name__}_headers", **fields) if fields else None
 

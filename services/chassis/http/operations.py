@@ -70,7 +70,7 @@ class ParkedQuery(PageQuery):
 class Reason(Body):
     """Why; it is kept and logged."""
 
-    reason: str = Field(min_length=1, max_length=500)
+    reason: str = Field(min_length=1, max_length=500, pattern=r"^[^\x00]*$")
 
 
 class Discarded(BaseModel):

@@ -34,6 +34,7 @@ from services.notification.settings import NotificationSettings
 
 NAME = "mailer"
 _PAUSE_SECONDS, _PAUSE_MAX_SECONDS = 0.5, 15.0
+_GATHER_SECONDS = 0.2
 # What a template or facts that do not fit raise: the mail waits for a better build, the others go on.
 _UNRENDERABLE = (TemplateError, LookupError, TypeError, ValueError)
 log = logs.logger(__name__)
@@ -86,6 +87,9 @@ class Mailer:
             if not found:
                 self._postman.rest()
                 stop.wait(self._settings.mail_poll_seconds)
+            elif found < self._settings.claim_size:
+                # The queue is empty: by the next look a few mails will have come, which share a claim.
+                stop.wait(min(_GATHER_SECONDS, self._settings.mail_poll_seconds))
         self._postman.close()
 
     def send_due(self, stop: threading.Event) -> int:

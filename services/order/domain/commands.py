@@ -271,6 +271,8 @@ def ship(
 
     """
     order.note_change(OrderStatus.SHIPPED, "shipped", when)
+    # Whatever it was listed for: the goods have left, and nobody has to look any more.
+    order.stuck_reason = None
     parts: dict[str, list[tuple[str, str, int]]] = {}
     for line, location, quantity in _by_location(order, content.lines):
         parts.setdefault(location, []).append((line.item_id, line.sku, quantity))

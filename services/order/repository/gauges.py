@@ -20,4 +20,18 @@ GAUGES = (
                    FROM orders WHERE pending_operation IS NOT NULL
                    ORDER BY coalesce(confirmed_at, created_at) LIMIT 1), 0)"""),
     ),
+    DatabaseGauge(
+        "oms_orders_stuck",
+        "Orders that were listed for an operator: nothing more happens to them by itself",
+        ("reason",),
+        sa.text("""SELECT stuck_reason, count(*) FROM orders WHERE stuck_reason IS NOT NULL
+                   GROUP BY stuck_reason"""),
+    ),
+    DatabaseGauge(
+        "oms_deadlines_overdue_seconds",
+        "How long ago the deadline passed that has waited longest to fire, 0 where none waits",
+        (),
+        sa.text("""SELECT coalesce((SELECT greatest(0, extract(epoch FROM now() - deadline_at))::float8
+                   FROM orders WHERE deadline_at IS NOT NULL ORDER BY deadline_at LIMIT 1), 0)"""),
+    ),
 )

@@ -26,25 +26,33 @@ WHERE deadline_at <= :until AND deadline_at - coalesce(confirmed_at, created_at)
 ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 """)
 COUNT_OVERDUE = sa.text("SELECT count(*) FROM orders WHERE deadline_at <= now()")
+# An order with its lines: one statement, since a lone order pays for each round trip.
 INSERT_ORDERS = sa.text("""
-INSERT INTO orders (
-    id, order_number, request_id, customer_id, customer_email, locale, currency, subtotal_minor, discount_minor,
-    tax_minor, shipping_minor, total_minor, shipping_address, billing_address, shipping_method, payment_method, notes,
-    external_reference, metadata, created_at,
-    status, reservation_status, pending_operation, recorded_minor, refund_waived, confirm_when_reserved,
-    payment_provider, payment_reference, cancel_reason, shortages, held, reserved_until, deadline_at, stuck_reason,
-    version, events, updated_at, confirmed_at, cancelled_at)
+WITH placed AS (
+    INSERT INTO orders (
+        id, order_number, request_id, customer_id, customer_email, locale, currency, subtotal_minor, discount_minor,
+        tax_minor, shipping_minor, total_minor, shipping_address, billing_address, shipping_method, payment_method,
+        notes, external_reference, metadata, created_at,
+        status, reservation_status, pending_operation, recorded_minor, refund_waived, confirm_when_reserved,
+        payment_provider, payment_reference, cancel_reason, shortages, held, reserved_until, deadline_at, stuck_reason,
+        version, events, updated_at, confirmed_at, cancelled_at)
+    SELECT * FROM unnest(
+        :ids ::uuid[], :numbers ::text[], :request_ids ::text[], :customer_ids ::text[], :emails ::text[],
+        :locales ::text[], :currencies ::text[], :subtotals ::bigint[], :discounts ::bigint[], :taxes ::bigint[],
+        :shippings ::bigint[], :totals ::bigint[], :shipping_addresses ::jsonb[], :billing_addresses ::jsonb[],
+        :shipping_methods ::text[], :payment_methods ::text[], :notes ::text[], :references ::text[],
+        :metadata ::jsonb[], :created ::timestamptz[],
+        :statuses ::text[], :reservations ::text[], :operations ::text[], :recorded ::bigint[], :waived ::boolean[],
+        :confirming ::boolean[], :providers ::text[], :payment_references ::text[], :cancel_reasons ::text[],
+        :shortages ::jsonb[], :held ::jsonb[], :reserved_until ::timestamptz[], :deadlines ::timestamptz[],
+        :stuck ::text[], :versions ::int[], :events ::bigint[], :updated ::timestamptz[], :confirmed ::timestamptz[],
+        :cancelled ::timestamptz[]))
+INSERT INTO order_items (order_id, position, id, sku, product_name, variant_name, vendor_id, quantity,
+                         unit_price_minor, discount_minor, tax_minor, total_minor)
 SELECT * FROM unnest(
-    :ids ::uuid[], :numbers ::text[], :request_ids ::text[], :customer_ids ::text[], :emails ::text[],
-    :locales ::text[], :currencies ::text[], :subtotals ::bigint[], :discounts ::bigint[], :taxes ::bigint[],
-    :shippings ::bigint[], :totals ::bigint[], :shipping_addresses ::jsonb[], :billing_addresses ::jsonb[],
-    :shipping_methods ::text[], :payment_methods ::text[], :notes ::text[], :references ::text[],
-    :metadata ::jsonb[], :created ::timestamptz[],
-    :statuses ::text[], :reservations ::text[], :operations ::text[], :recorded ::bigint[], :waived ::boolean[],
-    :confirming ::boolean[], :providers ::text[], :payment_references ::text[], :cancel_reasons ::text[],
-    :shortages ::jsonb[], :held ::jsonb[], :reserved_until ::timestamptz[], :deadlines ::timestamptz[],
-    :stuck ::text[], :versions ::int[], :events ::bigint[], :updated ::timestamptz[], :confirmed ::timestamptz[],
-    :cancelled ::timestamptz[])
+    :item_orders ::uuid[], :item_positions ::int[], :item_ids ::uuid[], :item_skus ::text[], :item_products ::text[],
+    :item_variants ::text[], :item_vendors ::text[], :item_quantities ::int[], :item_prices ::bigint[],
+    :item_discounts ::bigint[], :item_taxes ::bigint[], :item_totals ::bigint[])
 """)
 UPDATE_ORDERS = sa.text("""
 UPDATE orders o SET status = d.status, reservation_status = d.reservation, pending_operation = d.operation,
@@ -62,13 +70,6 @@ FROM unnest(
     d(id, status, reservation, operation, recorded, waived, confirming, provider, payment_reference, cancel_reason,
       shortages, held, reserved_until, deadline, stuck, version, events, updated, confirmed, cancelled)
 WHERE o.id = d.id
-""")
-INSERT_ITEMS = sa.text("""
-INSERT INTO order_items (order_id, position, id, sku, product_name, variant_name, vendor_id, quantity,
-                         unit_price_minor, discount_minor, tax_minor, total_minor)
-SELECT * FROM unnest(:order_ids ::uuid[], :positions ::int[], :ids ::uuid[], :skus ::text[], :products ::text[],
-                     :variants ::text[], :vendors ::text[], :quantities ::int[], :prices ::bigint[],
-                     :discounts ::bigint[], :taxes ::bigint[], :totals ::bigint[])
 """)
 INSERT_HISTORY = sa.text("""
 INSERT INTO order_history (order_id, version, previous_status, status, reason, note, public, actor_type, actor_id,
@@ -103,8 +104,8 @@ def insert(connection: sa.Connection, placed: Sequence[tuple[Order, OrderContent
     if placed:
         orders = [order for order, _ in placed]
         contents = [content for _, content in placed]
-        connection.execute(INSERT_ORDERS, _content_columns(orders, contents) | _state_columns(orders))
-        connection.execute(INSERT_ITEMS, _item_columns(contents))
+        columns = _content_columns(orders, contents) | _state_columns(orders) | _item_columns(contents)
+        connection.execute(INSERT_ORDERS, columns)
 
 
 def update(connection: sa.Connection, orders: Sequence[Order]) -> None:
@@ -228,18 +229,18 @@ def _content_columns(orders: Sequence[Order], contents: Sequence[OrderContent]) 
 def _item_columns(contents: Sequence[OrderContent]) -> dict[str, object]:
     rows = [(content.order_id, i, line) for content in contents for i, line in enumerate(content.lines)]
     return {
-        "order_ids": [order_id for order_id, _, _ in rows],
-        "positions": [position for _, position, _ in rows],
-        "ids": [line.item_id for _, _, line in rows],
-        "skus": [line.sku for _, _, line in rows],
-        "products": [line.product_name for _, _, line in rows],
-        "variants": [line.variant_name for _, _, line in rows],
-        "vendors": [line.vendor_id for _, _, line in rows],
-        "quantities": [line.quantity for _, _, line in rows],
-        "prices": [line.unit_price_minor for _, _, line in rows],
-        "discounts": [line.discount_minor for _, _, line in rows],
-        "taxes": [line.tax_minor for _, _, line in rows],
-        "totals": [line.total_minor for _, _, line in rows],
+        "item_orders": [order_id for order_id, _, _ in rows],
+        "item_positions": [position for _, position, _ in rows],
+        "item_ids": [line.item_id for _, _, line in rows],
+        "item_skus": [line.sku for _, _, line in rows],
+        "item_products": [line.product_name for _, _, line in rows],
+        "item_variants": [line.variant_name for _, _, line in rows],
+        "item_vendors": [line.vendor_id for _, _, line in rows],
+        "item_quantities": [line.quantity for _, _, line in rows],
+        "item_prices": [line.unit_price_minor for _, _, line in rows],
+        "item_discounts": [line.discount_minor for _, _, line in rows],
+        "item_taxes": [line.tax_minor for _, _, line in rows],
+        "item_totals": [line.total_minor for _, _, line in rows],
     }
 
 
