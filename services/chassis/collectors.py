@@ -97,11 +97,12 @@ def register(runtime: Runtime[S, U]) -> None:
 
 def collector_of(runtime: Runtime[S, U]) -> DatabaseCollector:
     """Return what a worker tells of its service's database."""
-    gauges = [*GAUGES, _breaker_open(runtime.settings.build_id), *runtime.service.gauges]
+    gauges = [*GAUGES, breaker_open(runtime.settings.build_id), *runtime.service.gauges]
     return DatabaseCollector(runtime.engine, gauges, runtime.service.name, runtime.settings)
 
 
-def _breaker_open(build_id: str) -> DatabaseGauge:
+def breaker_open(build_id: str) -> DatabaseGauge:
+    """Return the gauge of what the breaker stops in a build."""
     return DatabaseGauge(
         "oms_breaker_open",
         "1 for a consumer that takes nothing, since many keys of a topic were parked with one fingerprint",

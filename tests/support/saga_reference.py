@@ -126,6 +126,8 @@ class Expected:
         if to == "processing" and order.stock != "allocated":
             return "stock_not_allocated", []
         order.status = to
+        if to == "shipped":
+            order.stuck = None
         return None, [{"processing": "OrderProcessingStarted", "shipped": "OrderShipped"}.get(to, "OrderDelivered")]
 
     def receive(self, sku: str, units: int) -> None:

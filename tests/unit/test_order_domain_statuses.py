@@ -203,6 +203,12 @@ def test_all_that_is_left_ships_in_one_shipment_a_location() -> None:
     ]
 
 
+def test_an_order_that_has_left_is_stuck_no_more() -> None:
+    order = an_order("processing", held=(Held(SKU, "main", 5),), stuck_reason="stock_shortfall")
+    ship(order, some_content(a_line(SKU, 5)), SHIP, when(), carrier="DHL", ids=["s-1"])
+    assert order.stuck_reason is None
+
+
 def test_a_shipment_s_carrier_is_the_one_that_is_named_or_the_method_s_or_nobody_known() -> None:
     method = ShippingMethod("standard", {}, {}, carrier="Post", transit_days=2, tracking_url=None)
     assert carrier_of(replace(SHIP, carrier="Bike"), method) == "Bike"
