@@ -65,7 +65,7 @@ def run_worker(runtime: Runtime[S, U], only: str | None) -> int:
     died = threading.Event()
     threads = [_start(runtime, name, run, stop, died) for name, run in parts.items()]
     log.info("worker_started", parts=sorted(parts))
-    while not stop.wait(0.2):
+    while not stop.wait(1.0):
         if died.is_set():
             stop.set()
     runtime.health.shut_down()

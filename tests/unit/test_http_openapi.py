@@ -105,9 +105,11 @@ def test_an_endpoint_tells_each_code_under_its_status(document: Json) -> None:
         "401": {"missing_token", "invalid_token", "expired_token"},
         "403": {"forbidden_role"},
         "413": {"body_too_large"},
+        "414": {"uri_too_long"},
         "415": {"unsupported_media_type"},
         "422": {"idempotency_key_reused", "unknown_sku"},
         "429": {"rate_limited"},
+        "431": {"headers_too_large"},
         "500": {"internal_error"},
         "503": {"database_unavailable", "database_busy", "outcome_unknown"},
     }
