@@ -205,6 +205,7 @@ QUERIES = {
     "a status that is none": _list("status=lost", "status"),
     "an order of rows that is none": _list("sort=price", "sort"),
     "a time that is none": _list("created_at[gte]=yesterday", "created_at[gte]"),
+    "a time in seconds since 1970": _list("created_at[gte]=1700000000", "created_at[gte]"),
     "a time without a zone": _list("created_at[gte]=2024-01-01T00:00:00", "created_at[gte]"),
     "a part that is none": _list("expand=everything", "expand"),
     "a part twice": _list("expand=shipments,shipments", "expand"),

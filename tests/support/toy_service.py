@@ -35,7 +35,7 @@ from services.chassis.http.endpoint import Api
 from services.chassis.http.headers import check_version
 from services.chassis.http.keys import SharedSecret
 from services.chassis.http.lists import PageQuery, paging
-from services.chassis.http.models import Body, Query
+from services.chassis.http.models import Body, Query, QueryMoment
 from services.chassis.http.problems import ProblemCode
 from services.chassis.http.roles import ANY_ROLE, Role
 from services.chassis.idempotency import Answer, IdempotencyKey, reused
@@ -106,7 +106,7 @@ class BoxQuery(PageQuery):
     """Filters."""
 
     note: str | None = None
-    created_from: AwareDatetime | None = Field(None, alias="created_at[gte]")
+    created_from: QueryMoment | None = Field(None, alias="created_at[gte]")
     sort: Literal["created_at", "-created_at"] = "created_at"
 
 

@@ -94,13 +94,15 @@ def test_a_version_is_an_entity_tag() -> None:
         ('"abc"', set()),
         ('"v12x"', set()),
         ('"v12", "abc"', {12}),
+        ('"a,b","v3"', {3}),
+        (', "v3" ,,"v4",', {3, 4}),
     ],
 )
 def test_if_match_admits_the_versions_that_it_names(header: str | None, versions: set[int] | None) -> None:
     assert expected_versions(header) == versions
 
 
-@pytest.mark.parametrize("header", ["v12", "12", '"v12', "", '"v1" "v2"'])
+@pytest.mark.parametrize("header", ["v12", "12", '"v12', "", ",", '"v1" "v2"', '"v1", *', '"v1\x00"'])
 def test_an_if_match_that_is_no_list_of_tags_is_refused(header: str) -> None:
     with pytest.raises(Problem) as caught:
         expected_versions(header)

@@ -13,7 +13,10 @@ from services.chassis.idempotency import IdempotencyKey
 WAIT_MAX_SECONDS = 20
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 _WAIT = re.compile(r"(?:^|,)\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?=[,;]|$)", re.IGNORECASE)
-_ENTITY_TAG = re.compile(r"(W/)?\"([\x21\x23-\x7e\x80-\xff]*)\"")
+_TAG = r"(W/)?\"([\x21\x23-\x7e\x80-\xff]*)\""
+_ENTITY_TAG = re.compile(_TAG)
+# A list may have empty members (RFC 9110, 5.6.1), and a tag may have a comma inside.
+_ENTITY_TAGS = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
 _VERSION_TAG = re.compile(r"v(\d{1,18})")
 
 
@@ -103,8 +106,6 @@ def invalid_header(name: str, fault: str) -> Problem:
 
 def _entity_tags(name: str, value: str) -> list[tuple[bool, str]]:
     """Return (is weak, opaque tag) pairs of a list of entity tags."""
-    parts = [part.strip() for part in value.split(",") if part.strip()]
-    found = [_ENTITY_TAG.fullmatch(part) for part in parts]
-    if not parts or None in found:
+    if _ENTITY_TAGS.fullmatch(value) is None:
         raise invalid_header(name, 'must be * or a list of entity tags, for example "v12"')
-    return [(bool(match[1]), match[2]) for match in found if match is not None]
+    return [(bool(weak), tag) for weak, tag in _ENTITY_TAG.findall(value)]

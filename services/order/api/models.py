@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, ValidationInfo, field_validator
 
 from services.chassis.http.lists import PageQuery
-from services.chassis.http.models import Body, Moment
+from services.chassis.http.models import Body, QueryMoment
 from services.order.domain.requests import (
     COUNTRY,
     EMAIL,
@@ -173,9 +173,9 @@ class OrderQuery(PageQuery):
     """Filters of a list of orders."""
 
     status: OrderStatus | None = None
-    created_from: Moment | None = Field(default=None, alias="created_at[gte]")
-    created_before: Moment | None = Field(default=None, alias="created_at[lt]")
-    updated_from: Moment | None = Field(default=None, alias="updated_at[gte]")
+    created_from: QueryMoment | None = Field(default=None, alias="created_at[gte]")
+    created_before: QueryMoment | None = Field(default=None, alias="created_at[lt]")
+    updated_from: QueryMoment | None = Field(default=None, alias="updated_at[gte]")
     number: Id | None = None
     request_id: Id | None = None
     customer_id: Id | None = Field(default=None, description="role service and admin")
