@@ -80,7 +80,7 @@ schemas-release: setup ## Freeze the event schemas as they are: from then on onl
 schemas-register: setup ## Register the event schemas in the registry of SCHEMA_REGISTRY_URL (ARGS="--url …")
 	@$(RUN) -m schemas register $(ARGS)
 
-documents: setup ## Write what docs/ says of the code: OpenAPI, problem codes
+documents: setup ## Write what docs/ says of the code: OpenAPI, AsyncAPI, events, problem codes
 	@$(RUN) -m deploy.documents $(ARGS)
 
 bench: setup ## Measure the saga, the API and low load beside a textbook (ARGS="--part drain")

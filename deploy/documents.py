@@ -1,7 +1,7 @@
 """Writes what the docs say of the code from the code: `python -m deploy.documents [--check]`.
 
-The OpenAPI document of each service, as its `/openapi.json` shows it, and the catalogue of problem codes. Nothing is
-connected to.
+The OpenAPI document of each service, as its `/openapi.json` shows it, the catalogue of problem codes, and the events as
+an AsyncAPI document and as pages. Nothing is connected to.
 """
 
 import json
@@ -13,12 +13,16 @@ from typing import Annotated, Any
 import typer
 from flask import Flask
 
+from deploy.asyncapi import asyncapi
+from deploy.event_pages import pages
+from deploy.event_readers import Reader, readers
+from schemas.catalog import load
 from services.chassis.health import Health
 from services.chassis.http.assembly import assemble
 from services.chassis.http.problems import CODES, ProblemCode
 from services.chassis.runtime import Runtime
 from services.chassis.service import Service
-from services.chassis.settings import load_settings
+from services.chassis.settings import VERSION, load_settings
 from services.inventory.bootstrap import SERVICE as INVENTORY
 from services.notification.bootstrap import SERVICE as NOTIFICATION
 from services.order.bootstrap import SERVICE as ORDER
@@ -43,15 +47,26 @@ Every answer of 400 and above is an `application/problem+json` (RFC 9457) with o
 """
 
 
+def settings_of(service: Service[Any, Any]) -> Any:
+    """Return settings of a service's class, enough to describe it."""
+    return load_settings(service.settings, _PLACEHOLDERS)
+
+
 def application(service: Service[Any, Any]) -> Flask:
     """Return a service's application, connected to nothing."""
-    return assemble(Runtime(service, load_settings(service.settings, _PLACEHOLDERS), Health()))
+    return assemble(Runtime(service, settings_of(service), Health()))
 
 
 def openapi(service: Service[Any, Any]) -> str:
     """Return a service's OpenAPI document."""
-    answer = application(service).test_client().get("/openapi.json")
-    return json.dumps(answer.get_json(), indent=2, ensure_ascii=False) + "\n"
+    return _json(application(service).test_client().get("/openapi.json").get_json())
+
+
+def event_readers() -> list[Reader]:
+    """Return who reads which events, of all services."""
+    return [
+        reader for service in SERVICES for reader in readers(service.name, service.subscriptions(settings_of(service)))
+    ]
 
 
 def problems() -> str:
@@ -64,14 +79,30 @@ def problems() -> str:
 
 def documents() -> dict[str, str]:
     """Return path below `docs/` → text of every generated document."""
-    written = {f"openapi/{service.name}.json": openapi(service) for service in SERVICES}
-    return {**written, "problems.md": problems()}
+    catalog, found = load(ORDER.schemas), event_readers()
+    names = [service.name for service in SERVICES]
+    return {
+        **{f"openapi/{service.name}.json": openapi(service) for service in SERVICES},
+        "problems.md": problems(),
+        "asyncapi.json": _json(asyncapi(catalog, found, names, VERSION)),
+        **{f"events/{name}": text for name, text in pages(catalog, found).items()},
+    }
+
+
+def left_over(docs: Path, written: Mapping[str, str]) -> list[str]:
+    """Return what lies in a folder of generated documents and is none of them, such as the page of a former topic."""
+    folders = {docs / name.partition("/")[0] for name in written if "/" in name}
+    there = (path.relative_to(docs).as_posix() for folder in sorted(folders) for path in sorted(folder.glob("*")))
+    return [name for name in there if name not in written]
 
 
 def main(check: Annotated[bool, typer.Option("--check", help="write nothing; exit 1 when stale")] = False) -> None:
     """Write the generated documents."""
-    stale = []
-    for name, text in documents().items():
+    written = documents()
+    stale = left_over(DOCS, written)
+    for name in stale if not check else ():
+        (DOCS / name).unlink()
+    for name, text in written.items():
         path = DOCS / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             stale.append(name)
@@ -81,6 +112,10 @@ def main(check: Annotated[bool, typer.Option("--check", help="write nothing; exi
     if check and stale:
         typer.echo(f"stale: {', '.join(stale)}; run make documents", err=True)
         sys.exit(1)
+
+
+def _json(document: Any) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def _table(title: str, codes: Mapping[str, ProblemCode]) -> Iterator[str]:

@@ -2,11 +2,12 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy.documents import DOCS, SERVICES, application, documents, openapi
+from deploy.documents import DOCS, SERVICES, application, documents, left_over, openapi, settings_of
 from services.chassis.service import Service
 
 DOCUMENTS = documents()
@@ -31,3 +32,23 @@ def test_every_call_of_a_service_is_in_its_document(service: Service[Any, Any]) 
     told = {(path, method) for path, item in json.loads(openapi(service))["paths"].items() for method in item}
 
     assert told == served
+
+
+def test_no_document_of_something_that_is_gone_is_left() -> None:
+    assert left_over(DOCS, DOCUMENTS) == []
+
+
+def test_a_page_that_nothing_makes_any_more_is_found(tmp_path: Path) -> None:
+    (tmp_path / "events").mkdir()
+    for name in ("by_hand.md", "events/kept.md", "events/gone.md"):
+        (tmp_path / name).touch()
+
+    assert left_over(tmp_path, {"events/kept.md": "", "problems.md": ""}) == ["events/gone.md"]
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+def test_every_handler_says_which_event_it_reacts_to(service: Service[Any, Any]) -> None:
+    for subscription in service.subscriptions(settings_of(service)):
+        for event, handler in subscription.handlers.items():
+            said = f"Reacts to: {event.FULLNAME.removeprefix('oms.')}.  "
+            assert (handler.__doc__ or "").startswith(said), handler

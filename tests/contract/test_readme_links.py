@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
-    for folder in (ROOT, ROOT / "docs", ROOT / "schemas", *sorted((ROOT / "services").iterdir()))
+    for folder in (ROOT, ROOT / "docs", ROOT / "docs/events", ROOT / "schemas", *sorted((ROOT / "services").iterdir()))
     if folder.is_dir()
     for path in folder.glob("*.md")
 )
