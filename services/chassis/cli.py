@@ -24,6 +24,15 @@ Check = Annotated[bool, typer.Option("--check", help="change nothing; exit 1 whe
 
 def main(service: Service[Any, Any]) -> None:
     """Run the command that the arguments name; an error of ours is one line, not a traceback."""
+    try:
+        commands(service)()
+    except OmsError as error:
+        typer.echo(f"{service.name}: {error}", err=True)
+        sys.exit(1)
+
+
+def commands(service: Service[Any, Any]) -> typer.Typer:
+    """Return all that a service can be told to do on the command line."""
     app = typer.Typer(help=f"The {service.name} service.", no_args_is_help=True, pretty_exceptions_enable=False)
 
     @app.command(help="Serve the HTTP API.")
@@ -41,11 +50,7 @@ def main(service: Service[Any, Any]) -> None:
     for name, report in service.reports.items():
         app.command(name, help=report.__doc__)(_report_command(service, report))
     app.add_typer(parked_commands(lambda: _checked_runtime(service)), name="parked")
-    try:
-        app()
-    except OmsError as error:
-        typer.echo(f"{service.name}: {error}", err=True)
-        sys.exit(1)
+    return app
 
 
 def _runtime(service: Service[Any, Any]) -> Runtime[Any, Any]:

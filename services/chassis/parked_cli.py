@@ -33,7 +33,7 @@ def parked_commands(runtime: Callable[[], Runtime[Any, Any]]) -> typer.Typer:
 
     @app.command("list", help="List parked keys.")
     def show_list(fingerprint: Fingerprint = None, topic: Topic = None, key: Key = None) -> None:
-        _list(_find(runtime(), Filter(fingerprint, topic, key)))
+        _list(_sought(runtime(), Filter(fingerprint, topic, key)))
 
     @app.command(help="Show the events that wait under parked keys, without personal data.")
     def show(fingerprint: Fingerprint = None, topic: Topic = None, key: Key = None) -> None:
@@ -61,6 +61,14 @@ def _find(runtime: Runtime[Any, Any], which: Filter) -> list[ParkedKey]:
         return operators.find(connection, which)
 
 
+def _sought(runtime: Runtime[Any, Any], which: Filter) -> list[ParkedKey]:
+    """Return the keys that fit, and say so where there are none: silence would look like success."""
+    keys = _find(runtime, which)
+    if not keys:
+        typer.echo("nothing is parked" if which == Filter() else "nothing that fits is parked")
+    return keys
+
+
 def _list(keys: Sequence[ParkedKey]) -> None:
     for parked in keys:
         typer.echo(f"key          {_in_shell(parked.key)}")
@@ -69,7 +77,8 @@ def _list(keys: Sequence[ParkedKey]) -> None:
         typer.echo(f"error        {_in_one_line(parked.error)}")
         typer.echo(f"state        {parked.state}, events {parked.events}, tries {parked.attempts}")
         typer.echo(f"due at       {parked.due_at.isoformat()}\n")
-    typer.echo(f"{len(keys)} parked" if keys else "nothing is parked")
+    if keys:
+        typer.echo(f"{len(keys)} parked")
 
 
 def _in_shell(text: str) -> str:
@@ -97,7 +106,7 @@ def _show(runtime: Runtime[Any, Any], which: Filter) -> None:
 
 def _retry(runtime: Runtime[Any, Any], which: Filter, dry_run: bool) -> None:
     processors = {s.consumer: runtime.processor(s) for s in runtime.subscriptions}
-    for parked in _find(runtime, which):
+    for parked in _sought(runtime, which):
         if dry_run:
             typer.echo(f"would retry {parked.events} event(s) of {_named(parked)}")
             continue
@@ -112,7 +121,7 @@ def _retry(runtime: Runtime[Any, Any], which: Filter, dry_run: bool) -> None:
 def _discard(runtime: Runtime[Any, Any], which: Filter, reason: str, dry_run: bool) -> None:
     if which == Filter():
         raise OmsError("discard needs --key, --topic or --fingerprint: it gives events up")
-    for parked in _find(runtime, which):
+    for parked in _sought(runtime, which):
         if dry_run:
             typer.echo(f"would discard the first of {parked.events} event(s) of {_named(parked)}")
             continue

@@ -59,6 +59,14 @@ def test_list_says_what_is_parked_why_and_until_when(ledger: Ledger, world: Worl
     assert "B" not in parked(world, "list", "--key", "A").stdout.replace("Bug", "")
 
 
+@pytest.mark.parametrize("command", [("list",), ("retry",), ("discard", "--reason", "x")], ids=lambda words: words[0])
+def test_a_command_that_finds_nothing_says_so(ledger: Ledger, world: World, command: tuple[str, ...]) -> None:
+    """Whoever mistyped a key must not read silence as success."""
+    park(ledger, world, "A")
+    done = parked(world, *command, "--key", "B")
+    assert (done.exit_code, done.stdout) == (0, "nothing that fits is parked\n")
+
+
 @pytest.mark.parametrize(
     "key",
     [new_id(), "k" * 399, "two words", "it's", "$HOME `id`", "\x1b[31mred\x07\n'\\end", "ümlaut 🦊"],
