@@ -12,17 +12,18 @@ import typer
 from deploy.local import directory as places
 from deploy.local import tokens
 from deploy.local.errors import StackError
+from deploy.local.postgres import program
 from deploy.local.processes import Processes
 from deploy.local.services import ROOT, ServiceProcess
 from deploy.local.signals import ending_by_exception
-from deploy.local.stack import DIRECTORY, WantedPorts, launch
-from deploy.local.state import SERVICES, StackState, service_environment
+from deploy.local.stack import DIRECTORY, WantedPorts, environment_of, launch
+from deploy.local.state import SERVICES, StackState
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__, rich_markup_mode=None
 )
 
-Directory = Annotated[Path, typer.Option(help="where the stack keeps its state, data and logs")]
+Directory = Annotated[Path, typer.Option(envvar="LOCAL_STACK", help="where the stack keeps its state, data and logs")]
 Port = Annotated[int | None, typer.Option(min=1, max=65_535, show_default="a free one")]
 
 
@@ -135,28 +136,47 @@ def env(directory: Directory = DIRECTORY) -> None:
     with _reported():
         state = StackState.load(directory)
     for service in SERVICES:
-        typer.echo(f"export {service.upper()}={state.services[service].url}")
+        address = state.services[service]
+        typer.echo(f"export {service.upper()}={address.url}")
+        typer.echo(f"export {service.upper()}_WORKER={address.metrics_url.removesuffix('/metrics')}")
     typer.echo(f"export KAFKA={state.bootstrap_servers}")
     typer.echo(f"export SCHEMA_REGISTRY={state.schema_registry_url}")
-    for role in ("admin", "service"):
+    for role in ("admin", "service", "warehouse"):
         typer.echo(f"export {role.upper()}={tokens.mint(state.jwt, role=role)}")
+    typer.echo(f"export VENDOR={tokens.mint(state.jwt, role='vendor', vendor='acme')}")
     customer = tokens.mint(state.jwt, role="customer", subject="ada", email="ada@shop.example")
     typer.echo(f"export CUSTOMER={customer}")
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+# `--help` behind the service is the service's own.
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def run(context: typer.Context, service: str, directory: Directory = DIRECTORY) -> None:
     """Run a command of a service against the running stack: `run inventory audit`, `run order parked list`."""
-    if service not in SERVICES:
-        raise typer.BadParameter(f"no service {service!r}; there are: {', '.join(SERVICES)}")
+    _require_service(service)
     with _reported():
         state = StackState.load(directory)
     os.chdir(ROOT)
     os.execve(  # noqa: S606 - the service's own command, in place of this process
         sys.executable,
         [sys.executable, "-m", f"services.{service}", *context.args],
-        {**os.environ, **service_environment(state, service)},
+        {**os.environ, **environment_of(state, service)},
     )
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def psql(context: typer.Context, service: str, directory: Directory = DIRECTORY) -> None:
+    """Open the database of a service of the running stack: `psql order`, `psql inventory -c 'SELECT 1'`."""
+    _require_service(service)
+    with _reported():
+        state = StackState.load(directory)
+    url = state.services[service].database_url.replace("+psycopg2", "", 1)
+    client = str(program("psql"))
+    os.execv(client, [client, url, *context.args])  # noqa: S606 - in place of this process
+
+
+def _require_service(service: str) -> None:
+    if service not in SERVICES:
+        raise typer.BadParameter(f"no service {service!r}; there are: {', '.join(SERVICES)}")
 
 
 def _missing(state: StackState, name: str) -> str | None:

