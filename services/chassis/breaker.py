@@ -18,10 +18,11 @@ WHERE (SELECT count(*) FROM parked_keys p
              (SELECT max(resumed_at) FROM breakers b WHERE b.consumer = :consumer))) >= :keys
 ON CONFLICT (consumer, build_id) WHERE resumed_at IS NULL DO NOTHING
 """)
-OPEN = sa.text("""
+OPEN = """
 SELECT topic, fingerprint FROM breakers
 WHERE consumer = :consumer AND build_id = :build_id AND resumed_at IS NULL
-""")
+"""
+_OPEN = sa.text(OPEN)
 RESUME = sa.text("""
 UPDATE breakers SET resumed_at = clock_timestamp(), reason = :reason, actor = :actor
 WHERE consumer = :consumer AND resumed_at IS NULL AND (:build_id ::text IS NULL OR build_id <> :build_id)
@@ -30,6 +31,9 @@ WHERE consumer = :consumer AND resumed_at IS NULL AND (:build_id ::text IS NULL 
 
 class SuspectedBadDeploy(TransientError):
     """The breaker is open: nothing is consumed until a new build or an operator lifts it."""
+
+    def __init__(self, topic: str, fingerprint: str) -> None:
+        super().__init__(f"many keys of {topic} were parked with {fingerprint}")
 
 
 class Breaker:
@@ -41,31 +45,30 @@ class Breaker:
         keys: how many keys, parked with one fingerprint on one topic …
         seconds: … within this time, open it.
 
+    Attributes:
+        identity: the parameters of `OPEN`.
+
     """
 
     def __init__(self, consumer: str, build_id: str, keys: int, seconds: int) -> None:
-        self._consumer = consumer
-        self._build_id = build_id
+        self.identity = {"consumer": consumer, "build_id": build_id}
         self._keys = keys
         self._seconds = seconds
 
     def check(self, connection: sa.Connection) -> None:
         """Raise SuspectedBadDeploy while the breaker is open."""
-        row = connection.execute(OPEN, {"consumer": self._consumer, "build_id": self._build_id}).first()
+        row = connection.execute(_OPEN, self.identity).first()
         if row is not None:
-            raise SuspectedBadDeploy(f"many keys of {row.topic} were parked with {row.fingerprint}")
+            raise SuspectedBadDeploy(row.topic, row.fingerprint)
 
     def count(self, connection: sa.Connection, topic: str, fingerprint: str) -> None:
         """Open the breaker if the keys parked with this fingerprint have become too many."""
-        limits = {"keys": self._keys, "seconds": self._seconds, "build_id": self._build_id}
-        connection.execute(
-            COUNT_AND_TRIP, {"consumer": self._consumer, "topic": topic, "fingerprint": fingerprint, **limits}
-        )
+        limits = {"keys": self._keys, "seconds": self._seconds}
+        connection.execute(COUNT_AND_TRIP, {**self.identity, "topic": topic, "fingerprint": fingerprint, **limits})
 
     def lift_for_new_build(self, connection: sa.Connection) -> None:
         """Close a breaker that another build opened; called at start."""
-        row = {"consumer": self._consumer, "build_id": self._build_id}
-        connection.execute(RESUME, {**row, "reason": "new build", "actor": self._build_id})
+        connection.execute(RESUME, {**self.identity, "reason": "new build", "actor": self.identity["build_id"]})
 
 
 def resume(connection: sa.Connection, consumer: str, *, reason: str, actor: str) -> bool:

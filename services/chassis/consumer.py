@@ -33,9 +33,9 @@ from services.chassis.unit_of_work import UnitOfWork
 
 U = TypeVar("U", bound=UnitOfWork)
 _IDLE_POLL_SECONDS = 0.5
-_RETRY_PARKED_SECONDS = 1.0
+_LOOK_SECONDS = 1.0
 # How long parked keys may be tried before fresh records have their turn again.
-_RETRY_LOOK_SECONDS = 0.1
+_RETRY_SECONDS = 0.1
 _BACKOFF_SECONDS = 0.2
 _BACKOFF_MAX_SECONDS = 2.0
 # Asked inside a rebalance: well below the ten seconds after which supervisors kill.
@@ -100,7 +100,8 @@ class Consumer(Generic[U]):
         self._next_commit = 0.0
         self._paused = False
         self._full = False
-        self._next_parked = 0.0
+        self._caught_up: dict[Place, float] = {}
+        self._next_look = 0.0
         self._more_parked = False
 
     def run(self, stop: threading.Event) -> None:
@@ -152,7 +153,7 @@ class Consumer(Generic[U]):
             self._lag.handled(handled)
         if self._uncommitted and time.monotonic() >= self._next_commit:
             self._commit(kafka)
-        self._between_batches(stop)
+        self._between_batches()
 
     def _take(self, kafka: KafkaConsumer) -> None:
         """Fill the pending batch: at once for a lone record, by a short sweep when records keep coming."""
@@ -229,38 +230,34 @@ class Consumer(Generic[U]):
         self._uncommitted = {}
         self._next_commit = time.monotonic() + _COMMIT_SECONDS
 
-    def _between_batches(self, stop: threading.Event) -> None:
-        looks = self._ends.caught_up()
-        if looks:
-            self._until_done(stop, lambda: self._note_caught_up(looks))
+    def _between_batches(self) -> None:
+        self._caught_up |= self._ends.caught_up()
         if not self._ends.broker_answers:
             self._more_parked = False
             self._health.report(self._part, Reason.BROKER_UNREACHABLE)
-        elif time.monotonic() >= self._next_parked:
-            self._more_parked = self._retry_parked()
-            self._next_parked = time.monotonic() + (0 if self._more_parked else _RETRY_PARKED_SECONDS)
+        elif time.monotonic() >= self._next_look:
+            self._more_parked = self._look()
+            self._next_look = time.monotonic() + (0 if self._more_parked else _LOOK_SECONDS)
 
-    def _retry_parked(self) -> bool:
-        """Try the parked keys that are due, for a bounded time, and return whether more may be due.
+    def _look(self) -> bool:
+        """Write down what was caught up; try the parked keys that are due, and return whether more may be due.
 
-        Those that fail again must not keep the others waiting, so only what is transient ends the look early. An
-        idle consumer learns here that its breaker is open.
+        Keys are tried for a bounded time. Those that fail again must not keep the others waiting, so only what is
+        transient ends the look early. An idle consumer learns here that its breaker is open.
         """
-        until, more = time.monotonic() + _RETRY_LOOK_SECONDS, True
+        until, more = time.monotonic() + _RETRY_SECONDS, True
         try:
             while more and time.monotonic() < until:
-                more = self._processor.retries.retry_due()
+                now = time.monotonic()
+                ages = {place: now - look for place, look in self._caught_up.items()}
+                more = self._processor.retries.retry_due(ages)
+                self._caught_up = {}
         except TransientError as error:
             self._health.report(self._part, _reason(error))
             log.warning("retry_put_off", consumer=self._name, error=type(error).__name__)
             return False
         self._health.report(self._part, None)
         return more
-
-    def _note_caught_up(self, looks: dict[Place, float]) -> None:
-        with transaction(self._engine) as connection:
-            now = time.monotonic()
-            inbox.note_caught_up(connection, self._name, {place: now - look for place, look in looks.items()})
 
     def _wait_to_begin(self, stop: threading.Event) -> None:
         while not stop.is_set():
@@ -306,6 +303,7 @@ class Consumer(Generic[U]):
             self._commit(kafka)
         self._pending = [record for record in self._pending if (record.topic, record.partition) not in gone]
         self._ends.revoked(gone)
+        self._caught_up = {place: look for place, look in self._caught_up.items() if place not in gone}
         log.info("partitions_revoked", consumer=self._name, count=len(partitions))
 
 

@@ -33,7 +33,7 @@ from services.chassis.errors import (
 # Advisory locks that elect one process a database; the numbers are arbitrary, and a contract between versions.
 RELAY_LOCK, DEADLINES_LOCK, MIGRATION_LOCK = 0x6F6D7301, 0x6F6D7302, 0x6F6D7303
 
-_TO_BEGIN = "oms.to_begin"
+_TO_BEGIN, _EACH_ALONE = "oms.to_begin", "oms_each_alone"
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; "
 _OPEN = (TRANSACTION_STATUS_ACTIVE, TRANSACTION_STATUS_INTRANS, TRANSACTION_STATUS_INERROR)
 _TRY_LOCK = sa.text("SELECT pg_try_advisory_lock(:key)")
@@ -94,7 +94,8 @@ class _Begin:
         sa.event.listen(engine, "rollback", self._rollback)
 
     def _begun(self, connection: sa.Connection) -> None:
-        connection.info[_TO_BEGIN] = True
+        if not _is_each_alone(connection):
+            connection.info[_TO_BEGIN] = True
 
     def _prefixed(
         self, connection: sa.Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
@@ -104,7 +105,7 @@ class _Begin:
         return statement, parameters
 
     def _commit(self, connection: sa.Connection) -> None:
-        if not connection.info.pop(_TO_BEGIN, False):
+        if not connection.info.pop(_TO_BEGIN, False) and not _is_each_alone(connection):
             connection.exec_driver_sql("COMMIT")
 
     def _rollback(self, connection: sa.Connection) -> None:
@@ -114,6 +115,10 @@ class _Begin:
         driver: Any = connection.connection.dbapi_connection
         if driver is not None and driver.get_transaction_status() in _OPEN:
             connection.exec_driver_sql("ROLLBACK")
+
+
+def _is_each_alone(connection: sa.Connection) -> bool:
+    return bool(connection.get_execution_options().get(_EACH_ALONE))
 
 
 @contextmanager
@@ -131,6 +136,29 @@ def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
             _commit(connection)
     except (DBAPIError, PoolTimeout) as error:
         raise translate(error) from error
+
+
+@contextmanager
+def statements(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Lend a connection on which each statement is a transaction of its own.
+
+    One round trip where `transaction` takes two: for looks that find nothing almost always, of which an idle system
+    does little else.
+
+    Raises:
+        TransientError: the same statement may succeed later.
+
+    """
+    try:
+        with engine.connect() as connection:
+            yield each_alone(connection)
+    except (DBAPIError, PoolTimeout) as error:
+        raise translate(error) from error
+
+
+def each_alone(connection: sa.Connection) -> sa.Connection:
+    """Make each statement on a connection a transaction of its own, until the connection is given back."""
+    return connection.execution_options(**{_EACH_ALONE: True})
 
 
 @contextmanager

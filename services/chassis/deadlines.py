@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 import sqlalchemy as sa
 
 from services.chassis import logs, metrics
-from services.chassis.database import DEADLINES_LOCK, session, transaction, try_session_lock
+from services.chassis.database import DEADLINES_LOCK, each_alone, session, statements, transaction, try_session_lock
 from services.chassis.errors import TransientError
 from services.chassis.health import Health, Reason
 from services.chassis.outbox import Outbox
@@ -130,7 +130,7 @@ class Deadlines(Generic[U]):
             try:
                 with session(self._engine) as connection:
                     if try_session_lock(connection, DEADLINES_LOCK):
-                        self._lead(connection, stop)
+                        self._lead(each_alone(connection), stop)
                     else:
                         self._health.report("deadlines", None)
                         stop.wait(_STANDBY_SECONDS)
@@ -165,11 +165,12 @@ class Deadlines(Generic[U]):
 
     def _fire(self, deadline: Deadline[U], longest: timedelta) -> tuple[int, int]:
         """Fire what is due, and return how many it were and how many more have passed."""
+        with statements(self._engine) as connection:
+            passed = deadline.passed(self._unit_of_work(Transaction(connection, self._outbox())))
+        if not passed:  # what almost every look finds
+            return 0, 0
         with begin(self._engine, self._outbox()) as tx:
             uow = self._unit_of_work(tx)
-            passed = deadline.passed(uow)
-            if not passed:  # what almost every look finds
-                return 0, 0
             places = {**self._places, "bringing": list(deadline.topics)}
             reached = tx.connection.execute(REACHED, places).scalar_one()
             fired = deadline.fire(uow, Due(min(reached or tx.now, tx.now), longest, _LIMIT))

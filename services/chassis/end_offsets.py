@@ -21,8 +21,6 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from services.chassis.errors import BrokerUnavailable
 
 _EVERY_SECONDS = 1.0
-# Partitions reach their ends one by one: together they are written down in one transaction.
-_TELL_SECONDS = 0.25
 _REFRESH_SECONDS = 1.0
 Place = tuple[str, int]
 
@@ -44,7 +42,6 @@ class EndOffsets:
         self._targets: dict[Place, tuple[int, float]] = {}
         self._asked: dict[Place, Future[Any]] = {}
         self._asked_at = 0.0
-        self._told_at = 0.0
         self.broker_answers = True
 
     def assigned(self, positions: dict[Place, int]) -> None:
@@ -75,9 +72,6 @@ class EndOffsets:
             self._take_answers()
         elif now - self._asked_at >= _EVERY_SECONDS:
             self._ask(now)
-        if now - self._told_at < _TELL_SECONDS:
-            return {}
-        self._told_at = now
         looks = {place: asked_at for place, (end, asked_at) in self._targets.items() if self._positions[place] >= end}
         for place in looks:
             del self._targets[place]

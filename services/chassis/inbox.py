@@ -24,11 +24,12 @@ INSERT INTO consumer_progress (consumer, topic, partition, next_offset)
 SELECT :consumer, * FROM unnest(:topics ::text[], :partitions ::int[], :offsets ::bigint[])
 ON CONFLICT DO NOTHING
 """)
-CAUGHT_UP = sa.text("""
+# A part of a consumer's look (`retries`); see `caught_up`.
+CAUGHT_UP = """
 UPDATE consumer_progress p SET caught_up_at = clock_timestamp() - make_interval(secs => d.age)
 FROM unnest(:topics ::text[], :partitions ::int[], :ages ::float8[]) d(topic, partition, age)
 WHERE p.consumer = :consumer AND p.topic = d.topic AND p.partition = d.partition
-""")
+"""
 READ_PROGRESS = sa.text("SELECT topic, partition, next_offset FROM consumer_progress WHERE consumer = :consumer")
 PRUNE = sa.text("""
 DELETE FROM inbox WHERE ctid = ANY(ARRAY(
@@ -68,16 +69,19 @@ def note_partitions(connection: sa.Connection, consumer: str, positions: Sequenc
         connection.execute(ASSIGNED, _columns(consumer, positions))
 
 
-def note_caught_up(connection: sa.Connection, consumer: str, ages: Mapping[tuple[str, int], float]) -> None:
-    """Record for each (topic, partition) how many seconds ago the end was looked up that is now reached."""
-    if ages:
-        keys = sorted(ages)
-        columns = {
-            "topics": [t for t, _ in keys],
-            "partitions": [p for _, p in keys],
-            "ages": [ages[k] for k in keys],
-        }
-        connection.execute(CAUGHT_UP, {"consumer": consumer, **columns})
+def caught_up(ages: Mapping[tuple[str, int], float]) -> dict[str, object]:
+    """Return the parameters of `CAUGHT_UP`.
+
+    Args:
+        ages: (topic, partition) → how many seconds ago the end was looked up that is now reached.
+
+    """
+    keys = sorted(ages)
+    return {
+        "topics": [topic for topic, _ in keys],
+        "partitions": [partition for _, partition in keys],
+        "ages": [ages[key] for key in keys],
+    }
 
 
 def read_progress(connection: sa.Connection, consumer: str) -> dict[tuple[str, int], int]:

@@ -38,11 +38,12 @@ SELECT :consumer, * FROM unnest(:topics ::text[], :keys ::text[], :partitions ::
     :event_ids ::uuid[], :record_keys ::bytea[], :values ::bytea[], :headers ::jsonb[], :timestamps ::bigint[])
 ON CONFLICT (consumer, topic, partition, "offset") DO NOTHING
 """)
-LOCK_DUE = sa.text("""
+# A part of a consumer's look (`retries`): the key that is due first and that nobody else holds.
+FIRST_DUE = """
 SELECT topic, key FROM parked_keys
 WHERE consumer = :consumer AND state <> 'dead' AND due_at <= now()
 ORDER BY due_at, topic, key LIMIT 1 FOR UPDATE SKIP LOCKED
-""")
+"""
 LOCK_KEY = sa.text("""
 SELECT attempts FROM parked_keys WHERE consumer = :consumer AND topic = :topic AND key = :key
     AND (NOT :only_due OR (state <> 'dead' AND due_at <= now()))
@@ -149,12 +150,6 @@ def append(connection: sa.Connection, consumer: str, records: Sequence[tuple[str
         "timestamps": [record.timestamp_ms for _, record in records],
     }
     connection.execute(PARK_EVENTS, {"consumer": consumer, **columns})
-
-
-def lock_due(connection: sa.Connection, consumer: str) -> Key | None:
-    """Lock the parked key that is due first and that nobody else holds, and return it; None where none is due."""
-    row = connection.execute(LOCK_DUE, {"consumer": consumer}).first()
-    return (row.topic, row.key) if row else None
 
 
 def lock_key(connection: sa.Connection, consumer: str, key: Key, *, only_due: bool = False) -> int | None:

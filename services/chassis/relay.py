@@ -36,7 +36,7 @@ RETURNING seq, id::text, aggregateid, type, payload, topic, headers, sequence
 """)
 _LISTEN = sa.text("LISTEN outbox")
 # Every transaction that adds rows wakes us; this is for a wake-up that got lost all the same.
-_POLL_SECONDS = 1.0
+_POLL_SECONDS = 2.0
 _STANDBY_SECONDS = 1.0
 _PROBE_SECONDS = 2.0
 # Who is told to stop does not wait for a broker that is away: supervisors kill after ten seconds.

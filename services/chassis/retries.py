@@ -1,14 +1,16 @@
 """Tries parked events again, in order: by the consumer when they are due, by an operator at any time (DESIGN 5.4)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 import sqlalchemy as sa
 
-from services.chassis import log_fields, logs, parking
-from services.chassis.breaker import Breaker
-from services.chassis.database import require_reachable, transaction
+from services.chassis import breaker, inbox, log_fields, logs, parking
+from services.chassis.breaker import Breaker, SuspectedBadDeploy
+from services.chassis.database import require_reachable, statements, transaction
+from services.chassis.end_offsets import Place
 from services.chassis.errors import TransientError
 from services.chassis.handling import Handling
 from services.chassis.incoming import Reader
@@ -16,6 +18,12 @@ from services.chassis.outbox import Outbox
 from services.chassis.tally import Tally
 from services.chassis.unit_of_work import Deferral, UnitOfWork, begin
 
+# One statement, since an idle system does little else.
+LOOK = sa.text(f"""
+WITH caught_up AS ({inbox.CAUGHT_UP}), open AS ({breaker.OPEN}), due AS ({parking.FIRST_DUE})
+SELECT open.topic AS open_topic, open.fingerprint, due.topic, due.key
+FROM (VALUES (1)) look LEFT JOIN open ON true LEFT JOIN due ON true
+""")  # noqa: S608  # of constants
 U = TypeVar("U", bound=UnitOfWork)
 log = logs.logger(__name__)
 
@@ -61,22 +69,31 @@ class Retries(Generic[U]):
         self._breaker = breaker
         self._tally = tally
 
-    def retry_due(self) -> bool:
+    def retry_due(self, caught_up: Mapping[Place, float] = MappingProxyType({})) -> bool:
         """Try the parked key that is due first, and return whether there was one.
 
         Whatever became of it, it is not first any more: its pause has begun, or its next event queues up behind
         the others that are due. So a caller goes on until nothing is due.
 
+        Args:
+            caught_up: partition → how many seconds ago the end was looked up that is now reached; written down with
+                the look for what is due, whatever comes of that.
+
         Raises:
             TransientError: nothing was tried.
 
         """
-        with transaction(self._engine) as connection:
-            self._breaker.check(connection)
-            due = parking.lock_due(connection, self._consumer)
+        due = self._look(caught_up)
         if due is not None:
             self._attempt(due, only_due=True)
         return due is not None
+
+    def _look(self, caught_up: Mapping[Place, float]) -> parking.Key | None:
+        with statements(self._engine) as connection:
+            row = connection.execute(LOOK, {**self._breaker.identity, **inbox.caught_up(caught_up)}).one()
+        if row.open_topic is not None:
+            raise SuspectedBadDeploy(row.open_topic, row.fingerprint)
+        return None if row.topic is None else (row.topic, row.key)
 
     def retry(self, key: parking.Key) -> bool:
         """Try the head of a parked key now, whoever asks, and return whether it was handled.

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -63,7 +64,6 @@ class Transaction:
         outbox: takes the events that this transaction emits.
 
     Attributes:
-        now: PostgreSQL's time at the start of the transaction; the only clock that decides anything.
         dead: events to be kept among the dead ones, and why.
         deferrals: event id → why it could not be handled yet.
 
@@ -72,11 +72,19 @@ class Transaction:
     def __init__(self, connection: sa.Connection, outbox: Outbox) -> None:
         self.connection = connection
         self.outbox = outbox
-        self.now: datetime = connection.execute(_NOW).scalar_one()
         self.deferrals: dict[str, Deferral] = {}
         self.dead: list[tuple[Received[Any], str]] = []
         self._waiters_look = False
         self._after: list[Callable[[], None]] = []
+
+    @cached_property
+    def now(self) -> datetime:
+        """PostgreSQL's time at the start of the transaction; the only clock that decides anything.
+
+        Asked for when it is needed: most looks of an idle system, and all that only read, do not.
+        """
+        now: datetime = self.connection.execute(_NOW).scalar_one()
+        return now
 
     def on_commit(self, work: Callable[[], None]) -> None:
         """Do something once the transaction stands, such as counting: never for one that is rolled back."""

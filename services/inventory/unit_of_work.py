@@ -1,6 +1,7 @@
 """One transaction of inventory: reservations first, then SKUs, each locked once and sorted; everything saved once."""
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 from schemas.contracts import OrderCancelled, OrderConfirmed, OrderPlaced, OrderShipped
@@ -22,7 +23,6 @@ class InventoryUnitOfWork:
     """What a handler of inventory works on.
 
     Attributes:
-        now: microseconds since the epoch, PostgreSQL's clock.
         stock: the levels of every SKU that is touched.
         settings: the service's settings.
 
@@ -31,7 +31,6 @@ class InventoryUnitOfWork:
     def __init__(self, tx: Transaction, settings: InventorySettings) -> None:
         self.tx = tx
         self.settings = settings
-        self.now = to_micros(tx.now)
         self.stock = Stock()
         self.variants: dict[str, Variant] = {}
         self._existing_levels: frozenset[tuple[str, str]] = frozenset()
@@ -41,6 +40,11 @@ class InventoryUnitOfWork:
         self._touched: set[str] = set()
         self._causes: dict[str, Cause] = {}
         self._changed_variants: set[str] = set()
+
+    @cached_property
+    def now(self) -> int:
+        """Microseconds since the epoch, PostgreSQL's clock."""
+        return to_micros(self.tx.now)
 
     def lock(self, messages: Sequence[Any]) -> None:
         """Lock and load what events and commands touch."""

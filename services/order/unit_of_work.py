@@ -1,6 +1,7 @@
 """One transaction of the order service: requests, then orders, each locked once and sorted; everything saved once."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -34,7 +35,6 @@ class OrderUnitOfWork:
     """What a handler of the order service works on.
 
     Attributes:
-        now: microseconds since the epoch, PostgreSQL's clock.
         catalog: what is known of the SKUs that are asked for.
         settings: the service's settings.
 
@@ -43,7 +43,6 @@ class OrderUnitOfWork:
     def __init__(self, tx: Transaction, settings: OrderSettings) -> None:
         self.tx = tx
         self.settings = settings
-        self.now = to_micros(tx.now)
         self.catalog: dict[str, CatalogVariant] = {}
         self._requests: dict[str, KnownRequest] = {}
         self._known_requests: frozenset[str] = frozenset()
@@ -53,6 +52,11 @@ class OrderUnitOfWork:
         self._placed: list[Placed] = []
         self._counts: list[int] = []
         self._number_key = b""
+
+    @cached_property
+    def now(self) -> int:
+        """Microseconds since the epoch, PostgreSQL's clock."""
+        return to_micros(self.tx.now)
 
     def lock(self, messages: Sequence[Any]) -> None:
         """Lock and load what events and commands touch."""

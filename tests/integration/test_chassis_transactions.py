@@ -7,13 +7,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from deploy.local.databases import Databases
-from services.chassis.errors import OutcomeUnknown, TransientError
+from services.chassis.database import statements, transaction
+from services.chassis.errors import OutcomeUnknown, RowExists, TransientError
 from services.chassis.events import new_id
 from tests.support.crashes import backend_ended_at_commit, backend_ended_before_statement, counted_statements
 from tests.support.ledger import TABLES, Ledger, LedgerUnitOfWork
 from tests.support.services import World, world_of
+
+EVENT_IDS = [new_id() for _ in range(3)]
 
 
 @pytest.fixture
@@ -43,20 +47,33 @@ def test_a_backend_that_ends_between_any_two_statements_leaves_nothing_of_the_ba
     ledger: Ledger, world: World
 ) -> None:
     engine = world.runtime.engine
-    with counted_statements(engine) as statements:
+    with counted_statements(engine) as sent:
         world.deliver(ledger.confirmed("A"), ledger.confirmed("B"))
-    assert len(statements) >= 8
-    for number in range(1, len(statements) + 1):
+    assert len(sent) >= 8
+    for number in range(1, len(sent) + 1):
         before = world.snapshot(*TABLES)
         records = world.records([ledger.confirmed("A"), ledger.confirmed(f"new {number}")])
         with backend_ended_before_statement(world, engine, number), pytest.raises(TransientError):
             world.processor.handle(records)
-        assert world.snapshot(*TABLES) == before, statements[number - 1]
+        assert world.snapshot(*TABLES) == before, sent[number - 1]
 
         world.processor.handle(records)
 
         assert world.one("SELECT max(position) FROM entries WHERE key = 'A'") == number + 1
     assert world.rows("SELECT FROM parked_keys") == []
+
+
+def test_each_statement_that_is_sent_alone_stands_by_itself(world: World) -> None:
+    """And a transaction on the same connection afterwards is one again."""
+    insert = sa.text("INSERT INTO inbox (consumer, event_id) VALUES ('-', CAST(:id AS uuid))")
+    with pytest.raises(RowExists), statements(world.runtime.engine) as connection:
+        for event_id in (EVENT_IDS[0], EVENT_IDS[1], EVENT_IDS[0]):
+            connection.execute(insert, {"id": event_id})
+    with pytest.raises(RowExists), transaction(world.runtime.engine) as connection:
+        for event_id in (EVENT_IDS[2], EVENT_IDS[0]):
+            connection.execute(insert, {"id": event_id})
+
+    assert set(world.rows("SELECT event_id::text FROM inbox")) == set(EVENT_IDS[:2])
 
 
 def test_a_backend_that_ends_before_the_commit_leaves_nothing_of_the_batch(ledger: Ledger, world: World) -> None:
@@ -102,15 +119,15 @@ def test_a_backend_that_ends_while_an_event_is_parked_parks_nothing(ledger: Ledg
         raise ValueError("a bug")
 
     ledger.before = fail
-    with counted_statements(engine) as statements:
+    with counted_statements(engine) as sent:
         world.deliver(ledger.confirmed("first"))
-    parking = next(i for i, statement in enumerate(statements) if "INTO parked_keys" in statement)
-    for number in range(parking, len(statements) + 1):
+    parking = next(i for i, statement in enumerate(sent) if "INTO parked_keys" in statement)
+    for number in range(parking, len(sent) + 1):
         before = world.snapshot(*TABLES)
         record = world.record(ledger.confirmed(f"key {number}"))
         with backend_ended_before_statement(world, engine, number), pytest.raises(TransientError):
             world.processor.handle([record])
-        assert world.snapshot(*TABLES) == before, statements[number - 1]
+        assert world.snapshot(*TABLES) == before, sent[number - 1]
 
         world.processor.handle([record])
 

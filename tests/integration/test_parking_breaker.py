@@ -70,6 +70,15 @@ def test_the_breaker_opens_at_its_number_of_keys_and_nothing_more_is_parked_or_h
     assert world.snapshot(*TABLES) == before
 
 
+def test_an_open_breaker_does_not_hide_how_far_the_topic_was_read(ledger: Ledger, world: World) -> None:
+    (record,) = world.deliver(ledger.confirmed("A"))
+    poison(ledger, world, KEYS)
+    with pytest.raises(SuspectedBadDeploy):
+        world.processor.retries.retry_due({(record.topic, record.partition): 10.0})
+    age = world.one("SELECT extract(epoch FROM clock_timestamp() - caught_up_at) FROM consumer_progress")
+    assert 10.0 <= age < 20.0
+
+
 def test_a_batch_full_of_poison_parks_no_more_keys_than_open_the_breaker(ledger: Ledger, world: World) -> None:
     ledger.before = fail
     records = world.records([ledger.confirmed(f"K{n}", "poison") for n in range(100)])

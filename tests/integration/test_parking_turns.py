@@ -89,9 +89,9 @@ def test_fresh_records_have_their_turn_while_a_parked_key_is_always_due(
 def test_what_is_transient_ends_the_look_at_once(world: World) -> None:
     consumer, looks = consumer_of(world.runtime), []
 
-    def away() -> bool:
+    def away(_caught_up: object) -> bool:
         looks.append(time.monotonic())
-        raise SuspectedBadDeploy("many keys")
+        raise SuspectedBadDeploy("ledger", "ValueError")
 
     consumer._processor.retries.retry_due = away  # type: ignore[method-assign]
     with running(consumer.run):

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from jinja2 import TemplateError
 
 from services.chassis import logs, metrics
-from services.chassis.database import transaction
+from services.chassis.database import statements, transaction
 from services.chassis.errors import TransientError
 from services.chassis.events import Cause, to_micros
 from services.chassis.health import Health, Reason
@@ -103,11 +103,10 @@ class Mailer:
         settings = self._settings
         # Nothing is begun in the second half of a claim, so that each try ends within it.
         until = time.monotonic() + settings.mail_lease_seconds / 2
-        with transaction(self._engine) as connection:
-            overdue = queue.settle_overdue(connection, settings.mail_unknown_outcome)
+        with statements(self._engine) as connection:
+            for found in queue.settle_overdue(connection, settings.mail_unknown_outcome):
+                _note_unknown(found, settings.mail_unknown_outcome.value)
             claim = queue.claim(connection, settings.claim_size, settings.mail_lease_seconds)
-        for found in overdue:
-            _note_unknown(found, settings.mail_unknown_outcome.value)
         self._work_off(claim, until, stop)
         return len(claim.deliveries)
 
