@@ -20,6 +20,11 @@ from tests.support.services import World, world_of
 EVENT_IDS = [new_id() for _ in range(3)]
 
 
+def _claim(connection: sa.Connection, event_ids: list[str]) -> None:
+    for event_id in event_ids:
+        connection.execute(sa.text("INSERT INTO inbox VALUES ('-', CAST(:id AS uuid))"), {"id": event_id})
+
+
 @pytest.fixture
 def ledger() -> Ledger:
     return Ledger()
@@ -65,13 +70,9 @@ def test_a_backend_that_ends_between_any_two_statements_leaves_nothing_of_the_ba
 
 def test_each_statement_that_is_sent_alone_stands_by_itself(world: World) -> None:
     """And a transaction on the same connection afterwards is one again."""
-    insert = sa.text("INSERT INTO inbox (consumer, event_id) VALUES ('-', CAST(:id AS uuid))")
-    with pytest.raises(RowExists), statements(world.runtime.engine) as connection:
-        for event_id in (EVENT_IDS[0], EVENT_IDS[1], EVENT_IDS[0]):
-            connection.execute(insert, {"id": event_id})
-    with pytest.raises(RowExists), transaction(world.runtime.engine) as connection:
-        for event_id in (EVENT_IDS[2], EVENT_IDS[0]):
-            connection.execute(insert, {"id": event_id})
+    for lend, event_ids in ((statements, EVENT_IDS[:2]), (transaction, EVENT_IDS[2:])):
+        with pytest.raises(RowExists), lend(world.runtime.engine) as connection:
+            _claim(connection, [*event_ids, EVENT_IDS[0]])
 
     assert set(world.rows("SELECT event_id::text FROM inbox")) == set(EVENT_IDS[:2])
 
