@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 
-from services.chassis import parking
+from services.chassis import log_fields, logs, parking
 from services.chassis.breaker import Breaker
 from services.chassis.events import Received
 from services.chassis.incoming import Handler, Item, Subscription, Undecodable, waves
 from services.chassis.unit_of_work import Deferral, Transaction, UnitOfWork
 
 U = TypeVar("U", bound=UnitOfWork)
+log = logs.logger(__name__)
 
 
 @dataclass(slots=True)
@@ -141,4 +143,17 @@ class Handling(Generic[U]):
                 continue
             stopped.keys.add(item.key)
             stopped.waiting.append(item)
-            self.park_key(tx.connection, item.key, deferral, attempts=attempts, error=deferral.reason)
+            self.park_key(tx.connection, item.key, deferral, attempts=attempts, error=_described(item, deferral))
+            if deferral.retry_in is None:
+                tx.on_commit(partial(_note_failure, item, deferral, attempts))
+
+
+def _described(item: Item, deferral: Deferral) -> str:
+    event = item.received.event
+    return f"{deferral.reason}: {event.error}" if isinstance(event, Undecodable) else deferral.reason
+
+
+def _note_failure(item: Item, deferral: Deferral, attempts: int) -> None:
+    """Write down that an event failed without an error of ours; one that waits for what is expected did not fail."""
+    name = "parked_event_failed" if attempts else "event_parked"
+    log.warning(name, **log_fields.of_item(item, attempt=attempts + 1), reason=deferral.reason)

@@ -89,6 +89,28 @@ def test_an_event_that_cannot_be_decoded_is_named_by_its_place(ledger: Ledger, w
     }
 
 
+def test_an_event_that_is_parked_without_an_error_of_ours_is_logged_with_its_reason_at_each_try(
+    ledger: Ledger, world: World
+) -> None:
+    record = world.record(ledger.confirmed("A"), value=b"?")
+    with capture_logs() as logs:
+        world.processor.handle([record])
+        world.processor.retries.retry((ledger.reads, "A"))
+    place = {name: getattr(record, name) for name in PLACE}
+    about = {**place, "event_id": record.header("ce_id"), "event_type": "Undecodable", "reason": "undecodable"}
+    assert line(logs, "event_parked") == {**about, "attempt": 1}
+    assert line(logs, "parked_event_failed") == {**about, "attempt": 2}
+    with transaction(world.runtime.engine) as connection:
+        (parked,) = operators.find(connection, Filter(key="A"))
+    assert parked.error == "undecodable: 1 bytes are too few for a framed record"
+
+
+def test_an_event_that_waits_for_what_is_expected_is_no_failure(postgres_server: Databases) -> None:
+    with world_of(SERVICE, postgres_server) as world, capture_logs() as logs:
+        world.processor.handle([world.record(shop.request("R1", {"NEW": 2}))])
+    assert [entry["event"] for entry in logs if entry["event"] == "event_parked"] == []
+
+
 @pytest.mark.parametrize(
     ("request_id", "traceparent", "logged"),
     [
