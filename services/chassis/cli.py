@@ -33,7 +33,9 @@ def main(service: Service[Any, Any]) -> None:
 
 def commands(service: Service[Any, Any]) -> typer.Typer:
     """Return all that a service can be told to do on the command line."""
-    app = typer.Typer(help=f"The {service.name} service.", no_args_is_help=True, pretty_exceptions_enable=False)
+    app = typer.Typer(
+        help=f"The {service.name} service.", add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False
+    )
 
     @app.command(help="Serve the HTTP API.")
     def api() -> None:

@@ -22,5 +22,24 @@ def test_every_link_into_the_repository_leads_to_a_file(document: str) -> None:
     assert [target for target in targets if not (path.parent / target).exists()] == []
 
 
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_to_a_heading_leads_to_one(document: str) -> None:
+    path = ROOT / document
+    links = re.findall(r"\]\((?!https?://|mailto:)([^)#]*)#([^)]+)\)", path.read_text(encoding="utf-8"))
+    lost = [
+        f"{target}#{anchor}"
+        for target, anchor in links
+        if (there := path.parent / target if target else path).suffix == ".md" and anchor not in anchors_of(there)
+    ]
+
+    assert lost == []
+
+
+def anchors_of(document: Path) -> set[str]:
+    """Return the anchors of a document's headings as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_no_placeholder_is_left_in_the_readme() -> None:
     assert "<!--" not in (ROOT / "README.md").read_text(encoding="utf-8")
