@@ -19,7 +19,7 @@ _MARK = "\x1e"
 _VARIABLE = (
     (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "<id>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|\+\d\d:?\d\d)?"), "<time>"),
-    (re.compile(r"\b[0-9a-f]{32}\b"), "<trace>"),
+    (re.compile(r"\b(?=\w*\d)([0-9a-f]{32}|[0-9a-f]{12})\b"), "<hex>"),
     (re.compile(r"\b[\w-]{40,}\b"), "<opaque>"),
     (re.compile(r"\d+(\.\d+)?(e[+-]\d+)?"), "0"),
     (re.compile(r"[-─━]{3,}"), "---"),
@@ -100,8 +100,13 @@ def untrue(document: str, outputs: Mapping[int, str]) -> list[str]:
     found = []
     for block, shown in pairwise(blocks(document)):
         if block.is_run and shown.language == "text":
-            printed = iter(_lines(outputs[block.line]))
-            found += [f"{shown.line}: {line}" for line in _lines(shown.text) if not _is_among(line, printed)]
+            printed = list(_lines(outputs[block.line]))
+            for line in _lines(shown.text):
+                place = _place(line, printed)
+                if place is None:
+                    found.append(f"{shown.line}: {line}")
+                else:
+                    del printed[: place + 1]
     return found
 
 
@@ -119,6 +124,6 @@ def _lines(text: str) -> Iterator[str]:
             yield compared.strip()
 
 
-def _is_among(line: str, printed: Iterator[str]) -> bool:
-    pattern = ".*".join(re.escape(part) for part in line.split("…"))
-    return any(re.fullmatch(pattern, other) for other in printed)
+def _place(line: str, printed: list[str]) -> int | None:
+    pattern = re.compile(".*".join(re.escape(part) for part in line.split("…")))
+    return next((i for i, other in enumerate(printed) if pattern.fullmatch(other)), None)
