@@ -2,7 +2,7 @@
 
 It places orders as the product does: the same validation and token check, the same prices and tables, the same
 idempotency and outbox row, the same answer. What makes it the textbook one is how it goes about it: SQLAlchemy's
-`insert()` and `select()`, one statement after the other, in a transaction of its own, on a thread that waits.
+`insert()` and `select()`, a statement a table, in a transaction of its own, on a thread that waits.
 
 python -m gunicorn "tests.benchmark.textbook_api:create_app()" --worker-class gthread …
 """
@@ -95,8 +95,10 @@ class _Placing:
         theirs = sa.and_(keys.c.caller == sa.bindparam("of_caller"), keys.c.key == sa.bindparam("of_key"))
         self._store_answer = keys.update().where(theirs)
         columns = [catalog.c[name] for name in CatalogVariant.__slots__]
-        self._find_variant = sa.select(*columns).where(catalog.c.sku == sa.bindparam("sku"))
-        self._find_number_key = sa.select(facts.c.value).where(facts.c.name == _KEY_OF_NUMBERS)
+        self._find_variants = sa.select(*columns).where(catalog.c.sku.in_(sa.bindparam("skus", expanding=True)))
+        with self._engine.connect() as connection:
+            find_key = sa.select(facts.c.value).where(facts.c.name == _KEY_OF_NUMBERS)
+            self._number_key = bytes.fromhex(connection.execute(find_key).scalar_one())
         self._inserts = {name: self._tables[name].insert() for name in _TABLES}
         # The connection that reflected was made before gunicorn's worker had its threads.
         self._engine.dispose()
@@ -132,20 +134,16 @@ class _Placing:
         return None
 
     def _placed(self, connection: sa.Connection, draft: Any, actor: Actor) -> Any:
-        variants = {}
-        for sku in sorted({item.sku for item in draft.items}):
-            row = connection.execute(self._find_variant, {"sku": sku}).first()
-            if row is not None:
-                variants[sku] = CatalogVariant(**row._mapping)
+        rows = connection.execute(self._find_variants, {"skus": sorted({item.sku for item in draft.items})})
+        variants = {row.sku: CatalogVariant(**row._mapping) for row in rows}
         priced = price(draft, variants, self._terms)
         if isinstance(priced, list):
             return [asdict(fault) for fault in priced]
-        number_key = connection.execute(self._find_number_key).scalar_one()
         identity = Identity(
             order_id=new_id(),
             item_ids=tuple(new_id() for _ in draft.items),
             count=connection.execute(_NEXT_NUMBER).scalar_one(),
-            number_key=bytes.fromhex(number_key),
+            number_key=self._number_key,
         )
         now = to_micros(datetime.now(UTC))
         return place(draft, priced, self._terms, identity, When(now=now, actor=actor))
@@ -158,10 +156,12 @@ class _Placing:
         times = {name: from_micros(getattr(order, name)) for name in ("created_at", "updated_at", "deadline_at")}
         new = {"order_number": order.number, "version": 1, "events": 1, "shortages": [], "held": []}
         connection.execute(self._inserts["orders"], {**row, **times, **new})
-        for position, line in enumerate(content.lines):
-            item = {name: getattr(line, name) for name in _OF_LINE}
-            place_of_it = {"id": line.item_id, "order_id": order.id, "position": position}
-            connection.execute(self._inserts["order_items"], {**item, **place_of_it})
+        items = [
+            {name: getattr(line, name) for name in _OF_LINE}
+            | {"id": line.item_id, "order_id": order.id, "position": position}
+            for position, line in enumerate(content.lines)
+        ]
+        connection.execute(self._inserts["order_items"], items)
         (change,) = order.history
         history = {"order_id": order.id, "version": 1, "status": change.status, "reason": change.reason}
         actor = {"public": change.public, "actor_type": change.actor.type, "actor_id": change.actor.id}
