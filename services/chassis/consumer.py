@@ -30,9 +30,12 @@ from services.chassis.health import Health, Reason, reason_of
 from services.chassis.lag import Lag
 from services.chassis.processor import Processor
 from services.chassis.unit_of_work import UnitOfWork
+from services.chassis.window import Window
 
 U = TypeVar("U", bound=UnitOfWork)
 _IDLE_POLL_SECONDS = 0.5
+# For what already lies there.
+_SWEEP_SECONDS = 0.0005
 _LOOK_SECONDS = 1.0
 # How long parked keys may be tried before fresh records have their turn again.
 _RETRY_SECONDS = 0.1
@@ -66,7 +69,7 @@ class Consumer(Generic[U]):
         health: told what goes wrong, and that the thread is alive.
         may_begin: asked until it returns True, before the first record is taken.
         batch_max: records a batch at most.
-        sweep_seconds: how long a batch that is not full waits for more, once the first record is there.
+        window: how long a batch may fill once its first record is there.
 
     """
 
@@ -81,7 +84,7 @@ class Consumer(Generic[U]):
         health: Health,
         may_begin: Gate,
         batch_max: int,
-        sweep_seconds: float,
+        window: Window,
     ) -> None:
         self._engine = engine
         self._processor = processor
@@ -94,7 +97,7 @@ class Consumer(Generic[U]):
         self._health = health
         self._may_begin = may_begin
         self._batch_max = batch_max
-        self._sweep_seconds = sweep_seconds
+        self._window = window
         self._pending: list[Record] = []
         self._uncommitted: dict[Place, int] = {}
         self._next_commit = 0.0
@@ -156,16 +159,15 @@ class Consumer(Generic[U]):
         self._between_batches()
 
     def _take(self, kafka: KafkaConsumer) -> None:
-        """Fill the pending batch: at once for a lone record, by a short sweep when records keep coming."""
+        """Fill the pending batch: at once for a lone record, for the window when records keep coming."""
         message = kafka.poll(0 if self._full or self._more_parked else _IDLE_POLL_SECONDS)
         self._keep([message] if message is not None else [])
         if not self._pending:
             self._full = False
             return
         wanted = self._batch_max - len(self._pending)
-        # A busy consumer waits a little for a fuller batch; an idle one only takes what already lies there.
-        sweep = self._sweep_seconds if self._full else 0.0005
-        self._keep(kafka.consume(max(wanted, 0), sweep))
+        self._keep(kafka.consume(max(wanted, 0), max(self._window.left(), _SWEEP_SECONDS)))
+        self._window.taken(len(self._pending))
         self._full = len(self._pending) > 1
 
     def _keep(self, messages: Sequence[Message]) -> None:

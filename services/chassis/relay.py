@@ -22,6 +22,7 @@ from services.chassis import logs
 from services.chassis.database import RELAY_LOCK, session, try_session_lock, wait_for_notify
 from services.chassis.errors import BrokerUnavailable, OmsError, TransientError
 from services.chassis.health import Health, Reason
+from services.chassis.window import Window
 
 TAKE = sa.text("""
 WITH gone AS (
@@ -99,6 +100,7 @@ class Relay:
         producer: makes a Kafka producer; a new one after every failure.
         source: `ce_source` of all events, for example /oms/order.
         health: told what goes wrong, and that the thread is alive.
+        window: how long rows may gather after a batch.
         batch_max: rows a transaction at most.
         flush_seconds: how long the broker has to acknowledge a batch.
 
@@ -111,6 +113,7 @@ class Relay:
         producer: Callable[[], Producer],
         source: str,
         health: Health,
+        window: Window,
         batch_max: int,
         flush_seconds: float,
     ) -> None:
@@ -119,6 +122,7 @@ class Relay:
         self._producer: Producer | None = None
         self._source = source.encode()
         self._health = health
+        self._window = window
         self._batch_max = batch_max
         self._flush_seconds = flush_seconds
         self._refused: dict[str, tuple[float, float]] = {}
@@ -149,7 +153,9 @@ class Relay:
             self._health.beat("relay")
             if not self._await_broker():
                 return
-            if self._step(connection) < self._batch_max and not self._stop.is_set():
+            sent = self._step(connection)
+            self._window.taken(sent)
+            if sent < self._batch_max and not self._stop.wait(self._window.left()):
                 wait_for_notify(connection, _POLL_SECONDS)
 
     def _step(self, connection: sa.Connection) -> int:

@@ -37,6 +37,7 @@ from services.chassis.service import Service
 from services.chassis.settings import ServiceSettings
 from services.chassis.tally import Tally
 from services.chassis.unit_of_work import Transaction, UnitOfWork
+from services.chassis.window import Window
 
 S = TypeVar("S", bound=ServiceSettings)
 U = TypeVar("U", bound=UnitOfWork)
@@ -205,7 +206,7 @@ class Runtime(Generic[S, U]):
             health=self.health,
             may_begin=ReadToEnd(self.admin, self.engine, {other.consumer: other.topics for other in before}),
             batch_max=self.settings.consumer_batch_max,
-            sweep_seconds=self.settings.consumer_sweep_seconds,
+            window=Window(self.settings.batch_window_seconds),
         )
 
     def relay(self) -> Relay:
@@ -215,6 +216,7 @@ class Runtime(Generic[S, U]):
             producer=lambda: kafka.make_producer(self.settings),
             source=f"/oms/{self.service.name}",
             health=self.health,
+            window=Window(self.settings.batch_window_seconds),
             batch_max=self.settings.relay_batch_max,
             flush_seconds=self.settings.relay_flush_seconds,
         )

@@ -112,8 +112,8 @@ class ServiceSettings(BaseSettings):
     log_levels: Annotated[dict[str, LogLevel], NoDecode, BeforeValidator(_pairs)] = Field(default_factory=dict)
 
     consumer_batch_max: int = Field(default=500, ge=1, le=10_000)
-    consumer_sweep_seconds: float = Field(
-        default=0.005, ge=0, le=1, description="how long a busy consumer fills its batch"
+    batch_window_seconds: float = Field(
+        default=0.15, ge=0, le=1, description="how long a busy consumer or relay lets a batch fill, at most"
     )
     relay_batch_max: int = Field(default=1000, ge=1, le=10_000)
     relay_flush_seconds: float = Field(default=10, gt=0, le=60)

@@ -27,6 +27,7 @@ from services.chassis.events import Cause, from_micros
 from services.chassis.health import Health
 from services.chassis.outbox import Outbox
 from services.chassis.relay import Relay
+from services.chassis.window import Window
 from tests.contract.schema_folder import CONTRACT
 
 Json = dict[str, Any]
@@ -152,6 +153,7 @@ def headers_of(cause: Cause) -> dict[str, str]:
         producer=lambda: None,  # type: ignore[arg-type, return-value]
         source="/oms/order",
         health=Health(),
+        window=Window(0.0),
         batch_max=1,
         flush_seconds=1,
     )
