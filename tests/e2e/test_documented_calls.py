@@ -88,11 +88,17 @@ def _without_made_up_tags(case: Case) -> None:
             del case.headers[name]
 
 
+def _is_beyond_schemas(fault: dict[str, str]) -> bool:
+    # The document's library drops what limits the names of a map (`propertyNames`).
+    of_a_name = fault.get("pointer", "").startswith("/metadata/")
+    return of_a_name or _BEYOND_SCHEMAS.search(fault["detail"]) is not None
+
+
 def _excluded(case: Case, response: Response) -> list[Any]:
     excluded = []
     if response.status_code == 400:
         faults = response.json()["errors"]
-        if faults and all(_BEYOND_SCHEMAS.search(fault["detail"]) for fault in faults):
+        if faults and all(_is_beyond_schemas(fault) for fault in faults):
             excluded.append(checks.positive_data_acceptance)
     if case.path.endswith("/parked/resume/"):
         # GET is allowed on this path too: it asks for a parked key with the id "resume", and there never is one.

@@ -17,6 +17,7 @@ from services.order.domain.requests import (
     MAX_ID,
     MAX_ITEMS,
     MAX_METADATA,
+    MAX_METADATA_VALUE,
     MAX_NOTES,
 )
 from services.order.domain.statuses import (
@@ -84,8 +85,14 @@ class OrderCreate(Body):
         default=None, examples=["de-DE"]
     )
     external_reference: Id | None = None
-    metadata: dict[Id, Annotated[str, StringConstraints(max_length=500, pattern=_NO_NUL)]] = Field(
-        default_factory=dict, max_length=MAX_METADATA
+    metadata: dict[Id, Annotated[str, StringConstraints(max_length=MAX_METADATA_VALUE, pattern=_NO_NUL)]] = Field(
+        default_factory=dict,
+        max_length=MAX_METADATA,
+        description=f"your own fields: names of 1 to {MAX_ID} characters, values of {MAX_METADATA_VALUE} at most",
+        # Said once more, since what pydantic says of a map whose names are limited is lost on the way to the document.
+        json_schema_extra={
+            "additionalProperties": {"type": "string", "maxLength": MAX_METADATA_VALUE, "pattern": _NO_NUL}
+        },
     )
     discounts: tuple[DiscountCreate, ...] = Field(default=(), max_length=MAX_DISCOUNTS, description="role service")
     expected_total: Money | None = Field(default=None, description="refuse the order unless this is its total")
