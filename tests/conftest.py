@@ -1,5 +1,6 @@
 """Fixtures for all tests: real servers, shared by the session."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,10 @@ import pytest
 from deploy.local.databases import Databases
 from tests.support.plain_logs import log_plainly
 from tests.support.servers import Servers, session_servers
+
+# What make tells to those that it starts: a `make` that a test runs as a user would takes our ARGS for its own.
+for _told in ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL"):
+    os.environ.pop(_told, None)
 
 
 @pytest.fixture(scope="session", autouse=True)
