@@ -10,7 +10,7 @@ from tests.support.plain_logs import log_plainly
 from tests.support.servers import Servers, session_servers
 
 # What make tells to those that it starts: a `make` that a test runs as a user would takes our ARGS for its own.
-for _told in ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL"):
+for _told in ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "T", "ARGS"):
     os.environ.pop(_told, None)
 
 
