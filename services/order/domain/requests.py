@@ -13,8 +13,9 @@ from services.order.domain.placing import Discount, Fault, OrderDraft, WantedIte
 # Longest texts, in characters; REST's models use the same.
 MAX_ID, MAX_EMAIL, MAX_NOTES, MAX_ADDRESS_FIELD, MAX_METADATA_VALUE = 128, 254, 2000, 200, 500
 MAX_ITEMS, MAX_DISCOUNTS, MAX_METADATA = 200, 20, 50
-# Control characters by their numbers: whether NEL is white space, regular expressions do not agree.
-EMAIL = r"^[^@\s\x00-\x1f\x7f-\x9f<>,;]+@[^@\s\x00-\x1f\x7f-\x9f<>,;]+$"
+# Control characters by their numbers: whether NEL is white space, regular expressions do not agree. NUL has a check of
+# its own, as in all texts.
+EMAIL = r"^[^@\s\x01-\x1f\x7f-\x9f<>,;]+@[^@\s\x01-\x1f\x7f-\x9f<>,;]+$"
 COUNTRY = r"^[A-Z]{2}$"
 LOCALE = r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$"
 _REQUIRED = ("first_name", "last_name", "address1", "city", "postal_code", "country_code")
