@@ -7,9 +7,12 @@ from services.chassis.deadlines import Chore, Deadline
 from services.chassis.incoming import Subscription
 from services.chassis.service import Service
 from services.order import audit, stuck
+from services.order.api.lists import lists
 from services.order.api.orders import orders
+from services.order.api.payments import payments
 from services.order.api.placing import placing
 from services.order.api.problems import PROBLEMS
+from services.order.api.statuses import statuses
 from services.order.handlers import CATALOG_HANDLERS, COMMANDS, FOREIGN, HANDLERS
 from services.order.handlers.stock import end_overdue
 from services.order.repository import audit as books
@@ -43,7 +46,7 @@ SERVICE = Service(
         Subscription(_ORDER, HANDLERS, foreign=FOREIGN, after=_CATALOG),
     ],
     commands=COMMANDS,
-    blueprints=[placing, orders],
+    blueprints=[placing, lists, orders, statuses, payments],
     problems=PROBLEMS,
     settled=OrderUnitOfWork.settled,
     deadlines=_deadlines,

@@ -9,9 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from services.chassis.money import minor_units
 from services.chassis.settings import ServiceSettings
-from services.order.domain.placing import PaymentMethod, ShopTerms
+from services.order.domain.drafts import PaymentMethod, ShopTerms
+from services.order.domain.orders import ConfirmTerms
 from services.order.domain.pricing import ShippingMethod, TaxRate
-from services.order.domain.reactions import ConfirmTerms
 
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]

@@ -13,16 +13,20 @@ from services.chassis.commands import Submitted
 from services.chassis.events import Cause, Event, Received, new_id, to_micros
 from services.chassis.incoming import Undecodable
 from services.chassis.unit_of_work import Due, Transaction
-from services.order.domain.commands import ConfirmOrder, PlaceOrder, Shipment
 from services.order.domain.details import OrderDetails
-from services.order.domain.orders import Change, Order, OrderContent, Payment
-from services.order.domain.placing import CatalogVariant, Identity, Placed
+from services.order.domain.drafts import CatalogVariant, Identity
+from services.order.domain.history import Change
+from services.order.domain.orders import Order, OrderContent
+from services.order.domain.payments import ConfirmOrder
+from services.order.domain.placing import Placed, PlaceOrder
 from services.order.domain.requests import id_of
 from services.order.domain.scopes import OrderFilter, Scope
 from services.order.domain.statuses import OrderStatus
 from services.order.domain.stuck import StuckOrder
-from services.order.repository import audit, catalog, details, listing, orders, requests, stuck
+from services.order.repository import audit, catalog, details, history, lines, listing, orders, requests, stuck
+from services.order.repository.payments import Payments
 from services.order.repository.requests import KnownRequest
+from services.order.repository.shipments import Shipments
 from services.order.settings import OrderSettings
 
 DRAW_NUMBERS = sa.text("""
@@ -36,6 +40,8 @@ class OrderUnitOfWork:
 
     Attributes:
         catalog: what is known of the SKUs that are asked for.
+        payments: of orders that are locked.
+        shipments: of orders that are locked.
         settings: the service's settings.
 
     """
@@ -44,11 +50,13 @@ class OrderUnitOfWork:
         self.tx = tx
         self.settings = settings
         self.catalog: dict[str, CatalogVariant] = {}
+        self.payments = Payments(tx.connection)
+        self.shipments = Shipments(tx.connection)
         self._requests: dict[str, KnownRequest] = {}
         self._known_requests: frozenset[str] = frozenset()
         self._orders: dict[str, Order] = {}
         self._contents: dict[str, OrderContent] = {}
-        self._payments: dict[tuple[str, str], str] = {}
+        self._revised: set[str] = set()
         self._placed: list[Placed] = []
         self._counts: list[int] = []
         self._number_key = b""
@@ -80,10 +88,9 @@ class OrderUnitOfWork:
         answered = {m.event.order_id for m in messages if isinstance(m, Received) and hasattr(m.event, "order_id")}
         commanded = {m.subject for m in messages if isinstance(m, Submitted) and m.subject is not None}
         self._orders = orders.lock(connection, answered | commanded)
-        self._contents = details.contents(connection, sorted(commanded & self._orders.keys()))
+        self._contents = lines.contents(connection, sorted(commanded & self._orders.keys()))
         confirming = [m.command for m in messages if isinstance(m, Submitted) and isinstance(m.command, ConfirmOrder)]
-        payments = [command.payment for command in confirming if command.payment is not None]
-        self._payments = details.known_payments(connection, payments)
+        self.payments.load(command.payment for command in confirming if command.payment is not None)
 
     def _draw_numbers(self, n: int) -> None:
         drawn = self.tx.connection.execute(DRAW_NUMBERS, {"n": n}).all()
@@ -128,8 +135,15 @@ class OrderUnitOfWork:
         return self._orders.get(order_id)
 
     def content(self, order_id: str) -> OrderContent:
-        """Return what an order that a command names is about."""
+        """Return what an order that is locked is about; read in advance for those that a command names."""
+        if order_id not in self._contents:
+            self._contents |= lines.contents(self.tx.connection, [order_id])
         return self._contents[order_id]
+
+    def revise(self, content: OrderContent) -> None:
+        """Keep what an order is about from now on: its lines, their amounts, where it goes."""
+        self._contents[content.order_id] = content
+        self._revised.add(content.order_id)
 
     def new_identity(self, lines: int) -> Identity:
         """Return the ids for a new order with so many lines."""
@@ -170,27 +184,6 @@ class OrderUnitOfWork:
         """Project retirements of the catalog."""
         catalog.retire(self.tx.connection, events)
 
-    def payment_holder(self, payment: Payment) -> str | None:
-        """Return the order that a payment's reference is recorded for."""
-        return self._payments.get((payment.provider, payment.reference))
-
-    def add_payment(self, order: Order, payment: Payment) -> None:
-        """Keep a payment that was recorded for an order."""
-        self._payments[payment.provider, payment.reference] = order.id
-        details.add_payment(self.tx.connection, order.id, payment, self.now)
-
-    def shipments(self, order_id: str) -> list[Shipment]:
-        """Return the shipments of an order."""
-        return details.shipments(self.tx.connection, [order_id]).get(order_id, [])
-
-    def add_shipment(self, shipment: Shipment) -> None:
-        """Keep what left."""
-        details.add_shipment(self.tx.connection, shipment)
-
-    def deliver_shipments(self, order_id: str) -> None:
-        """Keep that everything of an order arrived."""
-        details.deliver_shipments(self.tx.connection, order_id, self.now)
-
     def save(self) -> None:
         """Write everything, and wake whoever waits for an order."""
         connection = self.tx.connection
@@ -198,7 +191,9 @@ class OrderUnitOfWork:
         orders.insert(connection, [(placed.order, placed.content) for placed in self._placed])
         changed = [self._orders[order_id] for order_id in sorted(self._orders) if self._orders[order_id].history]
         orders.update(connection, changed)
-        orders.insert_history(connection, [*new, *changed])
+        for order_id in sorted(self._revised):
+            lines.update(connection, self._contents[order_id], self._orders[order_id].total_minor)
+        history.insert(connection, [*new, *changed])
         told = [request for _, request in sorted(self._requests.items()) if request.content_hash or request.events]
         requests.insert(connection, [r for r in told if r.request_id not in self._known_requests])
         requests.update(connection, [r for r in told if r.request_id in self._known_requests])

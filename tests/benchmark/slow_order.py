@@ -17,7 +17,7 @@ from flask import Response  # noqa: E402
 from services.chassis.cli import main  # noqa: E402
 from services.chassis.http.endpoint import Api  # noqa: E402
 from services.chassis.http.roles import ANY_ROLE  # noqa: E402
-from services.order.api.orders import OrderCall  # noqa: E402
+from services.order.api.calls import OrderCall  # noqa: E402
 from services.order.bootstrap import SERVICE  # noqa: E402
 
 _REPORT = sa.text("SELECT pg_sleep(5)")

@@ -28,9 +28,9 @@ from services.inventory.bootstrap import SERVICE as INVENTORY
 from services.inventory.domain.commands import PutVariant, ReceiveStock
 from services.inventory.domain.stock import DEFAULT_LOCATION, Because
 from services.order.bootstrap import SERVICE as ORDER
-from services.order.domain.commands import PlaceOrder
-from services.order.domain.orders import Actor
-from services.order.domain.placing import OrderDraft, WantedItem
+from services.order.domain.drafts import OrderDraft, WantedItem
+from services.order.domain.history import Actor
+from services.order.domain.placing import PlaceOrder
 from tests.benchmark.workload import STOCK, Workload
 from tests.support.eventually import eventually
 

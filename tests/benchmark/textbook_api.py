@@ -25,14 +25,15 @@ from services.chassis.events import from_micros, new_id, new_traceparent, to_mic
 from services.chassis.http.auth import TokenVerifier, require_role
 from services.chassis.http.roles import Role
 from services.chassis.settings import load_settings
-from services.order.api import models
+from services.order.api.models.placing import OrderCreate
 from services.order.api.placing import draft_of
 from services.order.api.views import order_of
 from services.order.domain.details import OrderDetails
-from services.order.domain.orders import Actor, When
-from services.order.domain.placing import CatalogVariant, Identity, Placed, place, price
+from services.order.domain.drafts import CatalogVariant, Identity
+from services.order.domain.history import Actor, When
+from services.order.domain.placing import Placed, place, price
 from services.order.domain.scopes import Scope
-from services.order.handlers.queries import OrderView
+from services.order.handlers.orders import OrderView
 from services.order.settings import OrderSettings
 from tests.benchmark.textbook_work import CODEC
 
@@ -107,7 +108,7 @@ class _Placing:
         caller = self._tokens.caller_of(request.headers.get("Authorization"))
         require_role(caller, frozenset({Role.CUSTOMER, Role.SERVICE}))
         raw = request.get_data()
-        body = models.OrderCreate.model_validate_json(raw, strict=True)
+        body = OrderCreate.model_validate_json(raw, strict=True)
         key = {"caller": caller.subject, "key": request.headers["Idempotency-Key"]}
         with self._engine.begin() as connection:
             replayed = self._claim(connection, key)

@@ -10,10 +10,12 @@ from services.chassis.money import minor_units
 from services.inventory.domain.reservations import Line, Reservation, ReservationStatus, Terms
 from services.inventory.domain.stock import Because, MovementKind, Stock, StockLevel
 from services.order.domain import statuses
-from services.order.domain.orders import Actor, Held, Order, OrderContent, OrderLine, Payment, When
-from services.order.domain.placing import CatalogVariant, Identity, OrderDraft, PaymentMethod, ShopTerms, WantedItem
+from services.order.domain.drafts import CatalogVariant, Identity, OrderDraft, PaymentMethod, ShopTerms, WantedItem
+from services.order.domain.history import Actor, When
+from services.order.domain.lines import Held, OrderLine
+from services.order.domain.orders import ConfirmTerms, Order, OrderContent
+from services.order.domain.payments import Payment
 from services.order.domain.pricing import ShippingMethod, TaxRate
-from services.order.domain.reactions import ConfirmTerms
 
 # A machine that does something else meanwhile is no finding.
 unhurried = settings(deadline=None)

@@ -17,10 +17,14 @@ from services.inventory.domain.variants import Variant
 from services.inventory.settings import InventorySettings
 from services.inventory.unit_of_work import InventoryUnitOfWork
 from services.order import handlers as order_handlers
-from services.order.domain.commands import Shipment
-from services.order.domain.orders import Change, Order, OrderContent, Payment
-from services.order.domain.placing import CatalogVariant
+from services.order.domain.drafts import CatalogVariant
+from services.order.domain.history import Change
+from services.order.domain.orders import Order, OrderContent
+from services.order.domain.payments import Payment
+from services.order.domain.shipments import Shipment
 from services.order.handlers.stock import end_overdue
+from services.order.repository.payments import Payments
+from services.order.repository.shipments import Shipments
 from services.order.settings import OrderSettings
 from services.order.unit_of_work import OrderUnitOfWork
 
@@ -119,6 +123,37 @@ class OrderService:
         return Result(tx.emitted, tx.deferred)
 
 
+class MemoryPayments(Payments):
+    """The payments, over dictionaries."""
+
+    def __init__(self, service: OrderService) -> None:
+        self._holders = service.holders
+        self._of_orders = service.payments
+
+    def of(self, order_id: str) -> list[Payment]:
+        return self._of_orders.get(order_id, [])
+
+    def add(self, order_id: str, payment: Payment, at: int) -> None:  # noqa: ARG002
+        self._holders[payment.provider, payment.reference] = order_id
+        self._of_orders.setdefault(order_id, []).append(payment)
+
+
+class MemoryShipments(Shipments):
+    """The shipments, over a dictionary."""
+
+    def __init__(self, service: OrderService) -> None:
+        self._shipments = service.shipments
+
+    def of(self, order_id: str) -> list[Shipment]:
+        return self._shipments.get(order_id, [])
+
+    def add(self, shipment: Shipment) -> None:
+        self._shipments.setdefault(shipment.order_id, []).append(shipment)
+
+    def deliver(self, order_id: str, at: int) -> None:
+        self._shipments[order_id] = [replace(shipment, delivered_at=at) for shipment in self._shipments[order_id]]
+
+
 class MemoryOrders(OrderUnitOfWork):
     """The order service's unit of work, over dictionaries."""
 
@@ -129,27 +164,14 @@ class MemoryOrders(OrderUnitOfWork):
         self.catalog = service.catalog
         self._orders = service.orders
         self._contents = service.contents
-        self._payments = service.holders
+        self.payments = MemoryPayments(service)
+        self.shipments = MemoryShipments(service)
         self._counts = [len(service.orders)]
         self._number_key = b"k" * 32
 
     def lock_overdue(self, due: Due) -> list[Order]:
         order = self._orders[self._only or ""]
         return [order] if order.deadline_at is not None and from_micros(order.deadline_at) <= due.until else []
-
-    def add_payment(self, order: Order, payment: Payment) -> None:
-        self._payments[payment.provider, payment.reference] = order.id
-        self._service.payments.setdefault(order.id, []).append(payment)
-
-    def shipments(self, order_id: str) -> list[Shipment]:
-        return self._service.shipments[order_id]
-
-    def add_shipment(self, shipment: Shipment) -> None:
-        self._service.shipments.setdefault(shipment.order_id, []).append(shipment)
-
-    def deliver_shipments(self, order_id: str) -> None:
-        kept = self._service.shipments[order_id]
-        self._service.shipments[order_id] = [replace(shipment, delivered_at=self.now) for shipment in kept]
 
     def save(self) -> None:
         for placed in self._placed:

@@ -14,7 +14,7 @@ from services.chassis.commands import Submitted
 from services.chassis.events import Cause, new_id
 from services.inventory.domain.commands import AdjustStock, ReceiveStock
 from services.inventory.domain.variants import Variant
-from services.order.domain.placing import CatalogVariant
+from services.order.domain.drafts import CatalogVariant
 from tests.support.saga_builders import NOW, SECOND, a_variant
 from tests.support.saga_memory import ORDER_SETTINGS, InventoryService, Message, OrderService, Result, kinds
 from tests.support.saga_reference import Expected

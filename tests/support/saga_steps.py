@@ -9,8 +9,11 @@ from services.chassis.events import new_id
 from services.inventory.domain.commands import AdjustStock, ReceiveStock
 from services.inventory.domain.commands import Refusal as StockRefusal
 from services.inventory.domain.stock import Because
-from services.order.domain.commands import AdvanceOrder, CancelOrder, ConfirmOrder, PlaceOrder
-from services.order.domain.commands import Refusal as OrderRefusal
+from services.order.domain.orders import CancelOrder
+from services.order.domain.payments import ConfirmOrder
+from services.order.domain.placing import PlaceOrder
+from services.order.domain.refusals import Refusal as OrderRefusal
+from services.order.domain.shipments import AdvanceOrder
 from services.order.domain.statuses import CancelReason, OrderStatus
 from tests.support.saga_builders import ADMIN, a_draft, a_payment
 from tests.support.saga_events import order_event, stock_answer

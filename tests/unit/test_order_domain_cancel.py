@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from schemas import contracts
-from services.order.domain.commands import CancelOrder, Refusal, RefusalCode, cancel, confirm
-from services.order.domain.orders import Actor, Order
-from services.order.domain.reactions import Told
+from services.order.domain.history import Actor
+from services.order.domain.orders import CancelOrder, Order, Told, cancel
+from services.order.domain.payments import confirm
+from services.order.domain.refusals import Refusal, RefusalCode
 from services.order.domain.statuses import GIVEN_REASONS, CancelReason, OrderStatus, PaymentStatus
 from tests.support.saga_builders import (
     ADMIN,

@@ -5,9 +5,9 @@ from copy import deepcopy
 import pytest
 
 from schemas import contracts
-from services.order.domain.commands import Refusal, RefusalCode, confirm
-from services.order.domain.orders import Order, Payment
-from services.order.domain.reactions import Told
+from services.order.domain.orders import Order, Told
+from services.order.domain.payments import Payment, confirm
+from services.order.domain.refusals import Refusal, RefusalCode
 from services.order.domain.statuses import OrderStatus, PaymentStatus, PendingOperation
 from tests.support.saga_builders import (
     CONFIRM_TERMS,

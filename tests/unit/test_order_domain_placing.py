@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from services.order.domain.placing import CatalogVariant, Discount, OrderDraft, Placed, Priced, ShopTerms, place, price
+from services.order.domain.drafts import CatalogVariant, Discount, OrderDraft, ShopTerms
+from services.order.domain.placing import Placed, Priced, place, price
 from services.order.domain.statuses import OrderStatus, PaymentStatus, PendingOperation, ReservationStatus
 from tests.support.saga_builders import (
     ADDRESS,

@@ -5,8 +5,10 @@ from copy import deepcopy
 import pytest
 
 from schemas import contracts
-from services.order.domain.orders import Held, Order, Shortage
-from services.order.domain.reactions import REACTIONS, ConfirmTerms, Reaction, Told, react
+from services.order.domain.lines import Held, Shortage
+from services.order.domain.orders import ConfirmTerms, Order, Told
+from services.order.domain.payments import record
+from services.order.domain.reactions import REACTIONS, Reaction, react
 from services.order.domain.statuses import OrderStatus, PaymentStatus, PendingOperation, ReservationStatus
 from tests.support.saga_builders import (
     AUTO_CONFIRM,
@@ -185,7 +187,7 @@ def test_every_change_appends_history_that_names_the_causing_event(answer: str, 
 
 def test_a_payment_recorded_while_reserving_is_due_for_refund_when_stock_is_short() -> None:
     order = an_order()
-    order.record(a_payment(), when())
+    record(order, a_payment(), when())
     assert order.refund_due_minor == 0
     take(order, "StockRejected")
     assert order.refund_due_minor == TOTAL

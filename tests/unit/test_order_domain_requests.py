@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from schemas.contracts import OrderRequested, OrderRequestedAddress, OrderRequestedDiscount, OrderRequestedItem
-from services.order.domain.placing import Discount, Fault, OrderDraft, WantedItem
+from services.order.domain.drafts import Discount, OrderDraft, WantedItem
+from services.order.domain.refusals import Fault
 from services.order.domain.requests import draft_of, id_of
 from tests.support.saga_builders import ADDRESS, SKU
 

@@ -6,20 +6,12 @@ from itertools import product
 import pytest
 
 from schemas import contracts
-from services.order.domain.commands import AdvanceOrder as Advance
-from services.order.domain.commands import (
-    Refusal,
-    RefusalCode,
-    Shipment,
-    carrier_of,
-    deliver,
-    may_advance,
-    ship,
-    start_processing,
-)
-from services.order.domain.details import OrderDetails
-from services.order.domain.orders import Held, OrderContent
+from services.order.domain.lines import Held, fulfillment_status
+from services.order.domain.orders import OrderContent
 from services.order.domain.pricing import ShippingMethod
+from services.order.domain.refusals import Refusal, RefusalCode
+from services.order.domain.shipments import AdvanceOrder as Advance
+from services.order.domain.shipments import carrier_of, deliver, may_advance, ship, start_processing
 from services.order.domain.statuses import (
     TRANSITIONS,
     FulfillmentStatus,
@@ -99,20 +91,27 @@ def test_processing_starts_once_the_stock_is_allocated() -> None:
     assert may_advance(order, OrderStatus.PROCESSING) is None
 
 
-def test_an_order_is_fulfilled_once_it_has_left_whatever_becomes_of_it() -> None:
-    shipment = Shipment(
-        id="s-1",
-        order_id=ORDER_ID,
-        location="main",
-        carrier="DHL",
-        tracking_number=None,
-        estimated_delivery=None,
-        lines=(("i-1", SKU, 3),),
-        shipped_at=NOW,
-    )
-    unshipped, shipped = (OrderDetails(some_content(), (), shipments) for shipments in ((), (shipment,)))
-    assert (unshipped.fulfillment_status, unshipped.shipped["i-1"]) == (FulfillmentStatus.UNFULFILLED, 0)
-    assert (shipped.fulfillment_status, shipped.shipped["i-1"]) == (FulfillmentStatus.FULFILLED, 3)
+@pytest.mark.parametrize(
+    ("shipped", "returned", "expected"),
+    [
+        ((0, 0), (0, 0), FulfillmentStatus.UNFULFILLED),
+        ((1, 0), (0, 0), FulfillmentStatus.PARTIALLY_FULFILLED),
+        ((2, 0), (0, 0), FulfillmentStatus.PARTIALLY_FULFILLED),
+        ((2, 3), (0, 0), FulfillmentStatus.FULFILLED),
+        ((2, 3), (1, 0), FulfillmentStatus.PARTIALLY_RETURNED),
+        ((2, 0), (1, 0), FulfillmentStatus.PARTIALLY_RETURNED),
+        ((2, 0), (2, 0), FulfillmentStatus.RETURNED),
+        ((2, 3), (2, 3), FulfillmentStatus.RETURNED),
+    ],
+)
+def test_what_left_and_came_back_of_two_and_three_units_is_the_fulfillment_status(
+    shipped: tuple[int, int], returned: tuple[int, int], expected: FulfillmentStatus
+) -> None:
+    lines = [
+        replace(a_line(quantity=n, item_id=f"i-{n}"), shipped_quantity=left, returned_quantity=back)
+        for n, left, back in zip((2, 3), shipped, returned, strict=True)
+    ]
+    assert fulfillment_status(lines) == expected
 
 
 @pytest.mark.parametrize(

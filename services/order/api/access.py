@@ -12,10 +12,14 @@ from pydantic import BaseModel
 from services.chassis.errors import Problem
 from services.chassis.http.auth import Caller
 from services.chassis.http.roles import Role
-from services.order.api.models import OrderCancel, OrderCreate
-from services.order.domain.orders import Actor
+from services.order.api.models.orders import OrderCancel
+from services.order.api.models.placing import OrderCreate
+from services.order.domain.history import Actor
 from services.order.domain.scopes import Scope
 
+# Through which roles an endpoint may be used: what its caller sees and touches there comes from these alone.
+READERS = frozenset({Role.CUSTOMER, Role.VENDOR, Role.WAREHOUSE, Role.SERVICE, Role.ADMIN})
+OWNERS = frozenset({Role.CUSTOMER, Role.SERVICE, Role.ADMIN})
 _BY_RANK = (Role.ADMIN, Role.SERVICE, Role.WAREHOUSE, Role.VENDOR, Role.CUSTOMER)
 _OF_SERVICE = ("customer_id", "customer_email", "discounts")
 _OF_STAFF = ("restock", "refund", "notify_customer")

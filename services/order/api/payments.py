@@ -3,11 +3,20 @@
 from decimal import Decimal
 
 from services.chassis.errors import Problem
+from services.chassis.http.endpoint import Api
+from services.chassis.http.roles import Role
+from services.chassis.idempotency import Answer
 from services.chassis.money import digits, minor_units
-from services.order.api.models import OrderConfirm, PaymentCreate
-from services.order.api.problems import payment_mismatch
-from services.order.domain.orders import Payment
+from services.order.api.calls import MOVES, PAYS, PREFIX, Known, OrderCall, known_order, submit_and_wait
+from services.order.api.models.fields import Id
+from services.order.api.models.orders import Order
+from services.order.api.models.payments import OrderConfirm, PaymentCreate
+from services.order.api.problems import PROBLEMS, payment_mismatch
+from services.order.domain.payments import ConfirmOrder, Payment
 
+payments = Api("payments", prefix=PREFIX, about="Payments of orders", problems=PROBLEMS)
+
+CONFIRMERS = frozenset({Role.SERVICE, Role.ADMIN})
 _PARTS = ("provider", "reference", "amount", "currency")
 
 
@@ -58,3 +67,32 @@ def _complete(body: OrderConfirm) -> dict[str, str]:
         errors = [{"pointer": f"/{name}", "code": "missing", "detail": detail} for name in missing]
         raise Problem(400, "incomplete_payment", detail, errors=errors)
     return parts
+
+
+@payments.post(
+    "/<order_id>/confirm/",
+    allow=CONFIRMERS,
+    answers={200: Order, 202: Order},
+    refuses=[*MOVES, *PAYS, "incomplete_payment"],
+    waits=True,
+    if_match="honoured",
+)
+def confirm_order(call: OrderCall, order_id: Id, body: OrderConfirm) -> Answer:
+    """Record the payment of an order and confirm it.
+
+    202 while its stock is not reserved yet: it confirms as soon as it is.
+    """
+    known = known_order(call, order_id, CONFIRMERS)
+    return submit_confirm(call, known, sent_with_confirm(body), body.notes)
+
+
+def submit_confirm(call: OrderCall, known: Known, payment: Payment | None, note: str | None, at: str = "") -> Answer:
+    """Confirm an order, with its payment if there is one; `at` as in `submit_and_wait`."""
+    command = ConfirmOrder(
+        order_id=known.order.id,
+        payment=payment,
+        actor=known.actor,
+        note=note,
+        expected_versions=call.expected_versions,
+    )
+    return submit_and_wait(call, command, known, at)

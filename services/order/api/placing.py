@@ -8,18 +8,20 @@ from services.chassis.http.auth import Caller
 from services.chassis.http.endpoint import Api
 from services.chassis.http.roles import Role
 from services.chassis.idempotency import Answer
-from services.order.api import models
 from services.order.api.access import actor_of, require_own_fields, scopes_of
-from services.order.api.orders import PREFIX, OrderCall, after_waiting, shown
+from services.order.api.calls import PREFIX, OrderCall, after_waiting, shown
+from services.order.api.models.orders import Order
+from services.order.api.models.placing import OrderCreate
 from services.order.api.problems import PROBLEMS, problem_of
 from services.order.api.views import shortages_of
-from services.order.domain.commands import PlaceOrder, Refusal
 from services.order.domain.details import OrderDetails
-from services.order.domain.placing import Discount, OrderDraft, WantedItem
+from services.order.domain.drafts import Discount, OrderDraft, WantedItem
+from services.order.domain.placing import PlaceOrder
+from services.order.domain.refusals import Refusal
 from services.order.domain.scopes import Scope
 from services.order.domain.statuses import CancelReason
-from services.order.handlers.orders import Outcome
-from services.order.handlers.queries import OrderView
+from services.order.handlers.commands import Outcome
+from services.order.handlers.orders import OrderView
 from services.order.unit_of_work import OrderUnitOfWork
 
 placing = Api("placing", prefix=PREFIX, about="Place orders", problems=PROBLEMS)
@@ -43,12 +45,12 @@ _REFUSALS = [
 @placing.post(
     "/",
     allow=_BUYERS,
-    answers={201: models.Order},
+    answers={201: Order},
     refuses=_REFUSALS,
     waits=True,
     key_required_of={Role.SERVICE},
 )
-def place_order(call: OrderCall, body: models.OrderCreate) -> Answer:
+def place_order(call: OrderCall, body: OrderCreate) -> Answer:
     """Place an order, priced from the catalog.
 
     It is pending until inventory has answered. With `Prefer: wait=N` the answer is awaited: 409
@@ -102,7 +104,7 @@ def _said_of_waiting(call: OrderCall, given: Answer) -> dict[str, str]:
     return applied | ({"Idempotent-Replayed": "true"} if given.replayed else {})
 
 
-def draft_of(caller: Caller, body: models.OrderCreate) -> OrderDraft:
+def draft_of(caller: Caller, body: OrderCreate) -> OrderDraft:
     """Return what a request wants, in the words of the domain."""
     service = caller.has(Role.SERVICE)
     return OrderDraft(

@@ -6,8 +6,7 @@ from services.chassis.errors import Problem
 from services.chassis.http.headers import etag
 from services.chassis.http.problems import CODES, ProblemCode
 from services.chassis.money import decimal_string
-from services.order.domain.commands import Refusal, RefusalCode
-from services.order.domain.placing import Fault
+from services.order.domain.refusals import Fault, Refusal, RefusalCode
 
 PROBLEMS = {
     "order_not_found": ProblemCode(404, "There is no such order, or it is not the caller's"),

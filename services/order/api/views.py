@@ -6,21 +6,13 @@ from typing import Any
 
 from services.chassis.events import from_micros
 from services.chassis.money import decimal_string
-from services.order.api.models import (
-    Actor,
-    Address,
-    AdminOrder,
-    HistoryRow,
-    Order,
-    OrderItem,
-    Shipment,
-    ShipmentItem,
-    ShortageRow,
-    Stuck,
-)
-from services.order.domain import commands, orders
+from services.order.api.models.addresses import Address
+from services.order.api.models.orders import Actor, AdminOrder, HistoryRow, Order, OrderItem, ShortageRow, Stuck
+from services.order.api.models.shipments import Shipment, ShipmentItem
+from services.order.domain import orders, shipments
+from services.order.domain.lines import OrderLine, fulfillment_status
 from services.order.domain.pricing import ShippingMethod
-from services.order.handlers.queries import OrderView
+from services.order.handlers.orders import OrderView
 
 ALL_PARTS = frozenset({"status_history", "shipments"})
 
@@ -38,7 +30,6 @@ def order_of(view: OrderView, methods: dict[str, ShippingMethod], parts: frozens
     lines = [line for line in content.lines if scope.vendor_id in (None, line.vendor_id)]
     vendor = scope.vendor_id is not None
     money = _Money(order.currency)
-    shipped = view.details.shipped
     return Order(
         id=order.id,
         order_number=order.number,
@@ -46,7 +37,7 @@ def order_of(view: OrderView, methods: dict[str, ShippingMethod], parts: frozens
         allowed_transitions=list(order.allowed_transitions),
         pending_operation=order.pending_operation,
         payment_status=order.payment_status,
-        fulfillment_status=view.details.fulfillment_status,
+        fulfillment_status=fulfillment_status(content.lines),
         reservation_status=order.reservation_status,
         reserved_until=_time(order.reserved_until),
         cancel_reason=order.cancel_reason,
@@ -64,7 +55,7 @@ def order_of(view: OrderView, methods: dict[str, ShippingMethod], parts: frozens
         external_reference=content.external_reference,
         request_id=content.request_id,
         metadata=dict(content.metadata),
-        items=[_item(order, line, shipped[line.item_id], money) for line in lines],
+        items=[_item(order, line, money) for line in lines],
         status_history=_history(view) if "status_history" in parts else None,
         shipments=_shipments(view, lines, methods) if "shipments" in parts else None,
         version=order.version,
@@ -80,7 +71,7 @@ def admin_order_of(view: OrderView, methods: dict[str, ShippingMethod], parts: f
     return AdminOrder(**dict(order_of(view, methods, parts)), stuck=_stuck(view))
 
 
-def shortages_of(order: orders.Order, lines: Sequence[orders.OrderLine]) -> list[ShortageRow]:
+def shortages_of(order: orders.Order, lines: Sequence[OrderLine]) -> list[ShortageRow]:
     """Return what did not fit, with the names that the customer saw."""
     names = {line.sku: line for line in lines}
     return [
@@ -115,11 +106,11 @@ def _amounts(order: orders.Order, content: orders.OrderContent, money: _Money) -
         "shipping_amount": money(content.shipping_minor),
         "total_amount": money(order.total_minor),
         "amount_due": money(order.amount_due_minor),
-        "refunded_amount": money(0),
+        "refunded_amount": money(order.refunded_minor),
     }
 
 
-def _own_amounts(lines: Sequence[orders.OrderLine], money: _Money) -> dict[str, Any]:
+def _own_amounts(lines: Sequence[OrderLine], money: _Money) -> dict[str, Any]:
     """Return what a vendor sees: the sums of their own lines, and nothing of the rest."""
     return {
         "subtotal": money(sum(line.unit_price_minor * line.quantity for line in lines)),
@@ -132,7 +123,7 @@ def _own_amounts(lines: Sequence[orders.OrderLine], money: _Money) -> dict[str, 
     }
 
 
-def _item(order: orders.Order, line: orders.OrderLine, shipped: int, money: _Money) -> OrderItem:
+def _item(order: orders.Order, line: OrderLine, money: _Money) -> OrderItem:
     return OrderItem(
         id=line.item_id,
         sku=line.sku,
@@ -144,9 +135,9 @@ def _item(order: orders.Order, line: orders.OrderLine, shipped: int, money: _Mon
         discount_amount=money(line.discount_minor),
         tax_amount=money(line.tax_minor),
         total_price=money(line.total_minor),
-        shipped_quantity=shipped,
-        returned_quantity=0,
-        created_at=from_micros(order.created_at),
+        shipped_quantity=line.shipped_quantity,
+        returned_quantity=line.returned_quantity,
+        created_at=from_micros(line.added_at or order.created_at),
     )
 
 
@@ -166,15 +157,13 @@ def _history(view: OrderView) -> list[HistoryRow]:
     ]
 
 
-def _shipments(
-    view: OrderView, lines: Sequence[orders.OrderLine], methods: dict[str, ShippingMethod]
-) -> list[Shipment]:
+def _shipments(view: OrderView, lines: Sequence[OrderLine], methods: dict[str, ShippingMethod]) -> list[Shipment]:
     seen = {line.item_id for line in lines}
     method = methods.get(view.details.content.shipping_method)
     return [_shipment(shipment, seen, method) for shipment in view.details.shipments]
 
 
-def _shipment(shipment: commands.Shipment, seen: set[str], method: ShippingMethod | None) -> Shipment:
+def _shipment(shipment: shipments.Shipment, seen: set[str], method: ShippingMethod | None) -> Shipment:
     url = method.tracking_url if method and shipment.tracking_number else None
     return Shipment(
         id=shipment.id,

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from schemas.contracts import OrderCancelled, OrderCancelledPreviousStatus, OrderCancelledReason, OrderConfirmed
+from services.order.domain.history import Actor, Change, When
+from services.order.domain.lines import Held, OrderLine, Shortage
+from services.order.domain.refusals import Refusal, RefusalCode
 from services.order.domain.statuses import (
     TRANSITIONS,
     CancelReason,
@@ -18,90 +21,7 @@ from services.order.domain.statuses import (
 )
 
 _MICROS = 1_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Actor:
-    """Who changes an order.
-
-    Args:
-        type: customer, vendor, warehouse, admin, service, or system.
-        id: the token's subject, or the name of the service that reacted.
-
-    """
-
-    type: str
-    id: str
-
-
-SYSTEM = Actor(type="system", id="order")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """A history row: what became of an order, why, and by whom."""
-
-    order_id: str
-    previous_status: OrderStatus | None
-    status: OrderStatus
-    reason: str
-    note: str | None
-    public: bool
-    actor: Actor
-    event_id: str | None
-    at: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Payment:
-    """A payment that somebody reports; a provider's reference is used once over all orders.
-
-    Args:
-        amount_minor: in minor units of `currency`.
-
-    """
-
-    provider: str
-    reference: str
-    amount_minor: int
-    currency: str
-
-
-@dataclass(frozen=True, slots=True)
-class Shortage:
-    """A SKU that did not fit, in units."""
-
-    sku: str
-    requested: int
-    available: int
-    expected_at: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """Units of a SKU that inventory holds for the order at a location."""
-
-    sku: str
-    location: str
-    quantity: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class When:
-    """When and why something happens: handed to every change.
-
-    Args:
-        now: microseconds since the epoch.
-        actor: who does it.
-        event_id: the causing event, or the request.
-        note: in the actor's words.
-
-    """
-
-    now: int
-    actor: Actor = SYSTEM
-    event_id: str | None = None
-    note: str | None = None
+Told = OrderConfirmed | OrderCancelled | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -109,11 +29,19 @@ class Order:
     """An order's state; what never changes after placing is its `OrderContent`.
 
     Args:
-        recorded_minor: the sum of all payments recorded, in minor units of `currency`.
+        recorded_minor: the sum of all payments recorded, in minor units of `currency`, as all amounts.
+        refunded_minor: what was paid back.
+        refunding_minor: what was asked to be paid back, and is not yet.
+        conceded_minor: how much of `refunded_minor` and `refunding_minor` the customer had owed: of lines, of
+            shipping, or of goodwill.
+        payment_failed: the last that was reported of a payment is that it failed.
         refund_waived: a cancel said that what had paid the order is not given back.
         confirm_when_reserved: somebody confirmed while stock was open.
         held: what inventory holds, by location.
-        deadline_at: microseconds since the epoch; None where nothing is awaited.
+        deadline_at: microseconds since the epoch, as all times; None where nothing is awaited.
+        ship_by: until when everything is to leave, once it was handed to the warehouse.
+        overdue_at: when it was told that it did not.
+        revision: how many edits of the lines were asked for.
         stuck_reason: why an operator should look; None where nobody has to.
         events: how many events of this order are on its topic.
         history: rows added since it was loaded.
@@ -130,6 +58,10 @@ class Order:
     reservation_status: ReservationStatus = ReservationStatus.PENDING
     pending_operation: PendingOperation | None = None
     recorded_minor: int = 0
+    refunded_minor: int = 0
+    refunding_minor: int = 0
+    conceded_minor: int = 0
+    payment_failed: bool = False
     refund_waived: bool = False
     confirm_when_reserved: bool = False
     payment_provider: str | None = None
@@ -146,6 +78,10 @@ class Order:
     updated_at: int
     confirmed_at: int | None = None
     cancelled_at: int | None = None
+    delivered_at: int | None = None
+    ship_by: int | None = None
+    overdue_at: int | None = None
+    revision: int = 0
     history: list[Change] = field(default_factory=list)
 
     @property
@@ -155,32 +91,48 @@ class Order:
 
     @property
     def owed_minor(self) -> int:
-        """What the customer owes, in minor units: nothing once cancelled, unless what was paid is kept."""
+        """What the customer owes: the total without what was conceded; nothing once cancelled, unless it is kept."""
         is_owed = self.status is not OrderStatus.CANCELLED or self.refund_waived
-        return self.total_minor if is_owed else 0
+        return max(0, self.total_minor - self.conceded_minor) if is_owed else 0
+
+    @property
+    def kept_minor(self) -> int:
+        """What was paid and is not to be paid back, as far as it was decided."""
+        return self.recorded_minor - self.refunded_minor - self.refunding_minor
 
     @property
     def amount_due_minor(self) -> int:
-        """What is still to be paid, in minor units."""
-        return max(0, self.owed_minor - self.recorded_minor)
+        """What is still to be paid."""
+        return max(0, self.owed_minor - self.kept_minor)
 
     @property
     def refund_due_minor(self) -> int:
-        """What is to be paid back, in minor units: recorded minus owed."""
-        return max(0, self.recorded_minor - self.owed_minor)
+        """What is to be paid back: recorded, not paid back yet, and not owed; whether or not it was asked for."""
+        return max(0, self.recorded_minor - self.refunded_minor - self.owed_minor)
+
+    @property
+    def unrequested_refund_minor(self) -> int:
+        """What is to be paid back and was not asked for yet."""
+        return max(0, self.kept_minor - self.owed_minor)
 
     @property
     def is_paid(self) -> bool:
-        """Whether the recorded payments cover the total."""
-        return self.recorded_minor >= self.total_minor > 0
+        """Whether what was paid, and is kept, covers what is owed; nothing is paid of an order that costs nothing."""
+        return self.recorded_minor > 0 and self.kept_minor >= self.owed_minor and self.total_minor > 0
 
     @property
     def payment_status(self) -> PaymentStatus:
         """See `PaymentStatus`."""
         if self.refund_due_minor:
             return PaymentStatus.REFUND_DUE
+        if self.refunded_minor and self.refunded_minor >= self.recorded_minor:
+            return PaymentStatus.REFUNDED
+        if self.refunded_minor and self.conceded_minor:
+            return PaymentStatus.PARTIALLY_REFUNDED
         # Nothing is awaited for an order that costs nothing.
-        return PaymentStatus.PAID if self.recorded_minor >= self.total_minor else PaymentStatus.PENDING
+        if self.recorded_minor >= self.total_minor - self.conceded_minor:
+            return PaymentStatus.PAID
+        return PaymentStatus.FAILED if self.payment_failed else PaymentStatus.PENDING
 
     def note_change(self, status: OrderStatus, reason: str, when: When, *, public: bool = True) -> None:
         """Move to a status, or stay in it, and write the history row."""
@@ -259,29 +211,6 @@ class Order:
         self.stuck_reason, self.deadline_at = reason, None
         self.note_change(self.status, reason, when, public=False)
 
-    def record(self, payment: Payment, when: When) -> None:
-        """Record a payment; what exceeds what is owed is due for refund from now on."""
-        self.recorded_minor += payment.amount_minor
-        if self.payment_reference is None:
-            self.payment_provider, self.payment_reference = payment.provider, payment.reference
-        self.note_change(self.status, "payment_recorded", when, public=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderLine:
-    """A line, with what the catalog said at placement; amounts in minor units."""
-
-    item_id: str
-    sku: str
-    product_name: str
-    variant_name: str
-    vendor_id: str | None
-    quantity: int
-    unit_price_minor: int
-    discount_minor: int
-    tax_minor: int
-    total_minor: int
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderContent:
@@ -302,3 +231,70 @@ class OrderContent:
     external_reference: str | None
     metadata: Mapping[str, str]
     lines: tuple[OrderLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelOrder:
+    """Cancel an order.
+
+    Args:
+        only_from: statuses from which this actor may; None where the table alone decides.
+        not_after: microseconds since placing within which this actor may; None for any time.
+
+    """
+
+    order_id: str
+    reason: CancelReason
+    actor: Actor
+    note: str | None = None
+    restock: bool = True
+    refund: bool = True
+    notify_customer: bool = True
+    only_from: tuple[OrderStatus, ...] | None = None
+    not_after: int | None = None
+    expected_versions: frozenset[int] | None = None
+
+
+def refuse_transition(order: Order, to: OrderStatus) -> Refusal:
+    """Return the refusal of a move that the table does not have, or that money makes and no command."""
+    allowed = [status.value for status in order.allowed_transitions]
+    detail = f"order {order.number} is {order.status}; from there it can become {', '.join(allowed) or 'nothing else'}"
+    if OrderStatus.REFUNDED in order.allowed_transitions:
+        detail += ", by refunding all that was paid and not by a status"
+    facts = {"from": order.status.value, "to": to.value, "allowed": allowed}
+    return Refusal(RefusalCode.INVALID_TRANSITION, detail, facts=facts)
+
+
+def cancel(order: Order, command: CancelOrder, when: When) -> tuple[Told, Refusal | None]:
+    """Cancel an order; one that is cancelled already stays as it is."""
+    if order.status is OrderStatus.CANCELLED:
+        return None, None
+    barred = command.only_from is not None and order.status not in command.only_from
+    if barred or OrderStatus.CANCELLED not in order.allowed_transitions:
+        return None, refuse_transition(order, OrderStatus.CANCELLED)
+    if command.not_after is not None and when.now - order.created_at > command.not_after:
+        return None, Refusal(
+            RefusalCode.CANCEL_WINDOW_CLOSED, f"order {order.number} can no longer be cancelled by you"
+        )
+    told = order.cancel(
+        command.reason,
+        when,
+        restock=command.restock,
+        notify=command.notify_customer,
+        refund=command.refund,
+    )
+    return told, None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmTerms:
+    """How orders are confirmed.
+
+    Args:
+        auto_confirm: confirm as soon as stock is reserved.
+        allocation_timeout_seconds: after this an order that waits for its allocation is listed as stuck.
+
+    """
+
+    auto_confirm: bool
+    allocation_timeout_seconds: int

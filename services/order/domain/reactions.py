@@ -1,12 +1,9 @@
 """What the order service does with inventory's answers, whatever arrives: the first table of DESIGN 2.1, as data."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 from schemas.contracts import (
-    OrderCancelled,
-    OrderConfirmed,
     StockAllocated,
     StockRejected,
     StockReleased,
@@ -14,11 +11,12 @@ from schemas.contracts import (
     StockReserved,
     StockShortfall,
 )
-from services.order.domain.orders import Held, Order, Shortage, When
+from services.order.domain.history import When
+from services.order.domain.lines import Held, Shortage
+from services.order.domain.orders import ConfirmTerms, Order, Told
 from services.order.domain.statuses import CancelReason, OrderStatus, PendingOperation, ReservationStatus
 
 StockAnswer = StockReserved | StockRejected | StockReservationExpired | StockAllocated | StockShortfall | StockReleased
-Told = OrderConfirmed | OrderCancelled | None
 
 
 class Reaction(StrEnum):
@@ -34,21 +32,9 @@ class Reaction(StrEnum):
     NOTHING = "nothing"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfirmTerms:
-    """How orders are confirmed.
-
-    Args:
-        auto_confirm: confirm as soon as stock is reserved.
-        allocation_timeout_seconds: after this an order that waits for its allocation is listed as stuck.
-
-    """
-
-    auto_confirm: bool
-    allocation_timeout_seconds: int
-
-
 _S = OrderStatus
+
+
 _R = Reaction
 
 

@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 
 from schemas.contracts import OrderRequested, OrderRequestedAddress
-from services.order.domain.placing import Discount, Fault, OrderDraft, WantedItem
+from services.order.domain.drafts import Discount, OrderDraft, WantedItem
+from services.order.domain.refusals import Fault
 
 # Longest texts, in characters; REST's models use the same.
 MAX_ID, MAX_EMAIL, MAX_NOTES, MAX_ADDRESS_FIELD, MAX_METADATA_VALUE = 128, 254, 2000, 200, 500

@@ -22,13 +22,19 @@ class PaymentStatus(StrEnum):
     PENDING = "pending"
     PAID = "paid"
     REFUND_DUE = "refund_due"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    REFUNDED = "refunded"
+    FAILED = "failed"
 
 
 class FulfillmentStatus(StrEnum):
     """How much of an order has left; derived."""
 
     UNFULFILLED = "unfulfilled"
+    PARTIALLY_FULFILLED = "partially_fulfilled"
     FULFILLED = "fulfilled"
+    PARTIALLY_RETURNED = "partially_returned"
+    RETURNED = "returned"
 
 
 class ReservationStatus(StrEnum):
@@ -47,6 +53,7 @@ class PendingOperation(StrEnum):
 
     RESERVING = "reserving"
     ALLOCATING = "allocating"
+    REVISING = "revising"
 
 
 class CancelReason(StrEnum):

@@ -13,10 +13,16 @@ from schemas.contracts import (
     VariantPublished,
     VariantRetired,
 )
-from services.order.domain.commands import AdvanceOrder, CancelOrder, ConfirmOrder, PlaceOrder
+from services.order.domain.orders import CancelOrder
+from services.order.domain.payments import ConfirmOrder
+from services.order.domain.placing import PlaceOrder
+from services.order.domain.shipments import AdvanceOrder
 from services.order.handlers.catalog import publish_variants, retire_variants
-from services.order.handlers.orders import advance_order, cancel_order, confirm_order, place_order
+from services.order.handlers.orders import cancel_order
+from services.order.handlers.payments import confirm_order
+from services.order.handlers.placing import place_order
 from services.order.handlers.requests import place_requested_orders, reject_malformed_requests
+from services.order.handlers.shipments import advance_order
 from services.order.handlers.stock import (
     cancel_expired,
     cancel_rejected,

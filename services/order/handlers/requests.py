@@ -8,8 +8,10 @@ from datetime import timedelta
 from schemas.contracts import OrderRequested, OrderRequestRejected, OrderRequestRejectedError
 from services.chassis.events import Cause, Received
 from services.chassis.incoming import Undecodable
-from services.order.domain.orders import Actor, When
-from services.order.domain.placing import Fault, OrderDraft, place, price
+from services.order.domain.drafts import OrderDraft
+from services.order.domain.history import Actor, When
+from services.order.domain.placing import place, price
+from services.order.domain.refusals import Fault
 from services.order.domain.requests import draft_of, id_of
 from services.order.unit_of_work import OrderUnitOfWork
 

@@ -12,7 +12,7 @@ from schemas.contracts import (
 )
 from services.chassis.events import Cause, Received, new_id
 from services.chassis.unit_of_work import Due
-from services.order.domain.orders import SYSTEM, Actor, When
+from services.order.domain.history import SYSTEM, Actor, When
 from services.order.domain.reactions import StockAnswer, react
 from services.order.domain.statuses import CancelReason, PendingOperation
 from services.order.unit_of_work import OrderUnitOfWork

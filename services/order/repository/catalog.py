@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import sqlalchemy as sa
 
 from schemas.contracts import VariantPublished, VariantRetired
-from services.order.domain.placing import CatalogVariant
+from services.order.domain.drafts import CatalogVariant
 
 UPSERT = sa.text("""
 INSERT INTO catalog_variants AS c (sku, product_name, variant_name, vendor_id, price_minor, currency, active, version)

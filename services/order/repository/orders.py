@@ -8,16 +8,23 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 
 from services.chassis.events import from_micros, to_micros
-from services.order.domain.orders import Change, Held, Order, OrderContent, Shortage
+from services.order.domain.lines import Held, Shortage
+from services.order.domain.orders import Order, OrderContent
 from services.order.domain.statuses import CancelReason, OrderStatus, PendingOperation, ReservationStatus
+from services.order.repository import lines
 
 STATE_COLUMNS = """id::text, order_number, customer_id, currency, total_minor, payment_method, status,
     reservation_status, pending_operation, recorded_minor, refund_waived, confirm_when_reserved, payment_provider,
     payment_reference, cancel_reason, shortages, held, reserved_until, deadline_at, stuck_reason, version, events,
-    created_at, updated_at, confirmed_at, cancelled_at"""
+    refunded_minor, refunding_minor, conceded_minor, payment_failed, revision, created_at, updated_at, confirmed_at,
+    cancelled_at, delivered_at, ship_by, overdue_at"""
+
+
 LOCK_ORDERS = sa.text(f"""
 SELECT {STATE_COLUMNS} FROM orders WHERE id = ANY(:ids ::uuid[]) ORDER BY id FOR NO KEY UPDATE
 """)
+
+
 # An answer that waits parked for an order could still settle it.
 LOCK_OVERDUE = sa.text(f"""
 SELECT {STATE_COLUMNS} FROM orders o
@@ -25,9 +32,13 @@ WHERE deadline_at <= :until AND deadline_at - coalesce(confirmed_at, created_at)
     AND NOT EXISTS (SELECT FROM parked_keys p WHERE p.key = o.id::text)
 ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 """)
+
+
 COUNT_OVERDUE = sa.text("SELECT count(*) FROM orders WHERE deadline_at <= now()")
+
+
 # An order with its lines: one statement, since a lone order pays for each round trip.
-INSERT_ORDERS = sa.text("""
+INSERT_ORDERS = sa.text(f"""
 WITH placed AS (
     INSERT INTO orders (
         id, order_number, request_id, customer_id, customer_email, locale, currency, subtotal_minor, discount_minor,
@@ -35,7 +46,8 @@ WITH placed AS (
         notes, external_reference, metadata, created_at,
         status, reservation_status, pending_operation, recorded_minor, refund_waived, confirm_when_reserved,
         payment_provider, payment_reference, cancel_reason, shortages, held, reserved_until, deadline_at, stuck_reason,
-        version, events, updated_at, confirmed_at, cancelled_at)
+        version, events, updated_at, confirmed_at, cancelled_at, refunded_minor, refunding_minor, conceded_minor,
+        payment_failed, payment_status, revision, delivered_at, ship_by, overdue_at)
     SELECT * FROM unnest(
         :ids ::uuid[], :numbers ::text[], :request_ids ::text[], :customer_ids ::text[], :emails ::text[],
         :locales ::text[], :currencies ::text[], :subtotals ::bigint[], :discounts ::bigint[], :taxes ::bigint[],
@@ -46,37 +58,35 @@ WITH placed AS (
         :confirming ::boolean[], :providers ::text[], :payment_references ::text[], :cancel_reasons ::text[],
         :shortages ::jsonb[], :held ::jsonb[], :reserved_until ::timestamptz[], :deadlines ::timestamptz[],
         :stuck ::text[], :versions ::int[], :events ::bigint[], :updated ::timestamptz[], :confirmed ::timestamptz[],
-        :cancelled ::timestamptz[]))
-INSERT INTO order_items (order_id, position, id, sku, product_name, variant_name, vendor_id, quantity,
-                         unit_price_minor, discount_minor, tax_minor, total_minor)
-SELECT * FROM unnest(
-    :item_orders ::uuid[], :item_positions ::int[], :item_ids ::uuid[], :item_skus ::text[], :item_products ::text[],
-    :item_variants ::text[], :item_vendors ::text[], :item_quantities ::int[], :item_prices ::bigint[],
-    :item_discounts ::bigint[], :item_taxes ::bigint[], :item_totals ::bigint[])
+        :cancelled ::timestamptz[], :refunded ::bigint[], :refunding ::bigint[], :conceded ::bigint[],
+        :failed ::boolean[], :payment_statuses ::text[], :revisions ::int[], :delivered ::timestamptz[],
+        :ship_by ::timestamptz[], :overdue ::timestamptz[]))
+{lines.INSERT_LINES.text}
 """)
+
+
 UPDATE_ORDERS = sa.text("""
 UPDATE orders o SET status = d.status, reservation_status = d.reservation, pending_operation = d.operation,
     recorded_minor = d.recorded, refund_waived = d.waived, confirm_when_reserved = d.confirming,
     payment_provider = d.provider, payment_reference = d.payment_reference, cancel_reason = d.cancel_reason,
     shortages = d.shortages, held = d.held, reserved_until = d.reserved_until, deadline_at = d.deadline,
     stuck_reason = d.stuck, version = d.version, events = d.events, updated_at = d.updated,
-    confirmed_at = d.confirmed, cancelled_at = d.cancelled
+    confirmed_at = d.confirmed, cancelled_at = d.cancelled, refunded_minor = d.refunded,
+    refunding_minor = d.refunding, conceded_minor = d.conceded, payment_failed = d.failed,
+    payment_status = d.payment_status, revision = d.revision, delivered_at = d.delivered, ship_by = d.ship_by,
+    overdue_at = d.overdue
 FROM unnest(
     :ids ::uuid[], :statuses ::text[], :reservations ::text[], :operations ::text[], :recorded ::bigint[],
     :waived ::boolean[], :confirming ::boolean[], :providers ::text[], :payment_references ::text[],
     :cancel_reasons ::text[], :shortages ::jsonb[], :held ::jsonb[], :reserved_until ::timestamptz[],
     :deadlines ::timestamptz[], :stuck ::text[], :versions ::int[], :events ::bigint[], :updated ::timestamptz[],
-    :confirmed ::timestamptz[], :cancelled ::timestamptz[])
+    :confirmed ::timestamptz[], :cancelled ::timestamptz[], :refunded ::bigint[], :refunding ::bigint[],
+    :conceded ::bigint[], :failed ::boolean[], :payment_statuses ::text[], :revisions ::int[],
+    :delivered ::timestamptz[], :ship_by ::timestamptz[], :overdue ::timestamptz[])
     d(id, status, reservation, operation, recorded, waived, confirming, provider, payment_reference, cancel_reason,
-      shortages, held, reserved_until, deadline, stuck, version, events, updated, confirmed, cancelled)
+      shortages, held, reserved_until, deadline, stuck, version, events, updated, confirmed, cancelled, refunded,
+      refunding, conceded, failed, payment_status, revision, delivered, ship_by, overdue)
 WHERE o.id = d.id
-""")
-INSERT_HISTORY = sa.text("""
-INSERT INTO order_history (order_id, version, previous_status, status, reason, note, public, actor_type, actor_id,
-                           event_id, created_at)
-SELECT * FROM unnest(:order_ids ::uuid[], :versions ::int[], :previous ::text[], :statuses ::text[],
-                     :reasons ::text[], :notes ::text[], :public ::boolean[], :actor_types ::text[],
-                     :actor_ids ::text[], :event_ids ::text[], :created ::timestamptz[])
 """)
 
 
@@ -104,7 +114,7 @@ def insert(connection: sa.Connection, placed: Sequence[tuple[Order, OrderContent
     if placed:
         orders = [order for order, _ in placed]
         contents = [content for _, content in placed]
-        columns = _content_columns(orders, contents) | _state_columns(orders) | _item_columns(contents)
+        columns = _content_columns(orders, contents) | _state_columns(orders) | lines.columns(contents)
         connection.execute(INSERT_ORDERS, columns)
 
 
@@ -114,17 +124,6 @@ def update(connection: sa.Connection, orders: Sequence[Order]) -> None:
         connection.execute(UPDATE_ORDERS, _state_columns(orders))
 
 
-def insert_history(connection: sa.Connection, orders: Sequence[Order]) -> None:
-    """Append the history rows that were added since the orders were loaded."""
-    rows = [
-        (change, order.version - len(order.history) + 1 + i)
-        for order in orders
-        for i, change in enumerate(order.history)
-    ]
-    if rows:
-        connection.execute(INSERT_HISTORY, _history_columns(rows))
-
-
 def to_order(row: sa.Row[Any]) -> Order:
     """Return the order of a row with STATE_COLUMNS."""
     # Unpacked: looking up each column by its name costs a tenth of all that the worker does.
@@ -132,7 +131,8 @@ def to_order(row: sa.Row[Any]) -> Order:
     order_id, number, customer_id, currency, total_minor, payment_method, *rest = rest
     status, reservation_status, operation, recorded_minor, refund_waived, confirm_when_reserved, provider, *rest = rest
     reference, cancel_reason, shortages, held, reserved_until, deadline_at, stuck_reason, version, events, *rest = rest
-    created_at, updated_at, confirmed_at, cancelled_at = rest
+    refunded_minor, refunding_minor, conceded_minor, payment_failed, revision, created_at, updated_at, *rest = rest
+    confirmed_at, cancelled_at, delivered_at, ship_by, overdue_at = rest
     return Order(
         id=order_id,
         number=number,
@@ -160,6 +160,14 @@ def to_order(row: sa.Row[Any]) -> Order:
         updated_at=to_micros(updated_at),
         confirmed_at=_micros(confirmed_at),
         cancelled_at=_micros(cancelled_at),
+        refunded_minor=refunded_minor,
+        refunding_minor=refunding_minor,
+        conceded_minor=conceded_minor,
+        payment_failed=payment_failed,
+        revision=revision,
+        delivered_at=_micros(delivered_at),
+        ship_by=_micros(ship_by),
+        overdue_at=_micros(overdue_at),
     )
 
 
@@ -199,6 +207,15 @@ def _state_columns(orders: Sequence[Order]) -> dict[str, object]:
         "updated": [from_micros(order.updated_at) for order in orders],
         "confirmed": [_moment(order.confirmed_at) for order in orders],
         "cancelled": [_moment(order.cancelled_at) for order in orders],
+        "refunded": [order.refunded_minor for order in orders],
+        "refunding": [order.refunding_minor for order in orders],
+        "conceded": [order.conceded_minor for order in orders],
+        "failed": [order.payment_failed for order in orders],
+        "payment_statuses": [order.payment_status.value for order in orders],
+        "revisions": [order.revision for order in orders],
+        "delivered": [_moment(order.delivered_at) for order in orders],
+        "ship_by": [_moment(order.ship_by) for order in orders],
+        "overdue": [_moment(order.overdue_at) for order in orders],
     }
 
 
@@ -223,39 +240,4 @@ def _content_columns(orders: Sequence[Order], contents: Sequence[OrderContent]) 
         "references": [content.external_reference for content in contents],
         "metadata": [_json(dict(content.metadata)) for content in contents],
         "created": [from_micros(order.created_at) for order in orders],
-    }
-
-
-def _item_columns(contents: Sequence[OrderContent]) -> dict[str, object]:
-    rows = [(content.order_id, i, line) for content in contents for i, line in enumerate(content.lines)]
-    return {
-        "item_orders": [order_id for order_id, _, _ in rows],
-        "item_positions": [position for _, position, _ in rows],
-        "item_ids": [line.item_id for _, _, line in rows],
-        "item_skus": [line.sku for _, _, line in rows],
-        "item_products": [line.product_name for _, _, line in rows],
-        "item_variants": [line.variant_name for _, _, line in rows],
-        "item_vendors": [line.vendor_id for _, _, line in rows],
-        "item_quantities": [line.quantity for _, _, line in rows],
-        "item_prices": [line.unit_price_minor for _, _, line in rows],
-        "item_discounts": [line.discount_minor for _, _, line in rows],
-        "item_taxes": [line.tax_minor for _, _, line in rows],
-        "item_totals": [line.total_minor for _, _, line in rows],
-    }
-
-
-def _history_columns(rows: Sequence[tuple[Change, int]]) -> dict[str, object]:
-    changes = [change for change, _ in rows]
-    return {
-        "order_ids": [change.order_id for change in changes],
-        "versions": [version for _, version in rows],
-        "previous": [change.previous_status and change.previous_status.value for change in changes],
-        "statuses": [change.status.value for change in changes],
-        "reasons": [change.reason for change in changes],
-        "notes": [change.note for change in changes],
-        "public": [change.public for change in changes],
-        "actor_types": [change.actor.type for change in changes],
-        "actor_ids": [change.actor.id for change in changes],
-        "event_ids": [change.event_id for change in changes],
-        "created": [from_micros(change.at) for change in changes],
     }

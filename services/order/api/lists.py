@@ -1,0 +1,90 @@
+"""Lists of orders: one's own, all, a vendor's."""
+
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
+
+from services.chassis.events import from_micros
+from services.chassis.http.documents import Page
+from services.chassis.http.endpoint import Api
+from services.chassis.http.lists import Position, paging
+from services.chassis.http.roles import Role
+from services.chassis.idempotency import Answer
+from services.order.api.access import OWNERS, scopes_of
+from services.order.api.calls import PREFIX, OrderCall
+from services.order.api.models.lists import AdminOrderQuery, OrderQuery
+from services.order.api.models.orders import AdminOrder, Order
+from services.order.api.problems import PROBLEMS
+from services.order.api.views import ALL_PARTS, admin_order_of, order_of
+from services.order.domain.pricing import ShippingMethod
+from services.order.domain.scopes import OrderFilter, Scope
+from services.order.handlers.orders import OrderView, view_orders
+
+lists = Api("lists", prefix=PREFIX, about="Lists of orders", problems=PROBLEMS)
+
+
+@lists.get("/", allow=OWNERS, answers={200: Page[Order]})
+def list_orders(call: OrderCall, query: OrderQuery) -> Answer:
+    """List orders: a customer's own, or all.
+
+    Rows come without history and shipments unless `expand` asks for them.
+    """
+    (scope,) = scopes_of(call.caller, OWNERS)
+    return _page(call, query, scope)
+
+
+@lists.get("/admin/", allow={Role.ADMIN}, answers={200: Page[AdminOrder]})
+def list_all_orders(call: OrderCall, query: AdminOrderQuery) -> Answer:
+    """List all orders, with an operator's filters.
+
+    With `stuck=true` each row says in `stuck` what its order waits for, and what to do about it.
+    """
+    return _page(call, query, Scope(internal=True), admin_order_of, stuck=query.stuck)
+
+
+@lists.get("/vendor/", allow={Role.VENDOR}, answers={200: Page[Order]})
+def list_vendor_orders(call: OrderCall, query: OrderQuery) -> Answer:
+    """List orders with a line of the vendor's; only those lines are shown."""
+    return _page(call, query, Scope(vendor_id=call.caller.vendor_id))
+
+
+def _page(
+    call: OrderCall,
+    query: OrderQuery,
+    scope: Scope,
+    shown_as: Callable[[OrderView, dict[str, ShippingMethod], frozenset[str]], Order] = order_of,
+    stuck: bool | None = None,
+) -> Answer:
+    by_total = query.sort.endswith("total_amount")
+    wanted = paging(query, int if by_total else datetime, UUID)
+    order_filter = OrderFilter(
+        status=query.status.value if query.status else None,
+        created_from=query.created_from,
+        created_before=query.created_before,
+        updated_from=query.updated_from,
+        number=query.number,
+        request_id=query.request_id,
+        customer_id=query.customer_id,
+        stuck=stuck,
+        sort=query.sort,
+    )
+    parts = frozenset((query.expand or "").split(",")) & ALL_PARTS
+    with call.queries() as uow:
+        views = view_orders(uow, scope, order_filter, wanted.after, wanted.fetch)
+        methods = dict(uow.settings.shop_terms.shipping_methods)
+    return wanted.answer(
+        views, position=_Position(query.sort.lstrip("-")), show=lambda view: shown_as(view, methods, parts)
+    )
+
+
+class _Position:
+    """A row's place in the order of a list."""
+
+    def __init__(self, column: str) -> None:
+        self._column = column
+
+    def __call__(self, view: OrderView) -> Position:
+        if self._column == "total_amount":
+            return view.order.total_minor, view.order.id
+        moment = view.order.created_at if self._column == "created_at" else view.order.updated_at
+        return from_micros(moment), view.order.id

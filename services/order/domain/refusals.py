@@ -1,0 +1,60 @@
+"""Why something that was asked for cannot be done: what the facts do not allow, in words for the one who asked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One reason why a draft is refused.
+
+    Args:
+        pointer: JSON pointer to what is wrong.
+        code: a stable code of the catalogue.
+        detail: names the offender and the valid options. Of what a stranger sent it repeats codes only, and those
+            cut: it travels in an event, which may hold neither personal data nor more than the broker takes.
+        total_minor: the total that would be right, where that is what is wrong, in minor units.
+        currency: of that total.
+
+    """
+
+    pointer: str
+    code: str
+    detail: str
+    total_minor: int | None = None
+    currency: str | None = None
+
+
+class RefusalCode(StrEnum):
+    """Why a command was refused."""
+
+    NOT_FOUND = "order_not_found"
+    INVALID_ORDER = "invalid_order"
+    INVALID_TRANSITION = "invalid_status_transition"
+    STOCK_NOT_ALLOCATED = "stock_not_allocated"
+    ORDER_CANCELLED = "order_cancelled"
+    ALREADY_PAID = "already_paid"
+    PAYMENT_REQUIRED = "payment_required"
+    PAYMENT_MISMATCH = "payment_mismatch"
+    PAYMENT_REFERENCE_USED = "payment_reference_used"
+    CANCEL_WINDOW_CLOSED = "cancel_window_closed"
+    VERSION_CHANGED = "precondition_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A command that the facts do not allow.
+
+    Args:
+        code: see `RefusalCode`.
+        detail: names the offender and the valid options.
+        faults: single faults of a request.
+        facts: further members of the answer.
+
+    """
+
+    code: RefusalCode
+    detail: str
+    faults: Sequence[Fault] = ()
+    facts: Mapping[str, object] = field(default_factory=dict)

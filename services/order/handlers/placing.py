@@ -1,0 +1,20 @@
+"""Placing an order that is asked for by HTTP."""
+
+from services.chassis.commands import Submitted
+from services.order.domain.history import When
+from services.order.domain.placing import PlaceOrder, place, price
+from services.order.domain.refusals import Refusal, RefusalCode
+from services.order.handlers.commands import Accepted, Outcome
+from services.order.unit_of_work import OrderUnitOfWork
+
+
+def place_order(submitted: Submitted[PlaceOrder], uow: OrderUnitOfWork) -> Outcome:
+    """Place an order.  Emits: OrderPlaced."""
+    draft, terms = submitted.command.draft, uow.settings.shop_terms
+    priced = price(draft, uow.catalog, terms)
+    if isinstance(priced, list):
+        return Refusal(RefusalCode.INVALID_ORDER, "the order cannot be placed", priced)
+    when = When(now=uow.now, actor=submitted.command.actor, event_id=submitted.cause.causation_id)
+    placed = place(draft, priced, terms, uow.new_identity(len(draft.items)), when)
+    uow.add(placed, submitted.cause)
+    return Accepted(placed.order)

@@ -1,0 +1,73 @@
+"""What became of orders: appended, never changed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.chassis.events import from_micros, to_micros
+from services.order.domain.history import Actor, Change
+from services.order.domain.orders import Order
+from services.order.domain.statuses import OrderStatus
+
+OF_ORDERS = sa.text("""
+SELECT order_id::text, previous_status, status, reason, note, public, actor_type, actor_id, event_id, created_at
+FROM order_history WHERE order_id = ANY(:ids ::uuid[]) ORDER BY order_id, version
+""")
+INSERT = sa.text("""
+INSERT INTO order_history (order_id, version, previous_status, status, reason, note, public, actor_type, actor_id,
+                           event_id, created_at)
+SELECT * FROM unnest(:order_ids ::uuid[], :versions ::int[], :previous ::text[], :statuses ::text[],
+                     :reasons ::text[], :notes ::text[], :public ::boolean[], :actor_types ::text[],
+                     :actor_ids ::text[], :event_ids ::text[], :created ::timestamptz[])
+""")
+
+
+def insert(connection: sa.Connection, orders: Sequence[Order]) -> None:
+    """Append the history rows that were added since the orders were loaded."""
+    rows = [
+        (change, order.version - len(order.history) + 1 + i)
+        for order in orders
+        for i, change in enumerate(order.history)
+    ]
+    if rows:
+        connection.execute(INSERT, _history_columns(rows))
+
+
+def _history_columns(rows: Sequence[tuple[Change, int]]) -> dict[str, object]:
+    changes = [change for change, _ in rows]
+    return {
+        "order_ids": [change.order_id for change in changes],
+        "versions": [version for _, version in rows],
+        "previous": [change.previous_status and change.previous_status.value for change in changes],
+        "statuses": [change.status.value for change in changes],
+        "reasons": [change.reason for change in changes],
+        "notes": [change.note for change in changes],
+        "public": [change.public for change in changes],
+        "actor_types": [change.actor.type for change in changes],
+        "actor_ids": [change.actor.id for change in changes],
+        "event_ids": [change.event_id for change in changes],
+        "created": [from_micros(change.at) for change in changes],
+    }
+
+
+def of_orders(connection: sa.Connection, order_ids: Sequence[str]) -> dict[str, list[Change]]:
+    """Return the history of orders, oldest rows first."""
+    found: dict[str, list[Change]] = {}
+    for row in connection.execute(OF_ORDERS, {"ids": list(order_ids)}):
+        found.setdefault(row.order_id, []).append(_change(row))
+    return found
+
+
+def _change(row: sa.Row[Any]) -> Change:
+    return Change(
+        order_id=row.order_id,
+        previous_status=row.previous_status and OrderStatus(row.previous_status),
+        status=OrderStatus(row.status),
+        reason=row.reason,
+        note=row.note,
+        public=row.public,
+        actor=Actor(type=row.actor_type, id=row.actor_id),
+        event_id=row.event_id,
+        at=to_micros(row.created_at),
+    )
