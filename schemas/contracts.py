@@ -259,11 +259,14 @@ class StockRejectedShortage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockRejected:
-    """The order does not fit into the stock; nothing is reserved for it, not even the lines that would fit.
+    """The order, or its revision, does not fit into the stock; nothing is reserved for it, not even the lines
+    that would fit. What was held before a revision stays held.
 
     Topic `inventory.events.v1`, key `order_id`.
 
     order_id: The order, a UUIDv7 made by the order service.
+    revision: The revision that this answers, as OrderRevisionRequested numbered it; null for the answer to
+        OrderPlaced.
     shortages: Every SKU that is short.
     rejected_at: When it was decided.
     """
@@ -272,6 +275,7 @@ class StockRejected:
     TOPIC: ClassVar[str] = "inventory.events.v1"
 
     order_id: str
+    revision: int | None = None
     shortages: tuple[StockRejectedShortage, ...]
     rejected_at: int
 
@@ -284,6 +288,7 @@ class StockRejected:
         """Return the record as an Avro codec writes it."""
         return {
             "order_id": self.order_id,
+            "revision": self.revision,
             "shortages": [
                 {
                     "sku": item.sku,
@@ -301,6 +306,7 @@ class StockRejected:
         """Build the event from the record that an Avro codec read with this schema."""
         return cls(
             order_id=record["order_id"],
+            revision=record["revision"],
             shortages=tuple([
                 StockRejectedShortage(
                     sku=item["sku"],
@@ -472,12 +478,14 @@ class StockReservedLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockReserved:
-    """Every line of the order is reserved: nobody else can buy these units until they are released, allocated
-    or expire.
+    """Every line of the order, or of its revision, is reserved: nobody else can buy these units until they are
+    released, allocated or expire.
 
     Topic `inventory.events.v1`, key `order_id`.
 
     order_id: The order, a UUIDv7 made by the order service.
+    revision: The revision that this answers, as OrderRevisionRequested numbered it; null for the answer to
+        OrderPlaced.
     lines: What is reserved, by SKU and location.
     expires_at: When the reservation runs out unless the order is confirmed; null when it does not.
     reserved_at: When the stock was reserved.
@@ -487,6 +495,7 @@ class StockReserved:
     TOPIC: ClassVar[str] = "inventory.events.v1"
 
     order_id: str
+    revision: int | None = None
     lines: tuple[StockReservedLine, ...]
     expires_at: int | None = None
     reserved_at: int
@@ -500,6 +509,7 @@ class StockReserved:
         """Return the record as an Avro codec writes it."""
         return {
             "order_id": self.order_id,
+            "revision": self.revision,
             "lines": [
                 {
                     "sku": item.sku,
@@ -517,6 +527,7 @@ class StockReserved:
         """Build the event from the record that an Avro codec read with this schema."""
         return cls(
             order_id=record["order_id"],
+            revision=record["revision"],
             lines=tuple([
                 StockReservedLine(
                     sku=item["sku"],
@@ -527,6 +538,79 @@ class StockReserved:
             ]),
             expires_at=record["expires_at"],
             reserved_at=record["reserved_at"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockRestockedLine:
+    """One SKU at one location.
+
+    sku: The variant's stock keeping unit, at most 128 characters.
+    quantity: Units put back on hand.
+    location: Code of the stock location.
+    """
+
+    sku: str
+    quantity: int
+    location: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockRestocked:
+    """Units of a return are on hand again: those that arrived undamaged and can be sold.
+
+    Topic `inventory.events.v1`, key `order_id`.
+
+    order_id: The order, a UUIDv7 made by the order service.
+    return_id: The return, a UUIDv7 made by the order service.
+    lines: What is on hand again, by SKU and location.
+    restocked_at: When the units were put back.
+    """
+
+    FULLNAME: ClassVar[str] = "oms.inventory.StockRestocked"
+    TOPIC: ClassVar[str] = "inventory.events.v1"
+
+    order_id: str
+    return_id: str
+    lines: tuple[StockRestockedLine, ...]
+    restocked_at: int
+
+    @property
+    def key(self) -> str:
+        """The Kafka record's key: `order_id`."""
+        return self.order_id
+
+    def to_avro(self) -> dict[str, object]:
+        """Return the record as an Avro codec writes it."""
+        return {
+            "order_id": self.order_id,
+            "return_id": self.return_id,
+            "lines": [
+                {
+                    "sku": item.sku,
+                    "quantity": item.quantity,
+                    "location": item.location,
+                }
+                for item in self.lines
+            ],
+            "restocked_at": self.restocked_at,
+        }
+
+    @classmethod
+    def from_avro(cls, record: Mapping[str, Any]) -> Self:
+        """Build the event from the record that an Avro codec read with this schema."""
+        return cls(
+            order_id=record["order_id"],
+            return_id=record["return_id"],
+            lines=tuple([
+                StockRestockedLine(
+                    sku=item["sku"],
+                    quantity=item["quantity"],
+                    location=item["location"],
+                )
+                for item in record["lines"]
+            ]),
+            restocked_at=record["restocked_at"],
         )
 
 
@@ -995,6 +1079,20 @@ _OrderCancelledPreviousStatus_BY_SYMBOL: Final = {member.value: member for membe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderCancelledShippedLine:
+    """Units of one order line that had left before.
+
+    item_id: The order's line, a UUIDv7 made by the order service.
+    sku: The variant's stock keeping unit, at most 128 characters.
+    quantity: Units that had left, at least 1.
+    """
+
+    item_id: str
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCancelled:
     """The order is off. Inventory releases whatever it holds for it, also when this arrives before OrderPlaced.
 
@@ -1005,6 +1103,7 @@ class OrderCancelled:
     reason: Why the order was cancelled.
     previous_status: The order's status before.
     restock: Whether what was allocated goes back into available stock; false writes it off.
+    shipped_lines: What had left before and is expected back as a return; inventory releases none of it.
     notify_customer: Whether the customer gets a mail about it.
     refund_minor: Amount that is due back to the customer, in minor units; 0 when nothing was paid.
     currency: ISO 4217 code of every amount in this event.
@@ -1019,6 +1118,7 @@ class OrderCancelled:
     reason: OrderCancelledReason
     previous_status: OrderCancelledPreviousStatus
     restock: bool = True
+    shipped_lines: tuple[OrderCancelledShippedLine, ...] = ()
     notify_customer: bool = True
     refund_minor: int
     currency: str
@@ -1037,6 +1137,14 @@ class OrderCancelled:
             "reason": self.reason,
             "previous_status": self.previous_status,
             "restock": self.restock,
+            "shipped_lines": [
+                {
+                    "item_id": item.item_id,
+                    "sku": item.sku,
+                    "quantity": item.quantity,
+                }
+                for item in self.shipped_lines
+            ],
             "notify_customer": self.notify_customer,
             "refund_minor": self.refund_minor,
             "currency": self.currency,
@@ -1052,6 +1160,14 @@ class OrderCancelled:
             reason=_OrderCancelledReason_BY_SYMBOL[record["reason"]],
             previous_status=_OrderCancelledPreviousStatus_BY_SYMBOL[record["previous_status"]],
             restock=record["restock"],
+            shipped_lines=tuple([
+                OrderCancelledShippedLine(
+                    item_id=item["item_id"],
+                    sku=item["sku"],
+                    quantity=item["quantity"],
+                )
+                for item in record["shipped_lines"]
+            ]),
             notify_customer=record["notify_customer"],
             refund_minor=record["refund_minor"],
             currency=record["currency"],
@@ -1149,6 +1265,7 @@ class OrderDelivered:
     order_id: The order, a UUIDv7 made by the order service.
     order_number: The number that people use for the order, such as ORD48213307.
     shipment_id: The shipment, a UUIDv7 made by the order service.
+    shipment_number: The number that people use for the shipment; null in events from before shipments had one.
     location: Code of the stock location that the shipment came from.
     lines: The shipment's lines.
     complete: True when everything of the order has been delivered with this shipment.
@@ -1161,6 +1278,7 @@ class OrderDelivered:
     order_id: str
     order_number: str
     shipment_id: str
+    shipment_number: str | None = None
     location: str
     lines: tuple[OrderDeliveredLine, ...]
     complete: bool
@@ -1177,6 +1295,7 @@ class OrderDelivered:
             "order_id": self.order_id,
             "order_number": self.order_number,
             "shipment_id": self.shipment_id,
+            "shipment_number": self.shipment_number,
             "location": self.location,
             "lines": [
                 {
@@ -1197,6 +1316,7 @@ class OrderDelivered:
             order_id=record["order_id"],
             order_number=record["order_number"],
             shipment_id=record["shipment_id"],
+            shipment_number=record["shipment_number"],
             location=record["location"],
             lines=tuple([
                 OrderDeliveredLine(
@@ -1208,6 +1328,170 @@ class OrderDelivered:
             ]),
             complete=record["complete"],
             delivered_at=record["delivered_at"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderDetailsChangedAddress:
+    """A postal address.
+
+    first_name: Given name of the recipient. Personal data.
+    last_name: Family name of the recipient. Personal data.
+    company: Company at the address, if any. Personal data.
+    address1: Street and house number. Personal data.
+    address2: Floor, apartment or anything else the street line does not hold. Personal data.
+    city: City or town. Personal data.
+    state_province: State, province or region, where the country's addresses have one. Personal data.
+    postal_code: Postal code in the country's own form. Personal data.
+    country_code: Country as ISO 3166-1 alpha-2. Personal data.
+    phone: Phone number for the carrier, preferably E.164. Personal data.
+    """
+
+    first_name: str
+    last_name: str
+    company: str | None = None
+    address1: str
+    address2: str | None = None
+    city: str
+    state_province: str | None = None
+    postal_code: str
+    country_code: str
+    phone: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderDetailsChanged:
+    """The addresses or the shipping method of an order were changed before it left. Who has the address of
+    OrderProcessingStarted takes the one given here.
+
+    Topic `order.events.v1`, key `order_id`.
+
+    order_id: The order, a UUIDv7 made by the order service.
+    order_number: The number that people use for the order, such as ORD48213307.
+    version: The order's version after the change; of two of these events the one with the higher version is the
+        newer.
+    revision: Number of the newest revision of the order's lines at that time; 0 when there was none.
+    shipping_address: Where the goods go now; null when that did not change. Personal data.
+    billing_address: Where the invoice goes now; null when that did not change. Personal data.
+    shipping_method: Code of the shipping method now; null when it did not change.
+    label: Path of the shipping label at the order service's API, which is another one now; null when there is
+        none or it did not change.
+    subtotal_minor: Sum of quantity times unit price over the lines, in minor units.
+    discount_minor: Sum of all discounts, in minor units, 0 or more.
+    shipping_minor: Price of shipping, in minor units.
+    tax_minor: Sum of all taxes, in minor units.
+    total_minor: What the order costs now, in minor units.
+    currency: ISO 4217 code of every amount in this event.
+    changed_at: When it was changed.
+    """
+
+    FULLNAME: ClassVar[str] = "oms.order.OrderDetailsChanged"
+    TOPIC: ClassVar[str] = "order.events.v1"
+
+    order_id: str
+    order_number: str
+    version: int
+    revision: int
+    shipping_address: OrderDetailsChangedAddress | None = None
+    billing_address: OrderDetailsChangedAddress | None = None
+    shipping_method: str | None = None
+    label: str | None = None
+    subtotal_minor: int
+    discount_minor: int
+    shipping_minor: int
+    tax_minor: int
+    total_minor: int
+    currency: str
+    changed_at: int
+
+    @property
+    def key(self) -> str:
+        """The Kafka record's key: `order_id`."""
+        return self.order_id
+
+    def to_avro(self) -> dict[str, object]:
+        """Return the record as an Avro codec writes it."""
+        return {
+            "order_id": self.order_id,
+            "order_number": self.order_number,
+            "version": self.version,
+            "revision": self.revision,
+            "shipping_address": None if self.shipping_address is None else {
+                "first_name": self.shipping_address.first_name,
+                "last_name": self.shipping_address.last_name,
+                "company": self.shipping_address.company,
+                "address1": self.shipping_address.address1,
+                "address2": self.shipping_address.address2,
+                "city": self.shipping_address.city,
+                "state_province": self.shipping_address.state_province,
+                "postal_code": self.shipping_address.postal_code,
+                "country_code": self.shipping_address.country_code,
+                "phone": self.shipping_address.phone,
+            },
+            "billing_address": None if self.billing_address is None else {
+                "first_name": self.billing_address.first_name,
+                "last_name": self.billing_address.last_name,
+                "company": self.billing_address.company,
+                "address1": self.billing_address.address1,
+                "address2": self.billing_address.address2,
+                "city": self.billing_address.city,
+                "state_province": self.billing_address.state_province,
+                "postal_code": self.billing_address.postal_code,
+                "country_code": self.billing_address.country_code,
+                "phone": self.billing_address.phone,
+            },
+            "shipping_method": self.shipping_method,
+            "label": self.label,
+            "subtotal_minor": self.subtotal_minor,
+            "discount_minor": self.discount_minor,
+            "shipping_minor": self.shipping_minor,
+            "tax_minor": self.tax_minor,
+            "total_minor": self.total_minor,
+            "currency": self.currency,
+            "changed_at": self.changed_at,
+        }
+
+    @classmethod
+    def from_avro(cls, record: Mapping[str, Any]) -> Self:
+        """Build the event from the record that an Avro codec read with this schema."""
+        return cls(
+            order_id=record["order_id"],
+            order_number=record["order_number"],
+            version=record["version"],
+            revision=record["revision"],
+            shipping_address=None if record["shipping_address"] is None else OrderDetailsChangedAddress(
+                first_name=record["shipping_address"]["first_name"],
+                last_name=record["shipping_address"]["last_name"],
+                company=record["shipping_address"]["company"],
+                address1=record["shipping_address"]["address1"],
+                address2=record["shipping_address"]["address2"],
+                city=record["shipping_address"]["city"],
+                state_province=record["shipping_address"]["state_province"],
+                postal_code=record["shipping_address"]["postal_code"],
+                country_code=record["shipping_address"]["country_code"],
+                phone=record["shipping_address"]["phone"],
+            ),
+            billing_address=None if record["billing_address"] is None else OrderDetailsChangedAddress(
+                first_name=record["billing_address"]["first_name"],
+                last_name=record["billing_address"]["last_name"],
+                company=record["billing_address"]["company"],
+                address1=record["billing_address"]["address1"],
+                address2=record["billing_address"]["address2"],
+                city=record["billing_address"]["city"],
+                state_province=record["billing_address"]["state_province"],
+                postal_code=record["billing_address"]["postal_code"],
+                country_code=record["billing_address"]["country_code"],
+                phone=record["billing_address"]["phone"],
+            ),
+            shipping_method=record["shipping_method"],
+            label=record["label"],
+            subtotal_minor=record["subtotal_minor"],
+            discount_minor=record["discount_minor"],
+            shipping_minor=record["shipping_minor"],
+            tax_minor=record["tax_minor"],
+            total_minor=record["total_minor"],
+            currency=record["currency"],
+            changed_at=record["changed_at"],
         )
 
 
@@ -1428,6 +1712,9 @@ class OrderProcessingStarted:
     ship_to: Where the goods go. Personal data.
     shipping_method: Code of the shipping method that the customer chose.
     lines: What to pick, and where.
+    shipment_number: The number that people use for the shipment to make; null when no shipment has one yet.
+    label: Path of the shipping label at the order service's API; null when there is none.
+    ship_by: When the goods have to leave; null when nobody promised that.
     started_at: When processing started.
     """
 
@@ -1439,6 +1726,9 @@ class OrderProcessingStarted:
     ship_to: OrderProcessingStartedAddress
     shipping_method: str
     lines: tuple[OrderProcessingStartedLine, ...]
+    shipment_number: str | None = None
+    label: str | None = None
+    ship_by: int | None = None
     started_at: int
 
     @property
@@ -1474,6 +1764,9 @@ class OrderProcessingStarted:
                 }
                 for item in self.lines
             ],
+            "shipment_number": self.shipment_number,
+            "label": self.label,
+            "ship_by": self.ship_by,
             "started_at": self.started_at,
         }
 
@@ -1506,8 +1799,74 @@ class OrderProcessingStarted:
                 )
                 for item in record["lines"]
             ]),
+            shipment_number=record["shipment_number"],
+            label=record["label"],
+            ship_by=record["ship_by"],
             started_at=record["started_at"],
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRefunded:
+    """Everything that was paid for a delivered order has been paid back; the order has come to its end.
+
+    Topic `order.events.v1`, key `order_id`.
+
+    order_id: The order, a UUIDv7 made by the order service.
+    order_number: The number that people use for the order, such as ORD48213307.
+    amount_minor: All that was paid back, in minor units.
+    currency: ISO 4217 code of every amount in this event.
+    refunded_at: When the last of it was settled.
+    """
+
+    FULLNAME: ClassVar[str] = "oms.order.OrderRefunded"
+    TOPIC: ClassVar[str] = "order.events.v1"
+
+    order_id: str
+    order_number: str
+    amount_minor: int
+    currency: str
+    refunded_at: int
+
+    @property
+    def key(self) -> str:
+        """The Kafka record's key: `order_id`."""
+        return self.order_id
+
+    def to_avro(self) -> dict[str, object]:
+        """Return the record as an Avro codec writes it."""
+        return {
+            "order_id": self.order_id,
+            "order_number": self.order_number,
+            "amount_minor": self.amount_minor,
+            "currency": self.currency,
+            "refunded_at": self.refunded_at,
+        }
+
+    @classmethod
+    def from_avro(cls, record: Mapping[str, Any]) -> Self:
+        """Build the event from the record that an Avro codec read with this schema."""
+        return cls(
+            order_id=record["order_id"],
+            order_number=record["order_number"],
+            amount_minor=record["amount_minor"],
+            currency=record["currency"],
+            refunded_at=record["refunded_at"],
+        )
+
+
+class OrderRequestRejectedRequestType(StrEnum):
+    """What was asked for. order: an OrderRequested. payment: a PaymentReported. cancellation: an
+    OrderCancellationRequested. unknown: a request newer than the reader.
+    """
+
+    UNKNOWN = "unknown"
+    ORDER = "order"
+    PAYMENT = "payment"
+    CANCELLATION = "cancellation"
+
+
+_OrderRequestRejectedRequestType_BY_SYMBOL: Final = {member.value: member for member in OrderRequestRejectedRequestType}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1528,11 +1887,16 @@ class OrderRequestRejectedError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequestRejected:
-    """An OrderRequested did not become an order. Carries every error, and never the refused values.
+    """A storefront's request was refused: an OrderRequested became no order, or a PaymentReported or
+    OrderCancellationRequested changed none. Carries every error, and never the refused values.
 
     Topic `order.events.v1`, key `request_id`.
 
-    request_id: The refused request's id; the record's key when the request could not be decoded.
+    request_id: The refused request's id: that of an OrderRequested, the order's for the others; the record's
+        key when the request could not be decoded.
+    request_type: What was refused.
+    order_id: The order that a refused PaymentReported or OrderCancellationRequested was about; null for an
+        OrderRequested, and where what was named is no order's id.
     code: Stable code of the refusal, such as validation_failed, request_id_reused or malformed_request.
     errors: Every error that was found; empty when the code says it all.
     rejected_at: When the request was refused.
@@ -1542,6 +1906,8 @@ class OrderRequestRejected:
     TOPIC: ClassVar[str] = "order.events.v1"
 
     request_id: str
+    request_type: OrderRequestRejectedRequestType = OrderRequestRejectedRequestType.ORDER
+    order_id: str | None = None
     code: str
     errors: tuple[OrderRequestRejectedError, ...]
     rejected_at: int
@@ -1555,6 +1921,8 @@ class OrderRequestRejected:
         """Return the record as an Avro codec writes it."""
         return {
             "request_id": self.request_id,
+            "request_type": self.request_type,
+            "order_id": self.order_id,
             "code": self.code,
             "errors": [
                 {
@@ -1572,6 +1940,8 @@ class OrderRequestRejected:
         """Build the event from the record that an Avro codec read with this schema."""
         return cls(
             request_id=record["request_id"],
+            request_type=_OrderRequestRejectedRequestType_BY_SYMBOL[record["request_type"]],
+            order_id=record["order_id"],
             code=record["code"],
             errors=tuple([
                 OrderRequestRejectedError(
@@ -1582,6 +1952,323 @@ class OrderRequestRejected:
                 for item in record["errors"]
             ]),
             rejected_at=record["rejected_at"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRevisedLine:
+    """One order line as it is sold now: a snapshot that later catalog changes do not touch.
+
+    item_id: The order's line, a UUIDv7 made by the order service.
+    sku: The variant's stock keeping unit, at most 128 characters.
+    product_name: The product's name as shown to customers.
+    variant_name: What tells this variant from the product's others, such as size and colour.
+    vendor_id: The vendor who supplies the variant, as the marketplace names them; null when it is our own.
+    quantity: Units ordered, at least 1.
+    unit_price_minor: Price of one unit before discount, in minor units.
+    discount_minor: Discount on the whole line, in minor units, 0 or more.
+    tax_minor: Tax on the whole line after discount, in minor units.
+    total_minor: What the line costs: quantity times unit price, less discount, plus tax where prices are net,
+        in minor units.
+    """
+
+    item_id: str
+    sku: str
+    product_name: str
+    variant_name: str
+    vendor_id: str | None = None
+    quantity: int
+    unit_price_minor: int
+    discount_minor: int
+    tax_minor: int
+    total_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRevised:
+    """The order has other lines now, and their stock is held. Replaces the lines and totals that were told
+    before.
+
+    Topic `order.events.v1`, key `order_id`.
+
+    order_id: The order, a UUIDv7 made by the order service.
+    order_number: The number that people use for the order, such as ORD48213307.
+    revision: The revision, as OrderRevisionRequested numbered it.
+    lines: The order's lines, at least one.
+    subtotal_minor: Sum of quantity times unit price over the lines, in minor units.
+    discount_minor: Sum of all discounts, in minor units, 0 or more.
+    shipping_minor: Price of shipping, in minor units.
+    tax_minor: Sum of all taxes, in minor units.
+    total_minor: What the order costs now, in minor units.
+    currency: ISO 4217 code of every amount in this event.
+    amount_due_minor: What the customer still owes, in minor units; 0 when nothing.
+    refund_due_minor: What was paid beyond the new total and is due back, in minor units; 0 when nothing.
+    revised_at: When the order was revised.
+    """
+
+    FULLNAME: ClassVar[str] = "oms.order.OrderRevised"
+    TOPIC: ClassVar[str] = "order.events.v1"
+
+    order_id: str
+    order_number: str
+    revision: int
+    lines: tuple[OrderRevisedLine, ...]
+    subtotal_minor: int
+    discount_minor: int
+    shipping_minor: int
+    tax_minor: int
+    total_minor: int
+    currency: str
+    amount_due_minor: int
+    refund_due_minor: int
+    revised_at: int
+
+    @property
+    def key(self) -> str:
+        """The Kafka record's key: `order_id`."""
+        return self.order_id
+
+    def to_avro(self) -> dict[str, object]:
+        """Return the record as an Avro codec writes it."""
+        return {
+            "order_id": self.order_id,
+            "order_number": self.order_number,
+            "revision": self.revision,
+            "lines": [
+                {
+                    "item_id": item.item_id,
+                    "sku": item.sku,
+                    "product_name": item.product_name,
+                    "variant_name": item.variant_name,
+                    "vendor_id": item.vendor_id,
+                    "quantity": item.quantity,
+                    "unit_price_minor": item.unit_price_minor,
+                    "discount_minor": item.discount_minor,
+                    "tax_minor": item.tax_minor,
+                    "total_minor": item.total_minor,
+                }
+                for item in self.lines
+            ],
+            "subtotal_minor": self.subtotal_minor,
+            "discount_minor": self.discount_minor,
+            "shipping_minor": self.shipping_minor,
+            "tax_minor": self.tax_minor,
+            "total_minor": self.total_minor,
+            "currency": self.currency,
+            "amount_due_minor": self.amount_due_minor,
+            "refund_due_minor": self.refund_due_minor,
+            "revised_at": self.revised_at,
+        }
+
+    @classmethod
+    def from_avro(cls, record: Mapping[str, Any]) -> Self:
+        """Build the event from the record that an Avro codec read with this schema."""
+        return cls(
+            order_id=record["order_id"],
+            order_number=record["order_number"],
+            revision=record["revision"],
+            lines=tuple([
+                OrderRevisedLine(
+                    item_id=item["item_id"],
+                    sku=item["sku"],
+                    product_name=item["product_name"],
+                    variant_name=item["variant_name"],
+                    vendor_id=item["vendor_id"],
+                    quantity=item["quantity"],
+                    unit_price_minor=item["unit_price_minor"],
+                    discount_minor=item["discount_minor"],
+                    tax_minor=item["tax_minor"],
+                    total_minor=item["total_minor"],
+                )
+                for item in record["lines"]
+            ]),
+            subtotal_minor=record["subtotal_minor"],
+            discount_minor=record["discount_minor"],
+            shipping_minor=record["shipping_minor"],
+            tax_minor=record["tax_minor"],
+            total_minor=record["total_minor"],
+            currency=record["currency"],
+            amount_due_minor=record["amount_due_minor"],
+            refund_due_minor=record["refund_due_minor"],
+            revised_at=record["revised_at"],
+        )
+
+
+class OrderRevisionRejectedReason(StrEnum):
+    """Why a revision came to nothing. insufficient_stock: inventory rejected it. timeout: inventory did not
+    answer in time. cancelled: the order was cancelled meanwhile. other: anything else, or a reason newer
+    than the reader.
+    """
+
+    OTHER = "other"
+    INSUFFICIENT_STOCK = "insufficient_stock"
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+
+
+_OrderRevisionRejectedReason_BY_SYMBOL: Final = {member.value: member for member in OrderRevisionRejectedReason}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRevisionRejectedShortage:
+    """One SKU of which there is not enough.
+
+    sku: The variant's stock keeping unit, at most 128 characters.
+    requested: Units that the revised order needs of this SKU, its lines added up.
+    available: Units that could be promised at that moment.
+    expected_at: When more is expected, if anyone said so.
+    """
+
+    sku: str
+    requested: int
+    available: int
+    expected_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRevisionRejected:
+    """A revision came to nothing; the order is as it was, and so is what is held for it.
+
+    Topic `order.events.v1`, key `order_id`.
+
+    order_id: The order, a UUIDv7 made by the order service.
+    order_number: The number that people use for the order, such as ORD48213307.
+    revision: The revision, as OrderRevisionRequested numbered it.
+    reason: Why it came to nothing.
+    shortages: Every SKU that is short; empty for another reason.
+    rejected_at: When it was decided.
+    """
+
+    FULLNAME: ClassVar[str] = "oms.order.OrderRevisionRejected"
+    TOPIC: ClassVar[str] = "order.events.v1"
+
+    order_id: str
+    order_number: str
+    revision: int
+    reason: OrderRevisionRejectedReason
+    shortages: tuple[OrderRevisionRejectedShortage, ...]
+    rejected_at: int
+
+    @property
+    def key(self) -> str:
+        """The Kafka record's key: `order_id`."""
+        return self.order_id
+
+    def to_avro(self) -> dict[str, object]:
+        """Return the record as an Avro codec writes it."""
+        return {
+            "order_id": self.order_id,
+            "order_number": self.order_number,
+            "revision": self.revision,
+            "reason": self.reason,
+            "shortages": [
+                {
+                    "sku": item.sku,
+                    "requested": item.requested,
+                    "available": item.available,
+                    "expected_at": item.expected_at,
+                }
+                for item in self.shortages
+            ],
+            "rejected_at": self.rejected_at,
+        }
+
+    @classmethod
+    def from_avro(cls, record: Mapping[str, Any]) -> Self:
+        """Build the event from the record that an Avro codec read with this schema."""
+        return cls(
+            order_id=record["order_id"],
+            order_number=record["order_number"],
+            revision=record["revision"],
+            reason=_OrderRevisionRejectedReason_BY_SYMBOL[record["reason"]],
+            shortages=tuple([
+                OrderRevisionRejectedShortage(
+                    sku=item["sku"],
+                    requested=item["requested"],
+                    available=item["available"],
+                    expected_at=item["expected_at"],
+                )
+                for item in record["shortages"]
+            ]),
+            rejected_at=record["rejected_at"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRevisionRequestedLine:
+    """One line as it is to be.
+
+    item_id: The order's line, a UUIDv7 made by the order service.
+    sku: The variant's stock keeping unit, at most 128 characters.
+    quantity: Units of the line, at least 1.
+    """
+
+    item_id: str
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRevisionRequested:
+    """The order is to have other lines. Inventory reserves what it needs more, while what was held stays held,
+    and answers with StockReserved or StockRejected that carry the revision.
+
+    Topic `order.events.v1`, key `order_id`.
+
+    order_id: The order, a UUIDv7 made by the order service.
+    order_number: The number that people use for the order, such as ORD48213307.
+    revision: Counts the order's revisions from 1; the answers carry it.
+    lines: All lines that the order is to have, at least one; a line that is missing goes.
+    requested_at: When it was asked for.
+    """
+
+    FULLNAME: ClassVar[str] = "oms.order.OrderRevisionRequested"
+    TOPIC: ClassVar[str] = "order.events.v1"
+
+    order_id: str
+    order_number: str
+    revision: int
+    lines: tuple[OrderRevisionRequestedLine, ...]
+    requested_at: int
+
+    @property
+    def key(self) -> str:
+        """The Kafka record's key: `order_id`."""
+        return self.order_id
+
+    def to_avro(self) -> dict[str, object]:
+        """Return the record as an Avro codec writes it."""
+        return {
+            "order_id": self.order_id,
+            "order_number": self.order_number,
+            "revision": self.revision,
+            "lines": [
+                {
+                    "item_id": item.item_id,
+                    "sku": item.sku,
+                    "quantity": item.quantity,
+                }
+                for item in self.lines
+            ],
+            "requested_at": self.requested_at,
+        }
+
+    @classmethod
+    def from_avro(cls, record: Mapping[str, Any]) -> Self:
+        """Build the event from the record that an Avro codec read with this schema."""
+        return cls(
+            order_id=record["order_id"],
+            order_number=record["order_number"],
+            revision=record["revision"],
+            lines=tuple([
+                OrderRevisionRequestedLine(
+                    item_id=item["item_id"],
+                    sku=item["sku"],
+                    quantity=item["quantity"],
+                )
+                for item in record["lines"]
+            ]),
+            requested_at=record["requested_at"],
         )
 
 
@@ -1608,12 +2295,16 @@ class OrderShipped:
     order_id: The order, a UUIDv7 made by the order service.
     order_number: The number that people use for the order, such as ORD48213307.
     shipment_id: The shipment, a UUIDv7 made by the order service.
+    shipment_number: The number that people use for the shipment; null in events from before shipments had one.
+    vendor_id: The vendor who ships it, as the marketplace names them; null when we do.
     location: Code of the stock location that the shipment left.
     carrier: Who carries it, as the warehouse named them.
     tracking_number: The carrier's tracking number; null when there is none.
     estimated_delivery: Day of the expected delivery, YYYY-MM-DD at the destination; null when unknown.
     lines: The shipment's lines.
     complete: True when everything of the order has been shipped with this shipment.
+    unexpected: True when it left although the order was cancelled: nothing was held for it any more, and it
+        comes back as a return.
     shipped_at: When the shipment left.
     """
 
@@ -1623,12 +2314,15 @@ class OrderShipped:
     order_id: str
     order_number: str
     shipment_id: str
+    shipment_number: str | None = None
+    vendor_id: str | None = None
     location: str
     carrier: str
     tracking_number: str | None = None
     estimated_delivery: str | None = None
     lines: tuple[OrderShippedLine, ...]
     complete: bool
+    unexpected: bool = False
     shipped_at: int
 
     @property
@@ -1642,6 +2336,8 @@ class OrderShipped:
             "order_id": self.order_id,
             "order_number": self.order_number,
             "shipment_id": self.shipment_id,
+            "shipment_number": self.shipment_number,
+            "vendor_id": self.vendor_id,
             "location": self.location,
             "carrier": self.carrier,
             "tracking_number": self.tracking_number,
@@ -1655,6 +2351,7 @@ class OrderShipped:
                 for item in self.lines
             ],
             "complete": self.complete,
+            "unexpected": self.unexpected,
             "shipped_at": self.shipped_at,
         }
 
@@ -1665,6 +2362,8 @@ class OrderShipped:
             order_id=record["order_id"],
             order_number=record["order_number"],
             shipment_id=record["shipment_id"],
+            shipment_number=record["shipment_number"],
+            vendor_id=record["vendor_id"],
             location=record["location"],
             carrier=record["carrier"],
             tracking_number=record["tracking_number"],
@@ -1678,7 +2377,780 @@ class OrderShipped:
                 for item in record["lines"]
             ]),
             complete=record["complete"],
+            unexpected=record["unexpected"],
             shipped_at=record["shipped_at"],
+        )
+
+
+class OrderTrackingUpdatedType(StrEnum):
+    """What a carrier tells. label_purchased: it will come. in_transit: it is on its way. out_for_delivery: it
+    arrives today. attempted_delivery: nobody took it. delivered: it was handed over. failure: it is lost,
+    damaged or stopped. returned_to_sender: it comes back. other: anything else, or a type newer than the
+    reader.
+    """
+
+    OTHER = "other"
+    LABEL_PURCHASED = "label_purchased"
+    IN_TRANSIT = "in_transit"
+    OUT_FOR_DELIVERY = "out_for_delivery"
+    ATTEMPTED_DELIVERY = "attempted_delivery"
+    DELIVERED = "delivered"
+    FAILURE = "failure"
+    RETURNED_TO_SENDER = "returned_to_sender"
+
+
+_OrderTrackingUpdatedType_BY_SYMBOL: Final = {member.value: member for member in OrderTrackingUpdatedType}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderTrackingUpdated:
+    """A carrier told something of a shipment. Information only: that a shipment is delivered is said by
+    OrderDelivered.
+
+    Topic `order.events.v1`, key `order_id`.
+
+    order_id: The order, a UUIDv7 made by the order service.
+    order_number: The number that people use for the order, such as ORD48213307.
+    shipment_id: The shipment, a UUIDv7 made by the order service.
+    shipment_number: The number that people use for the shipment.
+    carrier: Who carries it, as the warehouse named them.
+    tracking_number: The carrier's tracking number; null when there is none.
+    carrier_event_id: The carrier's own id of what it told, opaque; told once a shipment.
+    type: What happened.
+    occurred_at: When it happened, by the carrier's clock; carriers tell things out of this order.
+    place: Where, as the carrier names its places, such as a depot's town; never anyone's address. Null when it
+        did not say.
+    recorded_at: When the order service was told.
+    """
+
+    FULLNAME: ClassVar[str] = "oms.order.OrderTrackingUpdated"
+    TOPIC: ClassVar[str] = "order.events.v1"
+
+    order_id: str
+    order_number: str
+    shipment_id: str
+    shipment_number: str
+    carrier: str
+    tracking_number: str | None = None
+    carrier_event_id: str
+    type: OrderTrackingUpdatedType
+    occurred_at: int
+    place: str | None = None
+    recorded_at: int
+
+    @property
+    def key(self) -> str:
+        """The Kafka record's key: `order_id`."""
+        return self.order_id
+
+    def to_avro(self) -> dict[str, object]:
+        """Return the record as an Avro codec writes it."""
+        return {
+            "order_id": self.order_id,
+            "order_number": self.order_number,
+            "shipment_id": self.shipment_id,
+            "shipment_number": self.shipment_number,
+            "carrier": self.carrier,
+            "tracking_number": self.tracking_number,
+            "carrier_event_id": self.carrier_event_id,
+            "type": self.type,
+            "occurred_at": self.occurred_at,
+            "place": self.place,
+            "recorded_at": self.recorded_at,
+        }
+
+    @classmethod
+    def from_avro(cls, record: Mapping[str, Any]) -> Self:
+        """Build the event from the record that an Avro codec read with this schema."""
+        return cls(
+            order_id=record["order_id"],
+            order_number=record["order_number"],
+            shipment_id=record["shipment_id"],
+            shipment_number=record["shipment_number"],
+            carrier=record["carrier"],
+            tracking_number=record["tracking_number"],
+            carrier_event_id=record["carrier_event_id"],
+            type=_OrderTrackingUpdatedType_BY_SYMBOL[record["type"]],
+            occurred_at=record["occurred_at"],
+            place=record["place"],
+            recorded_at=record["recorded_at"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundFailed:
+    """A refund could not be paid; it is still due, and people have to see to it.
+
+    Topic `order.events.v1`, key `order_id`.
+
+    order_id: The order, a UUIDv7 made by the order service.
+    order_number: The number that people use for the order, such as ORD48213307.
+    refund_id: The refund, a UUIDv7 made by the order service.
+    provider: Who took the payment that it goes back to, as the caller named them.
+    amount_minor: What should have been paid back, in minor units.
+    currency: ISO 4217 code of every amount in this event.
+    code: Code of the failure, as whoever settles payments gave it.
+    failed_at: When it failed.
+    """
+
+    FULLNAME: ClassVar[str] = "oms.order.RefundFailed"
+    TOPIC: ClassVar[str] = "order.events.v1"
+
+    order_id: str
+    order_number: str
+    refund_id: str
+    provider: str
+    amount_minor: int
+    currency: str
+    code: str
+    failed_at: int
+
+    @property
+    def key(self) -> str:
+        """The Kafka record's key: `order_id`."""
+        return self.order_id
+
+    def to_avro(self) -> dict[str, object]:
+        """Return the record as an Avro codec writes it."""
+        return {
+            "order_id": self.order_id,
+            "order_number": self.order_number,
+            "refund_id": self.refund_id,
+            "provider": self.provider,
+            "amount_minor": self.amount_minor,
+            "currency": self.currency,
+            "code": self.code,
+            "failed_at": self.failed_at,
+        }
+
+    @classmethod
+    def from_avro(cls, record: Mapping[str, Any]) -> Self:
+        """Build the event from the record that an Avro codec read with this schema."""
+        return cls(
+            order_id=record["order_id"],
+            order_number=record["order_number"],
+            refund_id=record["refund_id"],
+            provider=record["provider"],
+            amount_minor=record["amount_minor"],
+            currency=record["currency"],
+            code=record["code"],
+            failed_at=record["failed_at"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundIssued:
+    """A refund was paid.
+
+    Topic `order.events.v1`, key `order_id`.
+
+    order_id: The order, a UUIDv7 made by the order service.
+    order_number: The number that people use for the order, such as ORD48213307.
+    refund_id: The refund, a UUIDv7 made by the order service.
+    provider: Who took the payment that it goes back to, as the caller named them.
+    provider_reference: The provider's own reference of the refund, opaque; null when it was not told.
+    amount_minor: What was paid back, in minor units.
+    refunded_total_minor: All that was paid back of the order by now, in minor units.
+    currency: ISO 4217 code of every amount in this event.
+    settled_at: When it was settled.
+    """
+
+    FULLNAME: ClassVar[str] = "oms.order.RefundIssued"
+    TOPIC: ClassVar[str] = "order.events.v1"
+
+    order_id: str
+    order_number: str
+    refund_id: str
+    provider: str
+    provider_reference: str | None = None
+    amount_minor: int
+    refunded_total_minor: int
+    currency: str
+    settled_at: int
+
+    @property
+    def key(self) -> str:
+        """The Kafka record's key: `order_id`."""
+        return self.order_id
+
+    def to_avro(self) -> dict[str, object]:
+        """Return the record as an Avro codec writes it."""
+        return {
+            "order_id": self.order_id,
+            "order_number": self.order_number,
+            "refund_id": self.refund_id,
+            "provider": self.provider,
+            "provider_reference": self.provider_reference,
+            "amount_minor": self.amount_minor,
+            "refunded_total_minor": self.refunded_total_minor,
+            "currency": self.currency,
+            "settled_at": self.settled_at,
+        }
+
+    @classmethod
+    def from_avro(cls, record: Mapping[str, Any]) -> Self:
+        """Build the event from the record that an Avro codec read with this schema."""
+        return cls(
+            order_id=record["order_id"],
+            order_number=record["order_number"],
+            refund_id=record["refund_id"],
+            provider=record["provider"],
+            provider_reference=record["provider_reference"],
+            amount_minor=record["amount_minor"],
+            refunded_total_minor=record["refunded_total_minor"],
+            currency=record["currency"],
+            settled_at=record["settled_at"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundRequestedLine:
+    """Units of one order line that are paid back.
+
+    item_id: The order's line, a UUIDv7 made by the order service.
+    sku: The variant's stock keeping unit, at most 128 characters.
+    quantity: Units of the line, at least 1.
+    """
+
+    item_id: str
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundRequested:
+    """Money is due back to a payment: whoever settles payments pays it and reports what became of it. The
+    refund's id is the idempotency key; the same id again, after RefundFailed, asks to try once more.
+
+    Topic `order.events.v1`, key `order_id`.
+
+    order_id: The order, a UUIDv7 made by the order service.
+    order_number: The number that people use for the order, such as ORD48213307.
+    refund_id: The refund, a UUIDv7 made by the order service.
+    provider: Who took the payment that it goes back to, as the caller named them.
+    reference: The provider's reference of that payment, opaque.
+    amount_minor: What is to be paid back, in minor units, at least 1.
+    currency: ISO 4217 code of every amount in this event.
+    reason: Code of the reason, such as cancelled, damaged or goodwill.
+    lines: What it is for; empty where it is for no line in particular.
+    shipping_minor: How much of it is for the shipping, in minor units; 0 when none.
+    requested_at: When it was asked for.
+    """
+
+    FULLNAME: ClassVar[str] = "oms.order.RefundRequested"
+    TOPIC: ClassVar[str] = "order.events.v1"
+
+    order_id: str
+    order_number: str
+    refund_id: str
+    provider: str
+    reference: str
+    amount_minor: int
+    currency: str
+    reason: str
+    lines: tuple[RefundRequestedLine, ...]
+    shipping_minor: int
+    requested_at: int
+
+    @property
+    def key(self) -> str:
+        """The Kafka record's key: `order_id`."""
+        return self.order_id
+
+    def to_avro(self) -> dict[str, object]:
+        """Return the record as an Avro codec writes it."""
+        return {
+            "order_id": self.order_id,
+            "order_number": self.order_number,
+            "refund_id": self.refund_id,
+            "provider": self.provider,
+            "reference": self.reference,
+            "amount_minor": self.amount_minor,
+            "currency": self.currency,
+            "reason": self.reason,
+            "lines": [
+                {
+                    "item_id": item.item_id,
+                    "sku": item.sku,
+                    "quantity": item.quantity,
+                }
+                for item in self.lines
+            ],
+            "shipping_minor": self.shipping_minor,
+            "requested_at": self.requested_at,
+        }
+
+    @classmethod
+    def from_avro(cls, record: Mapping[str, Any]) -> Self:
+        """Build the event from the record that an Avro codec read with this schema."""
+        return cls(
+            order_id=record["order_id"],
+            order_number=record["order_number"],
+            refund_id=record["refund_id"],
+            provider=record["provider"],
+            reference=record["reference"],
+            amount_minor=record["amount_minor"],
+            currency=record["currency"],
+            reason=record["reason"],
+            lines=tuple([
+                RefundRequestedLine(
+                    item_id=item["item_id"],
+                    sku=item["sku"],
+                    quantity=item["quantity"],
+                )
+                for item in record["lines"]
+            ]),
+            shipping_minor=record["shipping_minor"],
+            requested_at=record["requested_at"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnApproved:
+    """The goods of a return may be sent back.
+
+    Topic `order.events.v1`, key `order_id`.
+
+    order_id: The order, a UUIDv7 made by the order service.
+    order_number: The number that people use for the order, such as ORD48213307.
+    return_id: The return, a UUIDv7 made by the order service.
+    return_number: The number that people use for the return.
+    approved_at: When it was approved.
+    """
+
+    FULLNAME: ClassVar[str] = "oms.order.ReturnApproved"
+    TOPIC: ClassVar[str] = "order.events.v1"
+
+    order_id: str
+    order_number: str
+    return_id: str
+    return_number: str
+    approved_at: int
+
+    @property
+    def key(self) -> str:
+        """The Kafka record's key: `order_id`."""
+        return self.order_id
+
+    def to_avro(self) -> dict[str, object]:
+        """Return the record as an Avro codec writes it."""
+        return {
+            "order_id": self.order_id,
+            "order_number": self.order_number,
+            "return_id": self.return_id,
+            "return_number": self.return_number,
+            "approved_at": self.approved_at,
+        }
+
+    @classmethod
+    def from_avro(cls, record: Mapping[str, Any]) -> Self:
+        """Build the event from the record that an Avro codec read with this schema."""
+        return cls(
+            order_id=record["order_id"],
+            order_number=record["order_number"],
+            return_id=record["return_id"],
+            return_number=record["return_number"],
+            approved_at=record["approved_at"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnDeclined:
+    """A return was refused; the goods stay with the customer.
+
+    Topic `order.events.v1`, key `order_id`.
+
+    order_id: The order, a UUIDv7 made by the order service.
+    order_number: The number that people use for the order, such as ORD48213307.
+    return_id: The return, a UUIDv7 made by the order service.
+    return_number: The number that people use for the return.
+    reason: Code of the reason, such as too_late; no words about the customer.
+    declined_at: When it was declined.
+    """
+
+    FULLNAME: ClassVar[str] = "oms.order.ReturnDeclined"
+    TOPIC: ClassVar[str] = "order.events.v1"
+
+    order_id: str
+    order_number: str
+    return_id: str
+    return_number: str
+    reason: str
+    declined_at: int
+
+    @property
+    def key(self) -> str:
+        """The Kafka record's key: `order_id`."""
+        return self.order_id
+
+    def to_avro(self) -> dict[str, object]:
+        """Return the record as an Avro codec writes it."""
+        return {
+            "order_id": self.order_id,
+            "order_number": self.order_number,
+            "return_id": self.return_id,
+            "return_number": self.return_number,
+            "reason": self.reason,
+            "declined_at": self.declined_at,
+        }
+
+    @classmethod
+    def from_avro(cls, record: Mapping[str, Any]) -> Self:
+        """Build the event from the record that an Avro codec read with this schema."""
+        return cls(
+            order_id=record["order_id"],
+            order_number=record["order_number"],
+            return_id=record["return_id"],
+            return_number=record["return_number"],
+            reason=record["reason"],
+            declined_at=record["declined_at"],
+        )
+
+
+class ReturnReceivedLineDisposition(StrEnum):
+    """What becomes of undamaged units. restock: they can be sold again. write_off: they are gone. quarantine:
+    they are kept apart and not counted, also where the disposition is newer than the reader.
+    """
+
+    QUARANTINE = "quarantine"
+    RESTOCK = "restock"
+    WRITE_OFF = "write_off"
+
+
+_ReturnReceivedLineDisposition_BY_SYMBOL: Final = {member.value: member for member in ReturnReceivedLineDisposition}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnReceivedLine:
+    """Units of one order line that arrived this time.
+
+    item_id: The order's line, a UUIDv7 made by the order service.
+    sku: The variant's stock keeping unit, at most 128 characters.
+    received: Units that arrived, damaged ones included, at least 1.
+    damaged: How many of them are damaged; these are never put back on hand.
+    disposition: What becomes of the undamaged ones.
+    """
+
+    item_id: str
+    sku: str
+    received: int
+    damaged: int
+    disposition: ReturnReceivedLineDisposition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnReceived:
+    """Goods of a return arrived, perhaps not all of them. Inventory puts the undamaged units with the
+    disposition restock back on hand at the location.
+
+    Topic `order.events.v1`, key `order_id`.
+
+    order_id: The order, a UUIDv7 made by the order service.
+    order_number: The number that people use for the order, such as ORD48213307.
+    return_id: The return, a UUIDv7 made by the order service.
+    return_number: The number that people use for the return.
+    location: Code of the stock location that they arrived at.
+    lines: What arrived this time.
+    complete: True when everything of the return has arrived with this.
+    received_at: When it arrived.
+    """
+
+    FULLNAME: ClassVar[str] = "oms.order.ReturnReceived"
+    TOPIC: ClassVar[str] = "order.events.v1"
+
+    order_id: str
+    order_number: str
+    return_id: str
+    return_number: str
+    location: str
+    lines: tuple[ReturnReceivedLine, ...]
+    complete: bool
+    received_at: int
+
+    @property
+    def key(self) -> str:
+        """The Kafka record's key: `order_id`."""
+        return self.order_id
+
+    def to_avro(self) -> dict[str, object]:
+        """Return the record as an Avro codec writes it."""
+        return {
+            "order_id": self.order_id,
+            "order_number": self.order_number,
+            "return_id": self.return_id,
+            "return_number": self.return_number,
+            "location": self.location,
+            "lines": [
+                {
+                    "item_id": item.item_id,
+                    "sku": item.sku,
+                    "received": item.received,
+                    "damaged": item.damaged,
+                    "disposition": item.disposition,
+                }
+                for item in self.lines
+            ],
+            "complete": self.complete,
+            "received_at": self.received_at,
+        }
+
+    @classmethod
+    def from_avro(cls, record: Mapping[str, Any]) -> Self:
+        """Build the event from the record that an Avro codec read with this schema."""
+        return cls(
+            order_id=record["order_id"],
+            order_number=record["order_number"],
+            return_id=record["return_id"],
+            return_number=record["return_number"],
+            location=record["location"],
+            lines=tuple([
+                ReturnReceivedLine(
+                    item_id=item["item_id"],
+                    sku=item["sku"],
+                    received=item["received"],
+                    damaged=item["damaged"],
+                    disposition=_ReturnReceivedLineDisposition_BY_SYMBOL[item["disposition"]],
+                )
+                for item in record["lines"]
+            ]),
+            complete=record["complete"],
+            received_at=record["received_at"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnRequestedLine:
+    """Units of one order line that are to come back.
+
+    item_id: The order's line, a UUIDv7 made by the order service.
+    sku: The variant's stock keeping unit, at most 128 characters.
+    quantity: Units that are to come back, at least 1.
+    reason: Code of the reason, such as damaged or wrong_size; no words of the customer's.
+    """
+
+    item_id: str
+    sku: str
+    quantity: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnRequested:
+    """Goods are to come back.
+
+    Topic `order.events.v1`, key `order_id`.
+
+    order_id: The order, a UUIDv7 made by the order service.
+    order_number: The number that people use for the order, such as ORD48213307.
+    return_id: The return, a UUIDv7 made by the order service.
+    return_number: The number that people use for the return.
+    lines: What is to come back, at least one line.
+    expected: True when nobody asked for it: the order was cancelled after these units had left, so they are
+        expected back.
+    requested_at: When it was asked for.
+    """
+
+    FULLNAME: ClassVar[str] = "oms.order.ReturnRequested"
+    TOPIC: ClassVar[str] = "order.events.v1"
+
+    order_id: str
+    order_number: str
+    return_id: str
+    return_number: str
+    lines: tuple[ReturnRequestedLine, ...]
+    expected: bool
+    requested_at: int
+
+    @property
+    def key(self) -> str:
+        """The Kafka record's key: `order_id`."""
+        return self.order_id
+
+    def to_avro(self) -> dict[str, object]:
+        """Return the record as an Avro codec writes it."""
+        return {
+            "order_id": self.order_id,
+            "order_number": self.order_number,
+            "return_id": self.return_id,
+            "return_number": self.return_number,
+            "lines": [
+                {
+                    "item_id": item.item_id,
+                    "sku": item.sku,
+                    "quantity": item.quantity,
+                    "reason": item.reason,
+                }
+                for item in self.lines
+            ],
+            "expected": self.expected,
+            "requested_at": self.requested_at,
+        }
+
+    @classmethod
+    def from_avro(cls, record: Mapping[str, Any]) -> Self:
+        """Build the event from the record that an Avro codec read with this schema."""
+        return cls(
+            order_id=record["order_id"],
+            order_number=record["order_number"],
+            return_id=record["return_id"],
+            return_number=record["return_number"],
+            lines=tuple([
+                ReturnRequestedLine(
+                    item_id=item["item_id"],
+                    sku=item["sku"],
+                    quantity=item["quantity"],
+                    reason=item["reason"],
+                )
+                for item in record["lines"]
+            ]),
+            expected=record["expected"],
+            requested_at=record["requested_at"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShipmentOverdueLine:
+    """Units of one order line that have not left.
+
+    item_id: The order's line, a UUIDv7 made by the order service.
+    sku: The variant's stock keeping unit, at most 128 characters.
+    quantity: Units still to ship, at least 1.
+    """
+
+    item_id: str
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShipmentOverdue:
+    """Units of an order should have left by now. Told once for its ship_by.
+
+    Topic `order.events.v1`, key `order_id`.
+
+    order_id: The order, a UUIDv7 made by the order service.
+    order_number: The number that people use for the order, such as ORD48213307.
+    ship_by: When the goods had to leave.
+    lines: What is still to ship.
+    overdue_at: When it was noticed.
+    """
+
+    FULLNAME: ClassVar[str] = "oms.order.ShipmentOverdue"
+    TOPIC: ClassVar[str] = "order.events.v1"
+
+    order_id: str
+    order_number: str
+    ship_by: int
+    lines: tuple[ShipmentOverdueLine, ...]
+    overdue_at: int
+
+    @property
+    def key(self) -> str:
+        """The Kafka record's key: `order_id`."""
+        return self.order_id
+
+    def to_avro(self) -> dict[str, object]:
+        """Return the record as an Avro codec writes it."""
+        return {
+            "order_id": self.order_id,
+            "order_number": self.order_number,
+            "ship_by": self.ship_by,
+            "lines": [
+                {
+                    "item_id": item.item_id,
+                    "sku": item.sku,
+                    "quantity": item.quantity,
+                }
+                for item in self.lines
+            ],
+            "overdue_at": self.overdue_at,
+        }
+
+    @classmethod
+    def from_avro(cls, record: Mapping[str, Any]) -> Self:
+        """Build the event from the record that an Avro codec read with this schema."""
+        return cls(
+            order_id=record["order_id"],
+            order_number=record["order_number"],
+            ship_by=record["ship_by"],
+            lines=tuple([
+                ShipmentOverdueLine(
+                    item_id=item["item_id"],
+                    sku=item["sku"],
+                    quantity=item["quantity"],
+                )
+                for item in record["lines"]
+            ]),
+            overdue_at=record["overdue_at"],
+        )
+
+
+class OrderCancellationRequestedReason(StrEnum):
+    """Why an order is to be cancelled; OrderCancelled has the same. other: none of these, or a reason newer
+    than the reader.
+    """
+
+    OTHER = "other"
+    CUSTOMER_REQUEST = "customer_request"
+    PAYMENT_FAILED = "payment_failed"
+    FRAUD_SUSPECTED = "fraud_suspected"
+    ADMIN_REQUEST = "admin_request"
+
+
+_OrderCancellationRequestedReason_BY_SYMBOL: Final = {member.value: member for member in OrderCancellationRequestedReason}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderCancellationRequested:
+    """A storefront asks for an order to be cancelled: the same as POST /api/v1/orders/{id}/cancel/. Answered by
+    OrderCancelled, or by OrderRequestRejected where the order cannot be cancelled any more.
+
+    Topic `order.requests.v1`, key `order_id`.
+
+    order_id: The order, as OrderPlaced named it; also the record's key.
+    reason: Why it is to be cancelled.
+    restock: Whether what was allocated goes back into available stock; false writes it off.
+    refund: Whether what was paid goes back to the customer.
+    notify_customer: Whether the customer gets a mail about it.
+    requested_at: When it was asked for.
+    """
+
+    FULLNAME: ClassVar[str] = "oms.storefront.OrderCancellationRequested"
+    TOPIC: ClassVar[str] = "order.requests.v1"
+
+    order_id: str
+    reason: OrderCancellationRequestedReason
+    restock: bool = True
+    refund: bool = True
+    notify_customer: bool = True
+    requested_at: int
+
+    @property
+    def key(self) -> str:
+        """The Kafka record's key: `order_id`."""
+        return self.order_id
+
+    def to_avro(self) -> dict[str, object]:
+        """Return the record as an Avro codec writes it."""
+        return {
+            "order_id": self.order_id,
+            "reason": self.reason,
+            "restock": self.restock,
+            "refund": self.refund,
+            "notify_customer": self.notify_customer,
+            "requested_at": self.requested_at,
+        }
+
+    @classmethod
+    def from_avro(cls, record: Mapping[str, Any]) -> Self:
+        """Build the event from the record that an Avro codec read with this schema."""
+        return cls(
+            order_id=record["order_id"],
+            reason=_OrderCancellationRequestedReason_BY_SYMBOL[record["reason"]],
+            restock=record["restock"],
+            refund=record["refund"],
+            notify_customer=record["notify_customer"],
+            requested_at=record["requested_at"],
         )
 
 
@@ -1735,6 +3207,23 @@ class OrderRequestedDiscount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRequestedPayment:
+    """A payment that the customer made before the order was asked for.
+
+    provider: Who took the payment, as the storefront names them, at most 128 characters.
+    reference: The provider's reference of the payment, opaque, at most 128 characters; used once over all
+        orders.
+    amount_minor: What was paid, in minor units of the payment's currency.
+    currency: ISO 4217 code of the payment's amount.
+    """
+
+    provider: str
+    reference: str
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequested:
     """A storefront asks for an order to be placed: the same as POST /api/v1/orders/, plus the customer.
     Answered by OrderPlaced or OrderRequestRejected. A second request with the same request_id and content
@@ -1758,6 +3247,8 @@ class OrderRequested:
     expected_total_minor: The total that the customer saw, in minor units; another total is refused. Null
         accepts the shop's calculation.
     currency: ISO 4217 code that the customer saw; null means the catalog's.
+    payment: The payment, if it was made already: it confirms the order once its stock is reserved, and is due
+        for refund if the stock is not there. Null when it is reported later or not at all.
     """
 
     FULLNAME: ClassVar[str] = "oms.storefront.OrderRequested"
@@ -1778,6 +3269,7 @@ class OrderRequested:
     discounts: tuple[OrderRequestedDiscount, ...] = ()
     expected_total_minor: int | None = None
     currency: str | None = None
+    payment: OrderRequestedPayment | None = None
 
     @property
     def key(self) -> str:
@@ -1836,6 +3328,12 @@ class OrderRequested:
             ],
             "expected_total_minor": self.expected_total_minor,
             "currency": self.currency,
+            "payment": None if self.payment is None else {
+                "provider": self.payment.provider,
+                "reference": self.payment.reference,
+                "amount_minor": self.payment.amount_minor,
+                "currency": self.payment.currency,
+            },
         }
 
     @classmethod
@@ -1891,6 +3389,85 @@ class OrderRequested:
             ]),
             expected_total_minor=record["expected_total_minor"],
             currency=record["currency"],
+            payment=None if record["payment"] is None else OrderRequestedPayment(
+                provider=record["payment"]["provider"],
+                reference=record["payment"]["reference"],
+                amount_minor=record["payment"]["amount_minor"],
+                currency=record["payment"]["currency"],
+            ),
+        )
+
+
+class PaymentReportedOutcome(StrEnum):
+    """What became of a payment. captured: the money is there. failed: it is not, and will not come by this
+    reference. unknown: an outcome newer than the reader.
+    """
+
+    UNKNOWN = "unknown"
+    CAPTURED = "captured"
+    FAILED = "failed"
+
+
+_PaymentReportedOutcome_BY_SYMBOL: Final = {member.value: member for member in PaymentReportedOutcome}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentReported:
+    """A storefront tells what became of a payment. Captured, it is as POST /api/v1/orders/{id}/confirm/:
+    recorded, and the order is confirmed once its stock is reserved. The same reference again changes
+    nothing; what cannot be taken is answered by OrderRequestRejected.
+
+    Topic `order.requests.v1`, key `order_id`.
+
+    order_id: The order, as OrderPlaced named it; also the record's key.
+    provider: Who took the payment, as the storefront names them, at most 128 characters.
+    reference: The provider's reference of the payment, opaque, at most 128 characters; used once over all
+        orders.
+    amount_minor: What was or should have been paid, in minor units.
+    currency: ISO 4217 code of every amount in this event.
+    outcome: What became of the payment.
+    reported_at: When the provider said so.
+    """
+
+    FULLNAME: ClassVar[str] = "oms.storefront.PaymentReported"
+    TOPIC: ClassVar[str] = "order.requests.v1"
+
+    order_id: str
+    provider: str
+    reference: str
+    amount_minor: int
+    currency: str
+    outcome: PaymentReportedOutcome
+    reported_at: int
+
+    @property
+    def key(self) -> str:
+        """The Kafka record's key: `order_id`."""
+        return self.order_id
+
+    def to_avro(self) -> dict[str, object]:
+        """Return the record as an Avro codec writes it."""
+        return {
+            "order_id": self.order_id,
+            "provider": self.provider,
+            "reference": self.reference,
+            "amount_minor": self.amount_minor,
+            "currency": self.currency,
+            "outcome": self.outcome,
+            "reported_at": self.reported_at,
+        }
+
+    @classmethod
+    def from_avro(cls, record: Mapping[str, Any]) -> Self:
+        """Build the event from the record that an Avro codec read with this schema."""
+        return cls(
+            order_id=record["order_id"],
+            provider=record["provider"],
+            reference=record["reference"],
+            amount_minor=record["amount_minor"],
+            currency=record["currency"],
+            outcome=_PaymentReportedOutcome_BY_SYMBOL[record["outcome"]],
+            reported_at=record["reported_at"],
         )
 
 
@@ -1903,6 +3480,7 @@ Event: TypeAlias = (
     | StockReleased
     | StockReservationExpired
     | StockReserved
+    | StockRestocked
     | StockShipped
     | StockShortfall
     | VariantPublished
@@ -1912,11 +3490,27 @@ Event: TypeAlias = (
     | OrderCancelled
     | OrderConfirmed
     | OrderDelivered
+    | OrderDetailsChanged
     | OrderPlaced
     | OrderProcessingStarted
+    | OrderRefunded
     | OrderRequestRejected
+    | OrderRevised
+    | OrderRevisionRejected
+    | OrderRevisionRequested
     | OrderShipped
+    | OrderTrackingUpdated
+    | RefundFailed
+    | RefundIssued
+    | RefundRequested
+    | ReturnApproved
+    | ReturnDeclined
+    | ReturnReceived
+    | ReturnRequested
+    | ShipmentOverdue
+    | OrderCancellationRequested
     | OrderRequested
+    | PaymentReported
 )
 
 # Every event by its Avro fullname.
@@ -1929,6 +3523,7 @@ EVENTS: Final[dict[str, type[Event]]] = {
     StockReleased.FULLNAME: StockReleased,
     StockReservationExpired.FULLNAME: StockReservationExpired,
     StockReserved.FULLNAME: StockReserved,
+    StockRestocked.FULLNAME: StockRestocked,
     StockShipped.FULLNAME: StockShipped,
     StockShortfall.FULLNAME: StockShortfall,
     VariantPublished.FULLNAME: VariantPublished,
@@ -1938,9 +3533,25 @@ EVENTS: Final[dict[str, type[Event]]] = {
     OrderCancelled.FULLNAME: OrderCancelled,
     OrderConfirmed.FULLNAME: OrderConfirmed,
     OrderDelivered.FULLNAME: OrderDelivered,
+    OrderDetailsChanged.FULLNAME: OrderDetailsChanged,
     OrderPlaced.FULLNAME: OrderPlaced,
     OrderProcessingStarted.FULLNAME: OrderProcessingStarted,
+    OrderRefunded.FULLNAME: OrderRefunded,
     OrderRequestRejected.FULLNAME: OrderRequestRejected,
+    OrderRevised.FULLNAME: OrderRevised,
+    OrderRevisionRejected.FULLNAME: OrderRevisionRejected,
+    OrderRevisionRequested.FULLNAME: OrderRevisionRequested,
     OrderShipped.FULLNAME: OrderShipped,
+    OrderTrackingUpdated.FULLNAME: OrderTrackingUpdated,
+    RefundFailed.FULLNAME: RefundFailed,
+    RefundIssued.FULLNAME: RefundIssued,
+    RefundRequested.FULLNAME: RefundRequested,
+    ReturnApproved.FULLNAME: ReturnApproved,
+    ReturnDeclined.FULLNAME: ReturnDeclined,
+    ReturnReceived.FULLNAME: ReturnReceived,
+    ReturnRequested.FULLNAME: ReturnRequested,
+    ShipmentOverdue.FULLNAME: ShipmentOverdue,
+    OrderCancellationRequested.FULLNAME: OrderCancellationRequested,
     OrderRequested.FULLNAME: OrderRequested,
+    PaymentReported.FULLNAME: PaymentReported,
 }

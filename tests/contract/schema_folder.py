@@ -52,6 +52,11 @@ class SchemaFolder:
         """Return the schemas that `release` froze."""
         return release.release(self.path)
 
+    def last_id(self) -> dict[str, Any]:
+        """Return the last line of ids.json."""
+        line: dict[str, Any] = json.loads((self.path / "ids.json").read_text(encoding="utf-8"))[-1]
+        return line
+
     def schema(self, event: str) -> Path:
         """Return the schema file of an event named `<producer>/<Event>`."""
         return self.path / f"{event}.avsc"

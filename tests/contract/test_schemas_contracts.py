@@ -105,6 +105,28 @@ def test_symbols_become_members_of_their_enum() -> None:
     assert event.reason is OrderCancelledReason.CUSTOMER_REQUEST
 
 
+def test_every_reason_to_ask_for_a_cancellation_is_one_that_a_cancelled_order_has() -> None:
+    asked = {reason.value for reason in contracts.OrderCancellationRequestedReason}
+    assert asked < {reason.value for reason in OrderCancelledReason}
+
+
+def test_a_refusal_from_before_requests_had_types_is_that_of_an_order() -> None:
+    name = contracts.OrderRequestRejected.FULLNAME
+    before, now = CATALOG.released[name, 1], CATALOG.events[name]
+    frame = from_hex(before.path.with_suffix(".hex"))
+    event = contracts.OrderRequestRejected.from_avro(decode(frame, writer=before, reader=now))
+    assert (event.request_type, event.order_id) == (contracts.OrderRequestRejectedRequestType.ORDER, None)
+
+
+def test_what_is_told_of_an_order_names_it_and_has_its_key() -> None:
+    about_requests = contracts.OrderRequestRejected.FULLNAME
+    for fullname, schema in CATALOG.events.items():
+        if schema.topic == "order.events.v1" and fullname != about_requests:
+            names = [field.name for field in schema.record.fields]
+            assert names[:2] == ["order_id", "order_number"], fullname
+            assert schema.key == ("order_id",), fullname
+
+
 def test_defaults_of_the_schema_are_defaults_of_the_class() -> None:
     requested = contracts.OrderRequested(
         request_id="web-1",

@@ -263,9 +263,10 @@ def test_bytes_of_a_released_version_are_not_generated_again(folder: SchemaFolde
 
 
 def test_a_removed_released_id_is_named(folder: SchemaFolder) -> None:
+    last = folder.last_id()["fullname"]
     folder.edit(folder.path / "ids.json", lambda lines: lines.pop())
     folder.generate()
-    assert any("ids.json has no released oms.storefront.OrderRequested" in problem for problem in folder.check())
+    assert any(f"ids.json has no released {last}" in problem for problem in folder.check())
 
 
 def test_two_swapped_ids_are_named(folder: SchemaFolder) -> None:
