@@ -25,6 +25,7 @@ from services.order.domain.statuses import OrderStatus
 from services.order.domain.stuck import StuckOrder
 from services.order.repository import audit, catalog, details, history, lines, listing, orders, requests, stuck
 from services.order.repository.payments import Payments
+from services.order.repository.refunds import Refunds
 from services.order.repository.requests import KnownRequest
 from services.order.repository.shipments import Shipments
 from services.order.settings import OrderSettings
@@ -41,6 +42,7 @@ class OrderUnitOfWork:
     Attributes:
         catalog: what is known of the SKUs that are asked for.
         payments: of orders that are locked.
+        refunds: of orders that are locked.
         shipments: of orders that are locked.
         settings: the service's settings.
 
@@ -51,6 +53,7 @@ class OrderUnitOfWork:
         self.settings = settings
         self.catalog: dict[str, CatalogVariant] = {}
         self.payments = Payments(tx.connection)
+        self.refunds = Refunds(tx.connection)
         self.shipments = Shipments(tx.connection)
         self._requests: dict[str, KnownRequest] = {}
         self._known_requests: frozenset[str] = frozenset()

@@ -21,9 +21,11 @@ from services.order.domain.drafts import CatalogVariant
 from services.order.domain.history import Change
 from services.order.domain.orders import Order, OrderContent
 from services.order.domain.payments import Payment
+from services.order.domain.refunds import Refund
 from services.order.domain.shipments import Shipment
 from services.order.handlers.stock import end_overdue
 from services.order.repository.payments import Payments
+from services.order.repository.refunds import Refunds
 from services.order.repository.shipments import Shipments
 from services.order.settings import OrderSettings
 from services.order.unit_of_work import OrderUnitOfWork
@@ -99,6 +101,7 @@ class OrderService:
     history: dict[str, list[Change]] = field(default_factory=dict)
     holders: dict[tuple[str, str], str] = field(default_factory=dict)
     payments: dict[str, list[Payment]] = field(default_factory=dict)
+    refunds: dict[str, Refund] = field(default_factory=dict)
     shipments: dict[str, list[Shipment]] = field(default_factory=dict)
 
     def handle(self, message: Message, now: int) -> Result:
@@ -138,6 +141,22 @@ class MemoryPayments(Payments):
         self._of_orders.setdefault(order_id, []).append(payment)
 
 
+class MemoryRefunds(Refunds):
+    """The refunds, over a dictionary."""
+
+    def __init__(self, service: OrderService) -> None:
+        self._refunds = service.refunds
+
+    def of(self, order_id: str) -> list[Refund]:
+        return [refund for refund in self._refunds.values() if refund.order_id == order_id]
+
+    def add(self, refund: Refund) -> None:
+        self._refunds[refund.id] = refund
+
+    def update(self, refund: Refund) -> None:
+        self._refunds[refund.id] = refund
+
+
 class MemoryShipments(Shipments):
     """The shipments, over a dictionary."""
 
@@ -165,6 +184,7 @@ class MemoryOrders(OrderUnitOfWork):
         self._orders = service.orders
         self._contents = service.contents
         self.payments = MemoryPayments(service)
+        self.refunds = MemoryRefunds(service)
         self.shipments = MemoryShipments(service)
         self._counts = [len(service.orders)]
         self._number_key = b"k" * 32

@@ -39,6 +39,8 @@ def _check_order(saga: Saga, order_id: str) -> None:
     kept = order.total_minor if order.refund_waived else 0
     owed = kept if order.status == "cancelled" else order.total_minor
     assert (order.recorded_minor, order.refund_due_minor) == (recorded, max(0, recorded - owed))
+    refunds = [refund for refund in saga.order.refunds.values() if refund.order_id == order_id]
+    assert order.refunding_minor == sum(refund.amount_minor for refund in refunds) == order.refund_due_minor
     history = saga.order.history[order_id]
     assert [row.previous_status for row in history] == [None, *(row.status for row in history[:-1])]
     assert (len(history), history[-1].status) == (order.version, order.status)

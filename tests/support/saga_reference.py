@@ -27,6 +27,7 @@ class ExpectedOrder:
     kept: bool = False
     confirm_later: bool = False
     stuck: str | None = None
+    asked_back: int = 0
 
     @property
     def paid(self) -> bool:
@@ -157,6 +158,13 @@ class Expected:
         self._move(stock.wanted, reserved=-1)
         stock.state = "expired"
         return ["StockReservationExpired"]
+
+    def ask_for_refunds(self) -> Told:
+        """Return what must be told of money that has become due since: it is asked for once, by itself."""
+        due = [order for order in self.orders.values() if order.refund_due > order.asked_back]
+        for order in due:
+            order.asked_back = order.refund_due
+        return ["RefundRequested"] * len(due)
 
     # --- the order service hears an answer
 

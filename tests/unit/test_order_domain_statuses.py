@@ -62,14 +62,6 @@ def test_a_move_is_allowed_if_and_only_if_the_table_has_it(start: str, to: str) 
     assert (refusal is None) is (to in STATUS_TABLE[start])
 
 
-def test_a_delivered_order_becomes_refunded_by_money_and_not_by_a_command() -> None:
-    refusal = may_advance(an_order("delivered"), OrderStatus.REFUNDED)
-    assert isinstance(refusal, Refusal)
-    assert refusal.code is RefusalCode.INVALID_TRANSITION
-    assert refusal.facts == {"from": "delivered", "to": "refunded", "allowed": ["refunded"]}
-    assert refusal.detail.endswith("can become refunded, by refunding all that was paid and not by a status")
-
-
 @pytest.mark.parametrize(("start", "to"), [(start, to) for start, to in MOVES if to not in STATUS_TABLE[start]])
 def test_a_refused_move_names_where_it_started_where_it_went_and_what_is_allowed(start: str, to: str) -> None:
     refusal = may_advance(an_order(start), OrderStatus(to))

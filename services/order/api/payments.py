@@ -4,19 +4,18 @@ from decimal import Decimal
 
 from services.chassis.errors import Problem
 from services.chassis.http.endpoint import Api
-from services.chassis.http.roles import Role
 from services.chassis.idempotency import Answer
 from services.chassis.money import digits, minor_units
+from services.order.api.access import MANAGERS
 from services.order.api.calls import MOVES, PAYS, PREFIX, Known, OrderCall, known_order, submit_and_wait
 from services.order.api.models.fields import Id
 from services.order.api.models.orders import Order
 from services.order.api.models.payments import OrderConfirm, PaymentCreate
-from services.order.api.problems import PROBLEMS, payment_mismatch
+from services.order.api.problems import PROBLEMS, fault_of
 from services.order.domain.payments import ConfirmOrder, Payment
 
 payments = Api("payments", prefix=PREFIX, about="Payments of orders", problems=PROBLEMS)
 
-CONFIRMERS = frozenset({Role.SERVICE, Role.ADMIN})
 _PARTS = ("provider", "reference", "amount", "currency")
 
 
@@ -34,11 +33,11 @@ def payment_of(body: PaymentCreate, at: str) -> Payment:
     try:
         digits(body.currency)
     except ValueError as error:
-        raise payment_mismatch(f"{at}/currency", str(error)) from error
+        raise fault_of("payment_mismatch", f"{at}/currency", str(error)) from error
     try:
         amount_minor = minor_units(Decimal(body.amount), body.currency)
     except ValueError as error:
-        raise payment_mismatch(f"{at}/amount", str(error)) from error
+        raise fault_of("payment_mismatch", f"{at}/amount", str(error)) from error
     return Payment(
         provider=body.provider,
         reference=body.reference,
@@ -71,7 +70,7 @@ def _complete(body: OrderConfirm) -> dict[str, str]:
 
 @payments.post(
     "/<order_id>/confirm/",
-    allow=CONFIRMERS,
+    allow=MANAGERS,
     answers={200: Order, 202: Order},
     refuses=[*MOVES, *PAYS, "incomplete_payment"],
     waits=True,
@@ -82,7 +81,7 @@ def confirm_order(call: OrderCall, order_id: Id, body: OrderConfirm) -> Answer:
 
     202 while its stock is not reserved yet: it confirms as soon as it is.
     """
-    known = known_order(call, order_id, CONFIRMERS)
+    known = known_order(call, order_id, MANAGERS)
     return submit_confirm(call, known, sent_with_confirm(body), body.notes)
 
 

@@ -21,6 +21,12 @@ PROBLEMS = {
     "payment_required": ProblemCode(422, "A prepaid order is confirmed by its payment"),
     "payment_mismatch": ProblemCode(422, "The payment is not what is due"),
     "payment_reference_used": ProblemCode(422, "The provider's reference is recorded for another order"),
+    "unknown_item": ProblemCode(422, "The order has no such item"),
+    "refund_not_found": ProblemCode(404, "The order has no such refund"),
+    "refund_not_allowed": ProblemCode(409, "Nothing is paid back of an order in this status"),
+    "refund_settled": ProblemCode(409, "The refund was settled otherwise"),
+    "refund_too_large": ProblemCode(422, "It is more than is left of what was paid"),
+    "nothing_to_refund": ProblemCode(409, "Nothing that was paid is left to be paid back"),
     "unknown_sku": ProblemCode(422, "No variant has this SKU"),
     "inactive_variant": ProblemCode(422, "The variant is not for sale"),
     "mixed_currency": ProblemCode(422, "All items of an order are priced in one currency"),
@@ -61,10 +67,9 @@ def not_found(order_id: str) -> Problem:
     return Problem(404, "order_not_found", detail, errors=errors)
 
 
-def payment_mismatch(pointer: str, detail: str) -> Problem:
-    """Return the refusal of a payment that cannot even be compared with what is due."""
-    errors = [{"pointer": pointer, "code": "payment_mismatch", "detail": detail}]
-    return Problem(422, "payment_mismatch", detail, errors=errors)
+def fault_of(code: str, pointer: str, detail: str) -> Problem:
+    """Return the refusal of one value of a body."""
+    return Problem(_STATUS[code], code, detail, errors=[{"pointer": pointer, "code": code, "detail": detail}])
 
 
 def _version_changed(refusal: Refusal) -> Problem:

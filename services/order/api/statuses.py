@@ -4,13 +4,14 @@ from services.chassis.errors import Problem
 from services.chassis.http.endpoint import Api
 from services.chassis.http.roles import Role
 from services.chassis.idempotency import Answer
-from services.order.api.calls import MOVES, PAYS, PREFIX, OrderCall, Shown, known_order
+from services.order.api.calls import MOVES, PAYS, PREFIX, Known, OrderCall, Shown, known_order
 from services.order.api.models.fields import Id
 from services.order.api.models.orders import Order, OrderCancel, OrderStatusUpdate
 from services.order.api.orders import submit_cancel
 from services.order.api.payments import payment_of, submit_confirm
 from services.order.api.problems import PROBLEMS
 from services.order.domain import orders as domain_orders
+from services.order.domain.refunds import RefundRest
 from services.order.domain.shipments import AdvanceOrder
 from services.order.domain.statuses import OrderStatus
 
@@ -30,7 +31,7 @@ IN_STATUS = "/payment"
     "/<order_id>/status/",
     allow=_MOVERS,
     answers={200: Order, 202: Order},
-    refuses=[*MOVES, *PAYS],
+    refuses=[*MOVES, *PAYS, "nothing_to_refund"],
     waits=True,
     if_match="honoured",
 )
@@ -43,6 +44,8 @@ def update_status(call: OrderCall, order_id: Id, body: OrderStatusUpdate) -> Ans
         return submit_confirm(call, known, payment, body.notes, IN_STATUS)
     if body.status is OrderStatus.CANCELLED:
         return submit_cancel(call, known, OrderCancel(note=body.notes))
+    if body.status is OrderStatus.REFUNDED:
+        return _refund(call, known, body.notes)
     command = AdvanceOrder(
         order_id=known.order.id,
         status=body.status,
@@ -52,6 +55,13 @@ def update_status(call: OrderCall, order_id: Id, body: OrderStatusUpdate) -> Ans
         tracking_number=body.tracking_number,
         estimated_delivery=None if body.estimated_delivery is None else body.estimated_delivery.isoformat(),
         expected_versions=call.expected_versions,
+    )
+    return call.submit(command, render=Shown(known.scope), subject=known.order.id)
+
+
+def _refund(call: OrderCall, known: Known, note: str | None) -> Answer:
+    command = RefundRest(
+        order_id=known.order.id, actor=known.actor, note=note, expected_versions=call.expected_versions
     )
     return call.submit(command, render=Shown(known.scope), subject=known.order.id)
 

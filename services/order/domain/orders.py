@@ -256,11 +256,9 @@ class CancelOrder:
 
 
 def refuse_transition(order: Order, to: OrderStatus) -> Refusal:
-    """Return the refusal of a move that the table does not have, or that money makes and no command."""
+    """Return the refusal of a move that the table does not have."""
     allowed = [status.value for status in order.allowed_transitions]
     detail = f"order {order.number} is {order.status}; from there it can become {', '.join(allowed) or 'nothing else'}"
-    if OrderStatus.REFUNDED in order.allowed_transitions:
-        detail += ", by refunding all that was paid and not by a status"
     facts = {"from": order.status.value, "to": to.value, "allowed": allowed}
     return Refusal(RefusalCode.INVALID_TRANSITION, detail, facts=facts)
 

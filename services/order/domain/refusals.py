@@ -39,6 +39,12 @@ class RefusalCode(StrEnum):
     PAYMENT_MISMATCH = "payment_mismatch"
     PAYMENT_REFERENCE_USED = "payment_reference_used"
     CANCEL_WINDOW_CLOSED = "cancel_window_closed"
+    UNKNOWN_ITEM = "unknown_item"
+    REFUND_NOT_FOUND = "refund_not_found"
+    REFUND_NOT_ALLOWED = "refund_not_allowed"
+    REFUND_SETTLED = "refund_settled"
+    REFUND_TOO_LARGE = "refund_too_large"
+    NOTHING_TO_REFUND = "nothing_to_refund"
     VERSION_CHANGED = "precondition_failed"
 
 

@@ -60,7 +60,7 @@ class Shipment:
 
 def may_advance(order: Order, to: OrderStatus) -> Refusal | None:
     """Return why an order cannot be moved on to a status, None where it can."""
-    if to not in order.allowed_transitions or to is OrderStatus.REFUNDED:
+    if to not in order.allowed_transitions:
         return refuse_transition(order, to)
     if to is OrderStatus.PROCESSING and order.reservation_status is not ReservationStatus.ALLOCATED:
         detail = f"the stock of order {order.number} is {order.reservation_status}, not allocated yet; try again"

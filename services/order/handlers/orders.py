@@ -11,6 +11,7 @@ from services.order.domain.refusals import Refusal
 from services.order.domain.scopes import OrderFilter, Scope
 from services.order.domain.stuck import StuckOrder
 from services.order.handlers.commands import Accepted, Outcome, order_of, when_of
+from services.order.handlers.refunds import request_due_refunds
 from services.order.unit_of_work import OrderUnitOfWork
 
 
@@ -30,12 +31,14 @@ class OrderView:
 
 
 def cancel_order(submitted: Submitted[CancelOrder], uow: OrderUnitOfWork) -> Outcome:
-    """Cancel an order.  Emits: OrderCancelled."""
+    """Cancel an order.  Emits: OrderCancelled, RefundRequested."""
     order = order_of(submitted, uow)
     if isinstance(order, Refusal):
         return order
-    told, refusal = cancel(order, submitted.command, when_of(submitted, uow))
+    when = when_of(submitted, uow)
+    told, refusal = cancel(order, submitted.command, when)
     uow.tell(order, told, submitted.cause)
+    request_due_refunds(order, "cancelled", when, submitted.cause, uow)
     return refusal or Accepted(order)
 
 

@@ -15,6 +15,7 @@ from services.chassis.unit_of_work import Due
 from services.order.domain.history import SYSTEM, Actor, When
 from services.order.domain.reactions import StockAnswer, react
 from services.order.domain.statuses import CancelReason, PendingOperation
+from services.order.handlers.refunds import request_due_refunds
 from services.order.unit_of_work import OrderUnitOfWork
 
 _INVENTORY = Actor(type="system", id="inventory")
@@ -27,13 +28,13 @@ def note_reserved(reserved: Sequence[Received[StockReserved]], uow: OrderUnitOfW
 
 
 def cancel_rejected(rejected: Sequence[Received[StockRejected]], uow: OrderUnitOfWork) -> None:
-    """Reacts to: inventory.StockRejected.  Emits: OrderCancelled."""
+    """Reacts to: inventory.StockRejected.  Emits: OrderCancelled, RefundRequested."""
     for received in rejected:
         _react(received, uow)
 
 
 def cancel_expired(expired: Sequence[Received[StockReservationExpired]], uow: OrderUnitOfWork) -> None:
-    """Reacts to: inventory.StockReservationExpired.  Emits: OrderCancelled."""
+    """Reacts to: inventory.StockReservationExpired.  Emits: OrderCancelled, RefundRequested."""
     for received in expired:
         _react(received, uow)
 
@@ -45,7 +46,7 @@ def note_allocated(allocated: Sequence[Received[StockAllocated]], uow: OrderUnit
 
 
 def cancel_short(short: Sequence[Received[StockShortfall]], uow: OrderUnitOfWork) -> None:
-    """Reacts to: inventory.StockShortfall.  Emits: OrderCancelled, unless the order has moved on."""
+    """Reacts to: inventory.StockShortfall.  Emits: OrderCancelled, RefundRequested, unless the order has moved on."""
     for received in short:
         _react(received, uow)
 
@@ -63,10 +64,11 @@ def _react(received: Received[StockAnswer], uow: OrderUnitOfWork) -> None:
         return
     when = When(now=uow.now, actor=_INVENTORY, event_id=received.event_id)
     uow.tell(order, react(received.event, order, uow.settings.confirm_terms, when), received.cause)
+    request_due_refunds(order, "cancelled", when, received.cause, uow)
 
 
 def end_overdue(uow: OrderUnitOfWork, due: Due) -> int:
-    """Reacts to: an order's deadline.  Emits: OrderCancelled, where inventory never answered."""
+    """Reacts to: an order's deadline.  Emits: OrderCancelled, RefundRequested, where inventory never answered."""
     overdue = uow.lock_overdue(due)
     for order in overdue:
         deadline_id = new_id()
@@ -74,6 +76,7 @@ def end_overdue(uow: OrderUnitOfWork, due: Due) -> int:
         cause = Cause(correlation_id=order.id, causation_id=deadline_id)
         if order.pending_operation is PendingOperation.RESERVING:
             uow.tell(order, order.cancel(CancelReason.TIMEOUT, when), cause)
+            request_due_refunds(order, "cancelled", when, cause, uow)
         else:
             order.wait_no_longer("allocation_timeout", when)
     return len(overdue)

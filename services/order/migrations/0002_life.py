@@ -39,6 +39,27 @@ UPDATE order_items i SET shipped_quantity = s.units FROM (
     SELECT order_id, (line ->> 0)::uuid AS id, sum((line ->> 2)::int) AS units
     FROM shipments, jsonb_array_elements(lines) line GROUP BY 1, 2) s
     WHERE i.order_id = s.order_id AND i.id = s.id;
+
+-- What a payment is paid back; never more than was recorded, which the order's own CHECK sees to.
+CREATE TABLE refunds (
+    id                 uuid PRIMARY KEY,
+    order_id           uuid        NOT NULL,
+    status             text        NOT NULL CHECK (status IN ('pending', 'succeeded', 'failed')),
+    amount_minor       bigint      NOT NULL CHECK (amount_minor > 0),
+    conceded_minor     bigint      NOT NULL CHECK (conceded_minor BETWEEN 0 AND amount_minor),
+    shipping_minor     bigint      NOT NULL CHECK (shipping_minor >= 0),
+    currency           text        NOT NULL,
+    reason             text        NOT NULL,
+    note               text,
+    lines              jsonb       NOT NULL,
+    provider           text        NOT NULL,
+    reference          text        NOT NULL,
+    provider_reference text,
+    failure_code       text,
+    created_at         timestamptz NOT NULL,
+    settled_at         timestamptz
+);
+CREATE INDEX refunds_order ON refunds (order_id, created_at, id);
 """
 
 

@@ -44,8 +44,8 @@ class OrderStatusUpdate(Body):
     """A move of the status; runs the same command as the named call."""
 
     status: OrderStatus = Field(
-        description="the order's own changes nothing; pending and refunded cannot be set: orders begin as pending, "
-        "and become refunded by refunding all that was paid"
+        description="the order's own changes nothing; pending cannot be set: orders begin so; refunded asks for "
+        "all the rest to be paid back, and the order becomes refunded once that is settled"
     )
     notes: Notes | None = None
     payment: PaymentCreate | None = Field(default=None, description="with confirmed only")

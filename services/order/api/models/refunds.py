@@ -1,0 +1,88 @@
+"""Refunds, as they are asked for, settled and shown."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field, model_validator
+
+from services.chassis.http.models import Body
+from services.order.api.models.fields import Id, Money, Notes
+from services.order.domain.refunds import RefundStatus
+from services.order.domain.requests import MAX_ITEMS
+
+_ONE_OF = ("amount", "lines", "shipping")
+
+
+class RefundLineCreate(Body):
+    """Units of a line that are paid back."""
+
+    item_id: Id
+    quantity: int = Field(ge=1, le=1_000_000)
+
+
+class RefundCreate(Body):
+    """One of an amount, units of lines, or the shipping; none of them: all that is left of what was paid."""
+
+    amount: Money | None = None
+    lines: tuple[RefundLineCreate, ...] | None = Field(default=None, min_length=1, max_length=MAX_ITEMS)
+    shipping: Literal[True] | None = Field(default=None, description="true: what is left of the shipping")
+    reason: Id = Field(default="other", description="a code of yours", examples=["damaged", "goodwill"])
+    note: Notes | None = None
+    provider_reference: Id | None = Field(
+        default=None,
+        description="the provider's name of a refund that has happened already; without it, it is asked for",
+    )
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> "RefundCreate":
+        sent = [name for name in _ONE_OF if getattr(self, name) is not None]
+        if len(sent) > 1:
+            raise ValueError(
+                f"send one of {', '.join(_ONE_OF)}, not {' and '.join(sent)}; none of them refunds the rest"
+            )
+        items = [line.item_id for line in self.lines or ()]
+        if len(set(items)) < len(items):
+            raise ValueError("lines name an item twice; add its units up")
+        return self
+
+
+class RefundSettle(Body):
+    """What became of a refund: it succeeded or failed; `pending` has a failed one tried again."""
+
+    status: RefundStatus = RefundStatus.SUCCEEDED
+    provider_reference: Id | None = Field(default=None, description="the provider's name of the refund")
+    failure_code: Id | None = Field(default=None, description="why it failed", examples=["card_expired"])
+    note: Notes | None = None
+
+
+class RefundLine(BaseModel):
+    """Units of a line that are paid back."""
+
+    item_id: str
+    sku: str
+    quantity: int
+
+
+class Refund(BaseModel):
+    """Money that goes back to one payment of an order."""
+
+    id: str
+    status: RefundStatus
+    amount: str
+    currency: str
+    reason: str
+    note: str | None
+    lines: list[RefundLine]
+    shipping: str = Field(description="how much of the amount is for the shipping")
+    provider: str
+    payment_reference: str = Field(description="the payment that is paid back")
+    provider_reference: str | None = Field(description="the provider's name of the refund")
+    failure_code: str | None
+    created_at: datetime
+    settled_at: datetime | None
+
+
+class RefundsMade(Refund):
+    """The refund that was asked for, and others where it had to be spread over several payments."""
+
+    further: list[Refund]

@@ -1,0 +1,89 @@
+"""Refunds of orders whose rows are locked."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic_core import to_json
+
+from services.chassis.events import from_micros, to_micros
+from services.order.domain.refunds import Refund, RefundStatus
+
+OF_ORDER = sa.text("""
+SELECT id::text, order_id::text, status, amount_minor, conceded_minor, shipping_minor, currency, reason, note, lines,
+       provider, reference, provider_reference, failure_code, created_at, settled_at
+FROM refunds WHERE order_id = :order_id ::uuid ORDER BY created_at, id
+""")
+INSERT = sa.text("""
+INSERT INTO refunds (id, order_id, status, amount_minor, conceded_minor, shipping_minor, currency, reason, note, lines,
+                     provider, reference, provider_reference, failure_code, created_at, settled_at)
+VALUES (:id ::uuid, :order_id ::uuid, :status, :amount_minor, :conceded_minor, :shipping_minor, :currency, :reason,
+        :note, :lines ::jsonb, :provider, :reference, :provider_reference, :failure_code, :created_at, :settled_at)
+""")
+UPDATE = sa.text("""
+UPDATE refunds SET status = :status, provider_reference = :provider_reference, failure_code = :failure_code,
+    settled_at = :settled_at
+WHERE id = :id ::uuid
+""")
+
+
+class Refunds:
+    """The refunds that one transaction looks at."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def of(self, order_id: str) -> list[Refund]:
+        """Return an order's refunds, oldest first."""
+        return [_refund(row) for row in self._connection.execute(OF_ORDER, {"order_id": order_id})]
+
+    def add(self, refund: Refund) -> None:
+        """Keep a new refund."""
+        parameters = {
+            "order_id": refund.order_id,
+            "amount_minor": refund.amount_minor,
+            "conceded_minor": refund.conceded_minor,
+            "shipping_minor": refund.shipping_minor,
+            "currency": refund.currency,
+            "reason": refund.reason,
+            "note": refund.note,
+            "lines": to_json(refund.lines).decode(),
+            "provider": refund.provider,
+            "reference": refund.reference,
+            "created_at": from_micros(refund.created_at),
+        }
+        self._connection.execute(INSERT, parameters | _state(refund))
+
+    def update(self, refund: Refund) -> None:
+        """Keep what became of a refund."""
+        self._connection.execute(UPDATE, _state(refund))
+
+
+def _state(refund: Refund) -> dict[str, object]:
+    return {
+        "id": refund.id,
+        "status": refund.status.value,
+        "provider_reference": refund.provider_reference,
+        "failure_code": refund.failure_code,
+        "settled_at": None if refund.settled_at is None else from_micros(refund.settled_at),
+    }
+
+
+def _refund(row: sa.Row[Any]) -> Refund:
+    return Refund(
+        id=row.id,
+        order_id=row.order_id,
+        status=RefundStatus(row.status),
+        amount_minor=row.amount_minor,
+        conceded_minor=row.conceded_minor,
+        shipping_minor=row.shipping_minor,
+        currency=row.currency,
+        reason=row.reason,
+        note=row.note,
+        lines=tuple((item_id, sku, quantity) for item_id, sku, quantity in row.lines),
+        provider=row.provider,
+        reference=row.reference,
+        provider_reference=row.provider_reference,
+        failure_code=row.failure_code,
+        created_at=to_micros(row.created_at),
+        settled_at=None if row.settled_at is None else to_micros(row.settled_at),
+    )
