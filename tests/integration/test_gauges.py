@@ -1,13 +1,10 @@
 """What a worker tells of its service's database at a scrape: the values that alerts look at."""
 
-import time
 from collections.abc import Iterator
 
 import pytest
-from prometheus_client import REGISTRY
 
 from deploy.local.databases import Databases
-from services.chassis.audit import Audit, measure
 from services.chassis.collectors import collector_of
 from services.chassis.events import new_id
 from services.inventory import bootstrap as inventory
@@ -110,15 +107,3 @@ def test_orders_that_were_listed_for_an_operator_are_counted_by_the_reason(order
     assert told(orders, "oms_orders_stuck") == {}
     orders.rows("UPDATE orders SET stuck_reason = 'stock_shortfall'")
     assert told(orders, "oms_orders_stuck") == {("stock_shortfall",): 1}
-
-
-def test_an_audit_tells_when_it_was_whatever_it_found() -> None:
-    before = time.time()
-    measure(Audit({"made_up": 1}, {"made_up_for_a_test": [{"sku": "S1"}]}))
-    violations = "oms_invariant_violations", {"invariant": "made_up_for_a_test"}
-    assert REGISTRY.get_sample_value(*violations) == 1
-    measure(Audit({"made_up": 1}, {"made_up_for_a_test": []}))
-    assert REGISTRY.get_sample_value(*violations) == 0
-    at = REGISTRY.get_sample_value("oms_audit_timestamp_seconds")
-    assert at is not None
-    assert at >= before
