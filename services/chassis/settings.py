@@ -149,7 +149,8 @@ class ServiceSettings(BaseSettings):
     @classmethod
     def _tokens_have_one_kind_of_key(cls, value: str | None, info: ValidationInfo) -> str | None:
         if "jwt_secret" in info.data and (info.data["jwt_secret"] is None) == (value is None):
-            raise ValueError("set exactly one of JWT_SECRET (HS256) and JWT_JWKS_URL (RS256, ES256)")
+            found = "neither is set" if value is None else "both are set"
+            raise ValueError(f"set exactly one of JWT_SECRET (HS256) and JWT_JWKS_URL (RS256, ES256); {found}")
         return value
 
     @field_validator("schema_registry_password")

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from schemas import contracts
-from services.chassis.deadlines import Chore, Deadline
+from services.chassis import auditor
+from services.chassis.deadlines import Deadline
 from services.chassis.incoming import Subscription
+from services.chassis.runtime import Runtime
 from services.chassis.service import Service
 from services.order import audit, stuck
 from services.order.api.lists import lists
@@ -35,6 +37,10 @@ def _deadlines(_settings: OrderSettings) -> list[Deadline[OrderUnitOfWork]]:
     ]
 
 
+def _auditor(runtime: Runtime[OrderSettings, OrderUnitOfWork]) -> auditor.Auditor:
+    return auditor.Auditor(runtime.engine, runtime.health, runtime.settings.audit_seconds, books.run)
+
+
 SERVICE = Service(
     name="order",
     settings=OrderSettings,
@@ -52,6 +58,6 @@ SERVICE = Service(
     settled=OrderUnitOfWork.settled,
     deadlines=_deadlines,
     reports={"stuck": stuck.report, "audit": audit.report},
-    gauges=gauges.GAUGES,
-    chores=lambda settings: [Chore("audit", settings.audit_seconds, books.measure)],
+    loops={auditor.NAME: _auditor},
+    gauges=(*gauges.GAUGES, *auditor.GAUGES),
 )

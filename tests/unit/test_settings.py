@@ -81,9 +81,12 @@ def test_half_a_registry_is_refused(wrong: dict[str, str], named: str) -> None:
         load_settings(OrderSettings, {**REQUIRED, **wrong})
 
 
-@pytest.mark.parametrize("keys", [{"jwt_secret": None}, {"jwt_jwks_url": "https://id.example/keys"}])
-def test_tokens_are_verified_by_a_secret_or_by_published_keys_never_by_both(keys: dict[str, str]) -> None:
-    with pytest.raises(SettingsError, match="set exactly one of JWT_SECRET"):
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [({"jwt_secret": None}, "neither is set"), ({"jwt_jwks_url": "https://id.example/keys"}, "both are set")],
+)
+def test_tokens_are_verified_by_a_secret_or_by_published_keys_never_by_both(keys: dict[str, str], told: str) -> None:
+    with pytest.raises(SettingsError, match=rf"set exactly one of JWT_SECRET .* and JWT_JWKS_URL .*; {told}"):
         load_settings(OrderSettings, {**REQUIRED, **keys})
 
 

@@ -14,10 +14,13 @@ GAUGES = (
     ),
     DatabaseGauge(
         "oms_saga_oldest_in_flight_seconds",
-        "How long the order has waited that has waited longest for an answer of inventory, 0 where none waits",
+        "How long the order has waited that has waited longest for an answer of inventory, 0 where none waits; without "
+        "those that are listed (oms_orders_stuck) or whose key is parked (oms_parked_keys)",
         (),
+        # Those wait for a person, however long: each has a metric and an alert of its own.
         sa.text("""SELECT coalesce((SELECT extract(epoch FROM now() - coalesce(confirmed_at, created_at))::float8
-                   FROM orders WHERE pending_operation IS NOT NULL
+                   FROM orders o WHERE pending_operation IS NOT NULL AND stuck_reason IS NULL
+                       AND NOT EXISTS (SELECT FROM parked_keys p WHERE p.key = o.id::text)
                    ORDER BY coalesce(confirmed_at, created_at) LIMIT 1), 0)"""),
     ),
     DatabaseGauge(
