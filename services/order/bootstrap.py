@@ -16,6 +16,8 @@ from services.order.api.placing import placing
 from services.order.api.problems import PROBLEMS
 from services.order.api.refunds import refunds
 from services.order.api.statuses import statuses
+from services.order.api.streams import streams
+from services.order.api.timeline import timelines
 from services.order.handlers import CATALOG_HANDLERS, COMMANDS, FOREIGN, HANDLERS
 from services.order.handlers.stock import end_overdue
 from services.order.repository import audit as books
@@ -53,9 +55,9 @@ SERVICE = Service(
         Subscription(_ORDER, HANDLERS, foreign=FOREIGN, after=_CATALOG),
     ],
     commands=COMMANDS,
-    blueprints=[placing, lists, orders, statuses, payments, refunds],
+    blueprints=[placing, lists, orders, statuses, payments, refunds, timelines, streams],
     problems=PROBLEMS,
-    settled=OrderUnitOfWork.settled,
+    seen=OrderUnitOfWork.seen,
     deadlines=_deadlines,
     reports={"stuck": stuck.report, "audit": audit.report},
     loops={auditor.NAME: _auditor},

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from services.chassis.http import context, headers
 from services.chassis.http.answers import to_response
 from services.chassis.http.application import EXTENSION, Application
-from services.chassis.http.auth import Caller, require_role
+from services.chassis.http.auth import NOBODY, Caller, require_role
 from services.chassis.http.call import Call
 from services.chassis.http.inputs import Inputs, read_body
 from services.chassis.http.openapi import Documented, document
@@ -33,7 +33,7 @@ class Terms(TypedDict, total=False):
     """What an endpoint promises, beside its function.
 
     Args:
-        allow: roles, of which a caller needs one.
+        allow: roles, of which a caller needs one; None for whoever knows the path, which then holds a secret.
         answers: status → model of the body (None: no body).
         refuses: codes of the service's own refusals.
         waits: whether it honours `Prefer: wait=N`.
@@ -43,7 +43,7 @@ class Terms(TypedDict, total=False):
 
     """
 
-    allow: Required[Collection[Role]]
+    allow: Required[Collection[Role] | None]
     answers: Required[Mapping[int, type[BaseModel] | None]]
     refuses: Sequence[str]
     waits: bool
@@ -70,7 +70,6 @@ class Api:
             __name__,
             url_prefix=prefix,
             abp_tags=[tag],
-            abp_security=[{"bearer": []}],
         )
         self._catalogue: Catalogue = {**CODES, **(problems or {})}
 
@@ -106,7 +105,7 @@ class Api:
         endpoint = Endpoint(
             function=function,
             inputs=inputs,
-            allow=frozenset(terms["allow"]),
+            allow=None if terms["allow"] is None else frozenset(terms["allow"]),
             changes=method not in _SAFE,
             waits=terms.get("waits", False),
             if_match=terms.get("if_match"),
@@ -133,7 +132,7 @@ class Endpoint:
 
     function: Callable[..., Answer | Response]
     inputs: Inputs
-    allow: frozenset[Role]
+    allow: frozenset[Role] | None
     changes: bool
     waits: bool
     if_match: str | None
@@ -151,8 +150,11 @@ class Endpoint:
         """
         environ = request.environ
         application = cast("Application[Any]", current_app.extensions[EXTENSION])
-        caller = application.tokens.caller_of(environ.get("HTTP_AUTHORIZATION"))
-        require_role(caller, self.allow)
+        if self.allow is None:
+            caller = NOBODY
+        else:
+            caller = application.tokens.caller_of(environ.get("HTTP_AUTHORIZATION"))
+            require_role(caller, self.allow)
         if application.rate_limits is not None:
             application.rate_limits.count(caller)
         raw = read_body(request) if self.changes else b""

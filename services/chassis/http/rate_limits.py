@@ -43,7 +43,7 @@ class RateLimits:
             Problem: 429 `rate_limited`, with the seconds after which there is room for one more.
 
         """
-        if not caller.roles <= self._limits.keys():
+        if not caller.roles or not caller.roles <= self._limits.keys():
             return
         role = max(sorted(caller.roles), key=self._per_second)
         limit = self._limits[role]
