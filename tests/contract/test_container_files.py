@@ -35,6 +35,13 @@ def test_consumers_are_lent_the_schemas() -> None:
     assert command[:4] == ["python", "-m", "schemas", "serve"]
 
 
+@pytest.mark.parametrize("name", sorted(name for name, container in CONTAINERS.items() if "build" not in container))
+def test_what_others_have_made_is_taken_in_a_version_that_is_named(name: str) -> None:
+    image = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", CONTAINERS[name]["image"])
+
+    assert re.fullmatch(r"[\w./-]+:v?\d[\d.]*", image), image
+
+
 @pytest.mark.parametrize("name", sorted(CONTAINERS))
 def test_a_container_can_do_nothing_that_it_need_not(name: str) -> None:
     container = CONTAINERS[name]
