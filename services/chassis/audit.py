@@ -7,6 +7,8 @@ import sqlalchemy as sa
 from rich.console import Console
 from rich.table import Table
 
+from services.chassis.database import UNHURRIED
+
 Difference = dict[str, str | int | None]
 
 
@@ -41,6 +43,7 @@ def run(connection: sa.Connection, totals: sa.TextClause, checks: Mapping[str, s
     """
     connection.rollback()
     connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+    connection.execute(UNHURRIED)
     found = {name: [row._asdict() for row in connection.execute(check)] for name, check in checks.items()}
     return Audit(connection.execute(totals).one()._asdict(), found)
 

@@ -71,6 +71,8 @@ class Service(Generic[S, U]):
         seen: returns what is to be seen of some aggregates by those who wait for a change (`Prefer: wait`, streams).
         loops: name → further threads of its worker.
         reports: name → an operator's command: prints to the terminal, returns the exit code.
+        jobs: name → an operator's command that changes something: gets what runs commands, and its further parameters
+            as options; returns the exit code.
         gauges: metrics read from its database.
         chores: housekeeping of its tables.
 
@@ -90,6 +92,7 @@ class Service(Generic[S, U]):
     seen: Callable[[U, list[str]], Mapping[str, Seen]] | None = None
     loops: Mapping[str, Callable[["Runtime[S, U]"], Loop]] = field(default_factory=dict)
     reports: Mapping[str, Callable[[U], int]] = field(default_factory=dict)
+    jobs: Mapping[str, Callable[..., int]] = field(default_factory=dict)
     gauges: Sequence[DatabaseGauge] = ()
     chores: Callable[[S], Sequence[Chore]] = lambda _settings: ()
 

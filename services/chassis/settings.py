@@ -129,6 +129,9 @@ class ServiceSettings(BaseSettings):
     inbox_retention_days: float = Field(default=17, gt=0)
     inbox_retention_check: Literal["refuse", "warn"] = "refuse"
     dead_retention_days: float = Field(default=30, gt=0)
+    statement_timeout_seconds: float = Field(
+        default=30, ge=1, description="after it PostgreSQL cancels a statement; audits and migrations take their time"
+    )
     max_streams: int = Field(default=500, ge=0, description="Server-Sent Events open at once in one API process")
     idempotency_retention_hours: float = Field(default=24, gt=0)
     deadline_poll_seconds: float = Field(default=1, gt=0, le=60)

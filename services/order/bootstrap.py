@@ -8,7 +8,7 @@ from services.chassis.deadlines import Deadline
 from services.chassis.incoming import Subscription
 from services.chassis.runtime import Runtime
 from services.chassis.service import Service
-from services.order import audit, stuck
+from services.order import audit, erase, stuck
 from services.order.api.lists import lists
 from services.order.api.orders import orders
 from services.order.api.payments import payments
@@ -61,5 +61,6 @@ SERVICE = Service(
     deadlines=_deadlines,
     reports={"stuck": stuck.report, "audit": audit.report},
     loops={auditor.NAME: _auditor},
+    jobs={"erase": erase.erase},
     gauges=(*gauges.GAUGES, *auditor.GAUGES),
 )

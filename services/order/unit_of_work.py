@@ -7,7 +7,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from schemas.contracts import OrderRequested, VariantPublished, VariantRetired
-from services.chassis import metrics
 from services.chassis.audit import Audit
 from services.chassis.commands import Submitted
 from services.chassis.events import Cause, Event, Received, new_id, to_micros
@@ -22,9 +21,9 @@ from services.order.domain.payments import ConfirmOrder
 from services.order.domain.placing import Placed, PlaceOrder
 from services.order.domain.requests import id_of
 from services.order.domain.scopes import OrderFilter, Scope
-from services.order.domain.statuses import OrderStatus
 from services.order.domain.stuck import StuckOrder
 from services.order.domain.timeline import NOTED
+from services.order.observing import observe
 from services.order.repository import audit, catalog, details, history, lines, listing, orders, requests, stuck
 from services.order.repository.payments import Payments
 from services.order.repository.refunds import Refunds
@@ -111,6 +110,11 @@ class OrderUnitOfWork:
         drawn = self.tx.connection.execute(DRAW_NUMBERS, {"n": n}).all()
         self._counts = [row.number for row in drawn]
         self._number_key = bytes.fromhex(drawn[0].key)
+
+    def lock_of_customer(self, customer_id: str) -> list[Order]:
+        """Lock all orders of a customer."""
+        self._orders = orders.lock_of_customer(self.tx.connection, customer_id)
+        return list(self._orders.values())
 
     def lock_overdue(self, due: Due) -> list[Order]:
         """Lock orders whose deadline has passed."""
@@ -219,28 +223,4 @@ class OrderUnitOfWork:
         requests.update(connection, [r for r in told if r.request_id in self._known_requests])
         if changed:
             self.tx.wake_waiters()
-        self.tx.on_commit(lambda: _count([*new, *changed]))
-
-
-# The two ends that placing can have.
-_SETTLED = (OrderStatus.CONFIRMED, OrderStatus.CANCELLED)
-
-
-def _count(changed: Sequence[Order]) -> None:
-    for order in changed:
-        for change in order.history:
-            if change.previous_status is change.status:
-                continue
-            outcome = _outcome(order, change)
-            metrics.ORDERS.labels(outcome).inc()
-            if change.status in _SETTLED:
-                metrics.SAGA_DURATION.labels(outcome).observe((change.at - order.created_at) / 1_000_000)
-
-
-def _outcome(order: Order, change: Change) -> str:
-    """Return what became of an order: the reason where it was cancelled, else its status."""
-    if change.previous_status is None:
-        return "placed"
-    if change.status is OrderStatus.CANCELLED and order.cancel_reason is not None:
-        return order.cancel_reason.value
-    return change.status.value
+        self.tx.on_commit(lambda: observe([*new, *changed]))

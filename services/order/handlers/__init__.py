@@ -17,6 +17,7 @@ from schemas.contracts import (
     VariantPublished,
     VariantRetired,
 )
+from services.order.domain.erasure import EraseCustomer
 from services.order.domain.orders import CancelOrder
 from services.order.domain.payments import ConfirmOrder
 from services.order.domain.placing import PlaceOrder
@@ -24,6 +25,7 @@ from services.order.domain.refunds import CreateRefund, RefundRest, SettleRefund
 from services.order.domain.shipments import AdvanceOrder
 from services.order.domain.streams import IssueTicket, RedeemTicket
 from services.order.handlers.catalog import publish_variants, retire_variants
+from services.order.handlers.erasure import erase_customer
 from services.order.handlers.orders import cancel_order
 from services.order.handlers.payments import confirm_order
 from services.order.handlers.placing import place_order
@@ -61,6 +63,7 @@ COMMANDS: dict[type[Any], Any] = {
     ConfirmOrder: confirm_order,
     CancelOrder: cancel_order,
     AdvanceOrder: advance_order,
+    EraseCustomer: erase_customer,
     IssueTicket: issue_ticket,
     RedeemTicket: redeem_ticket,
     CreateRefund: create_refund,
