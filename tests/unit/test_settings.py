@@ -7,7 +7,7 @@ import pytest
 from limits import parse
 
 from services.chassis.errors import SettingsError
-from services.chassis.http.roles import Role
+from services.chassis.http.roles import Role, RouteClass
 from services.chassis.settings import ServiceSettings, load_settings
 from services.inventory.settings import InventorySettings
 from services.notification.settings import NotificationSettings
@@ -124,16 +124,21 @@ def test_shipping_prices_with_more_decimals_than_the_currency_are_refused() -> N
 
 
 def test_rate_limits_are_a_list_of_pairs_and_there_are_none_by_default() -> None:
-    settings = load_settings(OrderSettings, {**REQUIRED, "rate_limits": "customer=120/minute, vendor=5 per 2 seconds"})
+    settings = load_settings(
+        OrderSettings, {**REQUIRED, "rate_limits": "customer=120/minute, vendor.write=5 per 2 seconds"}
+    )
 
-    assert settings.rate_limits == {Role.CUSTOMER: parse("120/minute"), Role.VENDOR: parse("5/2second")}
+    assert settings.rate_limits == {
+        (Role.CUSTOMER, None): parse("120/minute"),
+        (Role.VENDOR, RouteClass.WRITE): parse("5/2second"),
+    }
     assert load_settings(OrderSettings, REQUIRED).rate_limits == {}
 
 
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ("custmer=1/minute", ["RATE_LIMITS[custmer]: ", "'customer', 'vendor', 'warehouse', 'admin' or 'service'"]),
+        ("custmer=1/minute", ["RATE_LIMITS[custmer]: ", "the roles are customer, vendor, warehouse, admin, service"]),
         ("vendor=1/minute,customer=many", ["RATE_LIMITS[customer]: ", "'many' is no rate", "120/minute"]),
         ("customer=1/fortnight", ["RATE_LIMITS[customer]: ", "'1/fortnight'", "second, minute, hour, day, month"]),
         ("customer=0/minute", ["RATE_LIMITS[customer]: ", "'0/minute'", "above 0"]),

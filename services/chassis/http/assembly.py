@@ -32,7 +32,7 @@ def assemble(runtime: Runtime[S, U]) -> Flask:
         health=runtime.health,
         tokens=tokens,
         streams=streams,
-        rate_limits=RateLimits(settings.rate_limits) if settings.rate_limits else None,
+        rate_limits=_rate_limits(settings),
         waiters=_waiters(runtime),
         settings=settings,
         operations=Application(
@@ -54,6 +54,13 @@ def assemble(runtime: Runtime[S, U]) -> Flask:
         cors_origins=settings.cors_origins,
         collectors=[own],
     )
+
+
+def _rate_limits(settings: ServiceSettings) -> RateLimits | None:
+    if not settings.rate_limits:
+        return None
+    storage = settings.rate_limit_storage_url
+    return RateLimits(settings.rate_limits, None if storage is None else storage.get_secret_value())
 
 
 def _waiters(runtime: Runtime[S, U]) -> Waiters[U] | None:

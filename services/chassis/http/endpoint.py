@@ -21,7 +21,7 @@ from services.chassis.http.call import Call
 from services.chassis.http.inputs import Inputs, read_body
 from services.chassis.http.openapi import Documented, document
 from services.chassis.http.problems import CODES, Catalogue, named
-from services.chassis.http.roles import Role
+from services.chassis.http.roles import Role, RouteClass
 from services.chassis.http.signature import inputs_of
 from services.chassis.idempotency import Answer
 
@@ -40,6 +40,7 @@ class Terms(TypedDict, total=False):
         if_match: "required": 428 without If-Match; "honoured": checked where given; absent: no such thing.
         versioned: a GET that answers with an ETag and honours If-None-Match.
         key_required_of: roles that must send an Idempotency-Key.
+        bulk: whether it counts as one of many at once, for rate limits.
 
     """
 
@@ -50,6 +51,7 @@ class Terms(TypedDict, total=False):
     if_match: Literal["honoured", "required"]
     versioned: bool
     key_required_of: Collection[Role]
+    bulk: bool
 
 
 class Api:
@@ -110,6 +112,7 @@ class Api:
             waits=terms.get("waits", False),
             if_match=terms.get("if_match"),
             key_required_of=frozenset(terms.get("key_required_of", ())),
+            route_class=_route_class(method, terms),
         )
         documented = Documented(
             method=method,
@@ -126,6 +129,12 @@ class Api:
         document(self.blueprint, documented, self._catalogue, endpoint.handle)
 
 
+def _route_class(method: str, terms: Terms) -> RouteClass:
+    if terms.get("bulk"):
+        return RouteClass.BULK
+    return RouteClass.READ if method in _SAFE else RouteClass.WRITE
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """Runs a function for a request; see `Terms` for the fields."""
@@ -137,6 +146,7 @@ class Endpoint:
     waits: bool
     if_match: str | None
     key_required_of: frozenset[Role]
+    route_class: RouteClass
 
     def handle(self, path_values: dict[str, object]) -> Response:
         """Answer the running request.
@@ -155,8 +165,7 @@ class Endpoint:
         else:
             caller = application.tokens.caller_of(environ.get("HTTP_AUTHORIZATION"))
             require_role(caller, self.allow)
-        if application.rate_limits is not None:
-            application.rate_limits.count(caller)
+        room = None if application.rate_limits is None else application.rate_limits.count(caller, self.route_class)
         raw = read_body(request) if self.changes else b""
         arguments = self.inputs.read(request, path_values, raw)
         call = self._call(application, caller, environ, raw)
@@ -164,6 +173,8 @@ class Endpoint:
         response = to_response(result) if isinstance(result, Answer) else result
         if self.waits and call.wait_seconds is not None:
             response.headers["Preference-Applied"] = f"wait={call.wait_seconds}"
+        if room is not None:
+            response.headers.update(room.headers)
         return response
 
     def _call(self, application: Application[Any], caller: Caller, environ: Mapping[str, Any], raw: bytes) -> Call[Any]:
