@@ -21,11 +21,12 @@ _LIVES: tuple[tuple[str, ...], ...] = (
     ("confirmed", "processing", "shipped"),
     ("confirmed", "processing", "shipped", "delivered"),
 )
-_ROLES = re.compile(r"Roles: ([a-z, ]+)\.$")
+_ROLES = re.compile(r"Roles: ([a-z, ]+)\.$|No token is needed\.$")
 _RANK = ("admin", "service", "vendor")
 # Records that nobody can read, of types that a service handles: each parks its key in the services that read the topic.
 _POISON = {"order.events.v1": "oms.order.OrderConfirmed", "inventory.events.v1": "oms.inventory.StockReserved"}
 _POISON_EACH = 12
+_GONE = "01890a5d-ac96-774b-bcce-b302099a8057"
 _PARKED = "/api/v1/operations/parked/"
 
 
@@ -36,7 +37,8 @@ class Seeds:
     Args:
         shop: whose they are.
         vendor: whose the variant is.
-        values: name of a path parameter → real ids.
+        values: name of a path parameter → real ids; those at the same place belong together.
+        ended: ids of orders of which nothing more can become: a stream of any other would go on.
         parked: service → ids of parked keys.
 
     """
@@ -44,16 +46,21 @@ class Seeds:
     shop: Shop
     vendor: str
     values: Mapping[str, list[str]]
+    ended: list[str]
     parked: Mapping[str, list[str]]
 
-    def ids(self, service: str, parameter: str) -> list[str]:
-        """Return real values of a path parameter."""
-        return self.parked[service] if parameter == "parked_id" else self.values[parameter]
+    def ids(self, service: str, label: str, parameter: str) -> list[str]:
+        """Return real values of a path parameter of an operation."""
+        if parameter == "parked_id":
+            return self.parked[service]
+        return self.ended if label.endswith("{order_id}/stream/") else self.values[parameter]
 
     def headers(self, case: Case) -> dict[str, str]:
         """Return a token of a role that may make this call, as its document says, and the key that service needs."""
         told = _ROLES.search(case.operation.definition.raw["description"])
         assert told is not None, case.operation.label
+        if told[1] is None:
+            return {}
         role = next(role for role in _RANK if role in told[1].split(", "))
         headers = {"Authorization": f"Bearer {self.shop.callers.token(role, vendor=self.vendor)}"}
         if case.operation.label == "POST /api/v1/orders/" and "Idempotency-Key" not in case.headers:
@@ -81,10 +88,19 @@ def sow(shop: Shop) -> Seeds:
         assert len(rows) == len(keys), f"{service}: {rows}"
         return rows
 
+    paid = [order for order, life in zip(orders, _LIVES, strict=True) if "confirmed" in life]
+    values = {
+        "order_id": [*orders, *paid],
+        "refund_id": [_GONE] * len(orders) + [_refunded(shop, order) for order in paid],
+        "ticket": [_GONE],
+        "sku": [sku],
+        "notification_id": eventually(mailed, within=20),
+    }
     return Seeds(
         shop,
         vendor,
-        {"order_id": orders, "sku": [sku], "notification_id": eventually(mailed, within=20)},
+        values,
+        [orders[_LIVES.index(("cancelled",))]],
         {service: eventually(lambda service=service: parked(service), within=20) for service in SERVICES},
     )
 
@@ -102,6 +118,12 @@ def _lived(shop: Shop, sku: str, life: tuple[str, ...]) -> str:
         answer = shop.service.confirm(order) if status == "confirmed" else shop.admin.move(order, status)
         assert answer.status_code == 200, answer.text
     return str(order["id"])
+
+
+def _refunded(shop: Shop, order_id: str) -> str:
+    made = shop.admin.post(f"{order_id}/refunds/", {"amount": "0.01"})
+    assert made.status_code == 201, made.text
+    return str(made.json()["id"])
 
 
 def placed(shop: Shop, sku: str) -> dict[str, Any]:
@@ -138,6 +160,17 @@ def succeeding(seeds: Seeds) -> Mapping[str, Callable[[], dict[str, Any]]]:
         body |= {"amount": order["amount_due"], "currency": order["currency"]}
         return {"path_parameters": {"order_id": order["id"]}, "headers": {}, "body": body}
 
+    def paid() -> dict[str, Any]:
+        return {"path_parameters": {"order_id": _lived(shop, sku, ("confirmed",))}, "headers": {}}
+
+    def settled() -> dict[str, Any]:
+        order_id = _lived(shop, sku, ("confirmed",))
+        return {"path_parameters": {"order_id": order_id, "refund_id": _refunded(shop, order_id)}, "headers": {}}
+
+    def ticket() -> dict[str, Any]:
+        url: str = shop.admin.post(f"{seeds.ended[0]}/stream/tickets/").json()["url"]
+        return {"path_parameters": {"ticket": url.rstrip("/").rpartition("/")[2]}, "headers": {}}
+
     reason = {"body": {"reason": "made by a test"}, "headers": {}}
     variant = {"product_name": "Tea", "price": "1.00", "currency": "EUR"}
     return {
@@ -145,6 +178,9 @@ def succeeding(seeds: Seeds) -> Mapping[str, Callable[[], dict[str, Any]]]:
         "POST /api/v1/orders/{order_id}/confirm/": payment,
         "POST /api/v1/orders/{order_id}/cancel/": of_order,
         "PATCH /api/v1/orders/{order_id}/status/": lambda: {**of_order(), "body": {"status": "cancelled"}},
+        "POST /api/v1/orders/{order_id}/refunds/": lambda: {**paid(), "body": {"amount": "0.01"}},
+        "POST /api/v1/orders/{order_id}/refunds/{refund_id}/settle/": lambda: {**settled(), "body": {}},
+        "GET /api/v1/orders/stream/{ticket}/": ticket,
         "PUT /api/v1/inventory/variants/{sku}/": lambda: {"body": variant, "headers": {}},
         "POST /api/v1/inventory/stock/{sku}/adjustments/": lambda: {
             "body": {"quantity": 1, "reason": "counted"},
