@@ -69,10 +69,11 @@ class SchemaSource(Protocol):
     def current(self, fullname: str) -> WriterSchema:
         """Return the schema under which this build writes `fullname`."""
 
-    def by_id(self, schema_id: int) -> WriterSchema | None:
-        """Return the schema with that id, or None where nobody registered one.
+    def by_id(self, schema_id: int) -> WriterSchema:
+        """Return the schema with that id.
 
         Raises:
+            UndecodableEvent: there is none, or none that can be had; the message says why.
             TransientError: it cannot be told now.
 
         """
@@ -171,9 +172,17 @@ class FolderSchemas:
         except KeyError:
             raise SchemaMismatch(f"no schema {fullname} in ids.json; it has {sorted(self._current)}") from None
 
-    def by_id(self, schema_id: int) -> WriterSchema | None:
-        """Return the schema with that id, or None."""
-        return self._by_id.get(schema_id)
+    def by_id(self, schema_id: int) -> WriterSchema:
+        """Return the schema with that id; raises as `SchemaSource.by_id`."""
+        try:
+            return self._by_id[schema_id]
+        except KeyError:
+            raise unregistered(schema_id) from None
+
+
+def unregistered(schema_id: int) -> UndecodableEvent:
+    """Return the error for an id that no schema has."""
+    return UndecodableEvent(f"nobody registered schema id {schema_id}")
 
 
 def stripped(schema: Any) -> Any:
@@ -212,12 +221,11 @@ class Codec:
         return buffer.getvalue()
 
     def type_of(self, value: bytes | None) -> str | None:
-        """Return the fullname that a record's schema id stands for, or None where it cannot be told."""
-        if value is None or len(value) < _FRAME.size:
+        """Return the fullname that a record's schema id stands for, or None where there is no such schema."""
+        try:
+            return self._writer_of(value).fullname
+        except UndecodableEvent:
             return None
-        magic, schema_id = _FRAME.unpack_from(value)
-        writer = self._schemas.by_id(schema_id) if magic == 0 else None
-        return writer.fullname if writer else None
 
     def decode(self, value: bytes | None, ce_type: str | None) -> Event:
         """Return the event in a record's value.
@@ -259,7 +267,4 @@ class Codec:
         magic, schema_id = _FRAME.unpack_from(value)
         if magic != 0:
             raise UndecodableEvent(f"the first byte is {magic}, not 0")
-        writer = self._schemas.by_id(schema_id)
-        if writer is None:
-            raise UndecodableEvent(f"nobody registered schema id {schema_id}")
-        return writer
+        return self._schemas.by_id(schema_id)

@@ -9,6 +9,7 @@ OmsError
 │   ├── OutcomeUnknown    the connection was lost while committing
 │   ├── BrokerUnavailable
 │   └── RegistryUnavailable
+│       └── RegistryAccessDenied
 ├── RowExists             another transaction inserted the same row meanwhile (23505)
 ├── StatementTimeout      a statement was cancelled (57014): retried a few times, then the event is parked
 ├── EventError            one event cannot be handled: its key is parked
@@ -57,6 +58,10 @@ class BrokerUnavailable(TransientError):
 
 class RegistryUnavailable(TransientError):
     """The schema registry cannot be reached, or cannot answer now."""
+
+
+class RegistryAccessDenied(RegistryUnavailable):
+    """The schema registry is there and does not let us in, or not to this schema (401, 403)."""
 
 
 class RowExists(OmsError):

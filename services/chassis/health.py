@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.chassis.errors import BrokerUnavailable, RegistryUnavailable, TransientError
+from services.chassis.errors import BrokerUnavailable, RegistryAccessDenied, RegistryUnavailable, TransientError
 
 
 class Reason(StrEnum):
@@ -21,6 +21,7 @@ class Reason(StrEnum):
     CATALOG_LOADING = "catalog_loading"
     BROKER_UNREACHABLE = "broker_unreachable"
     REGISTRY_UNREACHABLE = "registry_unreachable"
+    REGISTRY_ACCESS_DENIED = "registry_access_denied"
     CONSUMER_STALLED = "consumer_stalled"
     OUTBOX_STALLED = "outbox_stalled"
     OUTBOX_REJECTED = "outbox_rejected"
@@ -156,4 +157,6 @@ def reason_of(error: TransientError) -> Reason:
     """Return who is away, where an error says that somebody is."""
     if isinstance(error, BrokerUnavailable):
         return Reason.BROKER_UNREACHABLE
+    if isinstance(error, RegistryAccessDenied):
+        return Reason.REGISTRY_ACCESS_DENIED
     return Reason.REGISTRY_UNREACHABLE if isinstance(error, RegistryUnavailable) else Reason.DATABASE_UNREACHABLE

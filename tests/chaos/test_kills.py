@@ -18,7 +18,7 @@ from tests.support.load import TAKEN, Load
 
 RATE = 15.0
 ROUNDS = 2
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timing, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ RATE = 10.0
 SAGA_TIMEOUT_SECONDS = 10
 DONE_SECONDS = 30.0
 ANSWER_SECONDS = 2.0
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timing, pytest.mark.timeout(300)]
 
 
 @dataclass(frozen=True, slots=True)

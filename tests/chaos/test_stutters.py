@@ -17,7 +17,7 @@ from tests.support.load import TAKEN
 RATE = 40.0
 FLUSH_SECONDS = 1.0
 TIMES = 6
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timing, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from tests.support.load import TAKEN, Load
 
 RATE = 10.0
 STOP_SECONDS = 10.0
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timing, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")

@@ -305,6 +305,7 @@ def answers(shop: Shop) -> list[Entry]:
     return [entry for entry in shop.log.entries if entry.kind == "OrderRequestRejected"]
 
 
+@pytest.mark.timing
 def test_an_unknown_sku_waits_for_the_catalog_and_then_the_order_is_placed(shop: Shop) -> None:
     sku, request_id, other_id = unique("SKU"), unique("request"), unique("request")
     shop.outsider.tell(forged.requested(request_id, (sku, 1)))
@@ -325,6 +326,7 @@ def test_an_unknown_sku_waits_for_the_catalog_and_then_the_order_is_placed(shop:
     assert shop.probe.parked("order", request_id) == []
 
 
+@pytest.mark.timing
 def test_an_unknown_sku_is_rejected_once_the_catalog_has_had_its_time(shop: Shop) -> None:
     sku, request_id = unique("SKU"), unique("request")
     shop.outsider.tell(forged.requested(request_id, (sku, 1)))

@@ -104,6 +104,7 @@ def come_to_rest(shop: Shop, skus: list[str], notes: Notes) -> Rest:
     return Rest(shop, skus, notes, orders, {row["order_id"]: row for row in rows})
 
 
+@pytest.mark.timing
 def test_everything_happened_that_can_happen(rest: Rest) -> None:
     done = rest.notes.done
     for outcome in (

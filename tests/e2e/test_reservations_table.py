@@ -209,6 +209,7 @@ def late(shop: Shop) -> LateConfirmations:
     return LateConfirmations(lucky, unlucky)
 
 
+@pytest.mark.timing
 def test_order_confirmed_after_its_reservation_expired_reserves_and_allocates_anew(
     shop: Shop, late: LateConfirmations
 ) -> None:
@@ -220,6 +221,7 @@ def test_order_confirmed_after_its_reservation_expired_reserves_and_allocates_an
     assert shop.admin.level(late.lucky.sku) == (QUANTITY, 0, QUANTITY)
 
 
+@pytest.mark.timing
 def test_order_confirmed_after_its_reservation_expired_and_its_stock_went_is_a_shortfall(
     shop: Shop, late: LateConfirmations
 ) -> None:

@@ -242,6 +242,7 @@ def test_cancelling_again_changes_nothing(shop: Shop) -> None:
     assert (again.status_code, again.json()) == (200, first.json())
 
 
+@pytest.mark.timing
 def test_a_customer_cancels_within_the_window_only(shop: Shop, hasty: Client) -> None:
     order = hasty.placed((shop.sku(), 1))
 

@@ -68,6 +68,7 @@ def test_setting_a_status_waits_like_the_named_call(shop: Shop) -> None:
     assert (moved.status_code, moved.json()["reservation_status"]) == (200, "allocated")
 
 
+@pytest.mark.timing
 def test_when_time_is_up_the_answer_is_the_one_without_waiting(shop: Shop) -> None:
     sku = shop.sku()
     with shop.frozen("inventory-worker"):
@@ -116,6 +117,7 @@ def test_a_preference_that_is_not_understood_is_ignored(shop: Shop, prefer: str,
     assert placed.headers.get(APPLIED) == applied
 
 
+@pytest.mark.timing
 def test_the_shop_may_wait_unasked(shop: Shop, hasty: Client) -> None:
     sku = shop.sku()
     placed = hasty.place((sku, 1))

@@ -307,6 +307,7 @@ def await_deadline(shop: Shop, order_id: str) -> None:
     eventually(passed, within=10)
 
 
+@pytest.mark.timing
 def test_rule_7_an_order_that_inventory_does_not_answer_is_cancelled_with_timeout(shop: Shop, hasty: Client) -> None:
     sku = shop.sku()
     with shop.frozen("inventory-worker"):
@@ -317,6 +318,7 @@ def test_rule_7_an_order_that_inventory_does_not_answer_is_cancelled_with_timeou
     assert shop.admin.level(sku) == (10, 0, 0)
 
 
+@pytest.mark.timing
 def test_rule_7_an_order_that_was_answered_while_we_were_away_is_not_given_up(shop: Shop, hasty: Client) -> None:
     sku = shop.sku()
     with shop.frozen("inventory-worker"):
@@ -333,6 +335,7 @@ def test_rule_7_an_order_that_was_answered_while_we_were_away_is_not_given_up(sh
     assert shop.kinds(order["id"], EVENTS) == ["OrderPlaced"]
 
 
+@pytest.mark.timing
 def test_rule_7_a_reservation_that_was_confirmed_while_we_were_away_does_not_expire(shop: Shop) -> None:
     order = shop.customer.placed((shop.sku(), 3), wait=None, payment_method=SHORT_HOLD)
     shop.await_reservation(order["id"], "reserved")
@@ -350,6 +353,7 @@ def test_rule_7_a_reservation_that_was_confirmed_while_we_were_away_does_not_exp
     assert shop.kinds(order["id"], ANSWERS) == ["StockReserved", "StockAllocated"]
 
 
+@pytest.mark.timing
 def test_rule_7_an_order_whose_stock_is_not_allocated_in_time_is_listed_and_never_cancelled(
     shop: Shop, hasty_url: str
 ) -> None:

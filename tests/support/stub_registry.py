@@ -4,19 +4,31 @@ import datetime as dt
 import ipaddress
 import json
 import ssl
+import struct
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+from zlib import crc32
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from schemas import contracts
+from schemas.examples import from_hex, read_json
+from services.chassis.registry import RegistrySchemas
+from tests.contract.schema_folder import CONTRACT
+
 Answers = Callable[[str], tuple[int, object]]
 UNKNOWN = (404, {"error_code": 40403, "message": "Schema not found"})
+# An id of a schema that none of our subjects has.
+FOREIGN_ID = 77
+_GOLDEN = CONTRACT / "examples/order/OrderShipped"
+EVENT = contracts.OrderShipped.from_avro(read_json(_GOLDEN.with_suffix(".json")))
+BODY = from_hex(_GOLDEN.with_suffix(".hex"))[5:]
 
 
 class StubRegistry:
@@ -85,3 +97,32 @@ def self_signed(path: Path) -> Path:
     secret = key.private_bytes(pem, form, serialization.NoEncryption())
     path.write_bytes(certificate.public_bytes(pem) + secret)
     return path
+
+
+def framed(schema_id: int, body: bytes = BODY) -> bytes:
+    """Return a record's value under a schema id."""
+    return struct.pack(">bI", 0, schema_id) + body
+
+
+def registry_of(url: str, **access: str) -> RegistrySchemas:
+    """Return the schemas of a registry as a service knows them."""
+    return RegistrySchemas(CONTRACT, {"url": url, **access})
+
+
+def looked_up(path: str) -> tuple[int, object]:
+    """Answer a look-up under a subject with an id that its name decides, and know no other schema."""
+    subject, _, query = path.removeprefix("/subjects/").partition("?")
+    if query:
+        return 200, {
+            "subject": subject,
+            "version": 1,
+            "id": 100 + crc32(subject.encode()) % 10**9,
+            "schema": '"string"',
+        }
+    return UNKNOWN
+
+
+def knowing(schema: object) -> Any:
+    """Return answers in which FOREIGN_ID is a schema."""
+    text = schema if isinstance(schema, str) else json.dumps(schema)
+    return lambda path: (200, {"schema": text}) if f"/ids/{FOREIGN_ID}" in path else looked_up(path)

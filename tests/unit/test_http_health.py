@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.chassis.errors import BrokerUnavailable, DatabaseUnavailable, RegistryUnavailable
+from services.chassis.errors import BrokerUnavailable, DatabaseUnavailable, RegistryAccessDenied, RegistryUnavailable
 from services.chassis.health import Health, Reason
 
 
@@ -83,6 +83,7 @@ def test_every_reason_is_listed_with_its_component(health: Health) -> None:
         (DatabaseUnavailable("x"), "database_unreachable"),
         (BrokerUnavailable("x"), "broker_unreachable"),
         (RegistryUnavailable("x"), "registry_unreachable"),
+        (RegistryAccessDenied("x"), "registry_access_denied"),
     ],
 )
 def test_a_check_that_cannot_reach_its_server_is_a_reason(health: Health, error: Exception, reason: str) -> None:
