@@ -15,6 +15,7 @@ from services.chassis.incoming import Undecodable
 from services.chassis.unit_of_work import Due, Transaction
 from services.order.domain.details import OrderDetails
 from services.order.domain.drafts import CatalogVariant, Identity
+from services.order.domain.edits import AddItem, ReviseOrder
 from services.order.domain.history import Change
 from services.order.domain.orders import Order, OrderContent
 from services.order.domain.payments import ConfirmOrder
@@ -27,6 +28,7 @@ from services.order.repository import audit, catalog, details, history, lines, l
 from services.order.repository.payments import Payments
 from services.order.repository.refunds import Refunds
 from services.order.repository.requests import KnownRequest
+from services.order.repository.revisions import Revisions
 from services.order.repository.shipments import Shipments
 from services.order.settings import OrderSettings
 
@@ -43,6 +45,7 @@ class OrderUnitOfWork:
         catalog: what is known of the SKUs that are asked for.
         payments: of orders that are locked.
         refunds: of orders that are locked.
+        revisions: of orders that are locked.
         shipments: of orders that are locked.
         settings: the service's settings.
 
@@ -54,6 +57,7 @@ class OrderUnitOfWork:
         self.catalog: dict[str, CatalogVariant] = {}
         self.payments = Payments(tx.connection)
         self.refunds = Refunds(tx.connection)
+        self.revisions = Revisions(tx.connection)
         self.shipments = Shipments(tx.connection)
         self._requests: dict[str, KnownRequest] = {}
         self._known_requests: frozenset[str] = frozenset()
@@ -82,6 +86,8 @@ class OrderUnitOfWork:
         placing = [m.command.draft for m in messages if isinstance(m, Submitted) and isinstance(m.command, PlaceOrder)]
         wanted = {item.sku for draft in placing for item in draft.items}
         wanted |= {item.sku for message in asked for item in message.event.items}
+        edits = [m.command.edit for m in messages if isinstance(m, Submitted) and isinstance(m.command, ReviseOrder)]
+        wanted |= {edit.sku for edit in edits if isinstance(edit, AddItem)}
         self.catalog = catalog.read(connection, wanted)
         if asked or placing:
             self._draw_numbers(len(asked) + len(placing))
@@ -132,6 +138,10 @@ class OrderUnitOfWork:
     def details(self, order_ids: Sequence[str]) -> dict[str, OrderDetails]:
         """Return what belongs to orders."""
         return details.details(self.tx.connection, order_ids)
+
+    def look_up(self, sku: str) -> None:
+        """Read what the catalog says of a SKU, for a query; commands have it read when they are locked."""
+        self.catalog |= catalog.read(self.tx.connection, [sku])
 
     def order(self, order_id: str) -> Order | None:
         """Return an order that is locked, None where there is none."""

@@ -16,9 +16,12 @@ GAUGES = (
         "oms_saga_oldest_in_flight_seconds",
         "How long the order has waited that has waited longest for an answer of inventory, 0 where none waits",
         (),
-        sa.text("""SELECT coalesce((SELECT extract(epoch FROM now() - coalesce(confirmed_at, created_at))::float8
-                   FROM orders WHERE pending_operation IS NOT NULL
-                   ORDER BY coalesce(confirmed_at, created_at) LIMIT 1), 0)"""),
+        # An edit may come long after its order.
+        sa.text("""SELECT coalesce(extract(epoch FROM now() - least(
+                       (SELECT coalesce(confirmed_at, created_at) FROM orders
+                        WHERE pending_operation IS NOT NULL AND pending_operation <> 'revising'
+                        ORDER BY coalesce(confirmed_at, created_at) LIMIT 1),
+                       (SELECT min(created_at) FROM order_revisions WHERE status = 'pending')))::float8, 0)"""),
     ),
     DatabaseGauge(
         "oms_orders_stuck",
