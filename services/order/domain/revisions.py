@@ -28,8 +28,6 @@ from services.order.domain.statuses import OrderStatus, PendingOperation
 
 _MICROS = 1_000_000
 RevisionAnswer = StockReserved | StockRejected
-# The history's reason of an edit that was asked for.
-REQUESTED = "revision_requested"
 
 
 class RevisionStatus(StrEnum):
@@ -83,7 +81,7 @@ def request(order: Order, priced: Repriced, when: When, terms: ShopTerms) -> tup
     order.revision += 1
     order.pending_operation = PendingOperation.REVISING
     order.deadline_at = when.now + terms.saga_timeout_seconds * _MICROS
-    order.note_change(order.status, REQUESTED, when, public=False)
+    order.note_change(order.status, "revision_requested", when, public=False)
     content = priced.content
     known = Revision(
         order_id=order.id,

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from services.order.domain.details import OrderDetails
-from services.order.domain.revisions import REQUESTED
 from services.order.repository import history, lines, revisions, shipments
 
 
@@ -15,7 +14,7 @@ def details(connection: sa.Connection, order_ids: Sequence[str]) -> dict[str, Or
     changes = history.of_orders(connection, order_ids) if found else {}
     parts = shipments.of_orders(connection, order_ids)
     # Most orders are never edited; whether one was, its history says.
-    edited = [order_id for order_id, rows in changes.items() if any(row.reason == REQUESTED for row in rows)]
+    edited = [order_id for order_id, rows in changes.items() if any(row.reason == "revision_requested" for row in rows)]
     edits = revisions.newest_of_orders(connection, edited)
     return {
         order_id: OrderDetails(
