@@ -6,9 +6,8 @@ from services.chassis.http.roles import Role
 from services.chassis.idempotency import Answer
 from services.order.api.calls import EDITS, PREFIX, OrderCall, Shown, known_order, sells_all
 from services.order.api.edits import tried
-from services.order.api.models.details import OrderUpdate
+from services.order.api.models.details import OrderOrTrial, OrderUpdate
 from services.order.api.models.fields import Id
-from services.order.api.models.orders import Order
 from services.order.api.models.revisions import DryRunQuery
 from services.order.api.problems import PROBLEMS
 from services.order.domain.details import ChangeDetails, NewDetails
@@ -21,7 +20,7 @@ _EDITORS = frozenset({Role.ADMIN, Role.VENDOR})
 @details.put(
     "/<order_id>/",
     allow=_EDITORS,
-    answers={200: Order},
+    answers={200: OrderOrTrial},
     refuses=[*EDITS, "unknown_shipping_method"],
     if_match="required",
 )

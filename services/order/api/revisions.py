@@ -45,7 +45,7 @@ def list_items(call: OrderCall, order_id: Id) -> Answer:
 @revisions.post(
     "/<order_id>/items/",
     allow=_EDITORS,
-    answers={202: models.Revision, 200: models.Revision},
+    answers={202: models.Revision, 200: models.RevisionOrTrial},
     refuses=[*EDITS, *_ANSWERED, "unknown_sku", "inactive_variant", "mixed_currency", "quantity_limit"],
     waits=True,
     if_match="honoured",
@@ -63,7 +63,7 @@ def add_item(call: OrderCall, order_id: Id, query: models.DryRunQuery, body: mod
 @revisions.put(
     "/<order_id>/items/<item_id>/",
     allow=_EDITORS,
-    answers={202: models.Revision, 200: models.Revision},
+    answers={202: models.Revision, 200: models.RevisionOrTrial},
     refuses=[*EDITS, *_ANSWERED, "item_not_found", "quantity_limit"],
     waits=True,
     if_match="required",
@@ -81,7 +81,7 @@ def change_item(
 @revisions.delete(
     "/<order_id>/items/<item_id>/",
     allow=_EDITORS,
-    answers={202: models.Revision, 200: models.Revision},
+    answers={202: models.Revision, 200: models.RevisionOrTrial},
     refuses=[*EDITS, "revision_rejected", "item_not_found", "last_item"],
     waits=True,
     if_match="honoured",

@@ -1,6 +1,6 @@
 """Edits of an order's lines, as they are asked for and shown."""
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, RootModel
 
 from services.chassis.http.models import Body, Query
 from services.order.api.models.fields import Notes
@@ -69,3 +69,7 @@ class Revision(LastRevision):
         description="its total less the one before it; below zero where it became cheaper"
     )
     items: list[OrderItem] = Field(description="all lines that the order has by it")
+
+
+class RevisionOrTrial(RootModel[Revision | Repriced]):
+    """An edit that was made, or with `dry_run=true` what it would come to."""
