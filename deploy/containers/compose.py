@@ -10,7 +10,7 @@ import os
 import secrets
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ DIRECTORY = ROOT / ".local" / "compose"
 SECRETS = ROOT / ".local" / "compose.env"
 _SETTINGS = ROOT / ".env"
 SECRET_NAMES = ("POSTGRES_PASSWORD", "ORDER_PASSWORD", "INVENTORY_PASSWORD", "NOTIFICATION_PASSWORD", "JWT_SECRET")
+# Whose tokens are taken: what `.env` says of it, not somebody's shell.
+_TOKEN_NAMES = ("JWT_SECRET", "JWT_JWKS_URL", "JWT_ISSUER", "JWT_AUDIENCE")
 _HEALTHY_SECONDS = 240
 _BUILT = "topics"
 
@@ -57,8 +59,11 @@ class Compose:
     def up(self, settings: Mapping[str, Mapping[str, str]] | None = None) -> StackState:
         """Start what does not run as it should, wait until all of it is healthy, and write the state.
 
-        `settings` are environment variables by service, kept until `down`; None leaves them as they are.
+        `settings` are environment variables by service, kept until `down`; None leaves them as they are. Raises
+        StackError where something does not start, or has two kinds of keys for tokens.
         """
+        if {"JWT_SECRET", "JWT_JWKS_URL"} <= set(_token_settings()):
+            raise StackError("JWT_SECRET and JWT_JWKS_URL are both set in .env: leave one of them empty")
         DIRECTORY.mkdir(parents=True, exist_ok=True)
         for service, variables in (settings or {}).items():
             write_text_privately(_settings_file(service), _env_file(variables))
@@ -88,16 +93,28 @@ class Compose:
             schema_registry_url=_outside_registry() or published.url("schema-registry", 8081),
             postgres_url=self._database("postgres", SUPERUSER, "POSTGRES_PASSWORD", published).url,
             mail=MailSink(url=published.url("mailpit", 8025), smtp_url=published.url("mailpit", 1025, "smtp")),
-            jwt=TokenSettings(secret=self._secrets["JWT_SECRET"]),
+            jwt=self._tokens(),
         )
+
+    def _tokens(self) -> TokenSettings:
+        """Return how tokens are signed; without a secret where that is the identity provider's business."""
+        default, chosen = TokenSettings(secret=self._secrets["JWT_SECRET"]), _token_settings()
+        issuer, audience = chosen.get("JWT_ISSUER", default.issuer), chosen.get("JWT_AUDIENCE", default.audience)
+        return replace(default, issuer=issuer, audience=audience)
 
     @cached_property
     def _secrets(self) -> Mapping[str, str]:
         """Return the secrets, made up the first time: PostgreSQL's volume remembers them as long as it lives."""
-        if not SECRETS.exists():
+        known = dotenv_values(SECRETS) if SECRETS.exists() else {}
+        made = {name: known.get(name) or secrets.token_urlsafe(36) for name in SECRET_NAMES}
+        chosen = _token_settings()
+        if {"JWT_SECRET", "JWT_JWKS_URL"} & set(chosen):
+            # Of tokens it is what `.env` says; none with an identity provider, whose keys verify them.
+            made["JWT_SECRET"] = chosen.get("JWT_SECRET", "")
+        if made != known:
             SECRETS.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
-            write_text_privately(SECRETS, _env_file({name: secrets.token_urlsafe(36) for name in SECRET_NAMES}))
-        return {name: value or "" for name, value in dotenv_values(SECRETS).items()}
+            write_text_privately(SECRETS, _env_file(made))
+        return made
 
     def _address(self, service: str, published: Published) -> ServiceAddress:
         number = SERVICES.index(service) + 1
@@ -129,7 +146,7 @@ class Compose:
         """Run `docker compose`; raise StackError when that fails, what is wrong having been shown."""
         command = ["docker", "compose", *self._env_files(), *arguments]
         # Compose prefers the environment to its files: a JWT_SECRET of somebody's shell must not win over ours.
-        environment = {name: value for name, value in os.environ.items() if name not in self._secrets}
+        environment = {name: value for name, value in os.environ.items() if name not in {*SECRET_NAMES, *_TOKEN_NAMES}}
         try:
             done = subprocess.run(  # noqa: S603 - Docker, with arguments built here
                 command, cwd=ROOT, env=environment, stdout=subprocess.PIPE if capture else None, text=True, check=False
@@ -144,6 +161,12 @@ class Compose:
         """Return the options that name the files from which docker-compose.yml itself takes values, ours last."""
         files = [file for file in (_SETTINGS, SECRETS) if file == SECRETS or file.exists()]
         return [part for file in files for part in ("--env-file", str(file))] if self._secrets else []
+
+
+def _token_settings() -> Mapping[str, str]:
+    """Return those settings of tokens that `.env` names and does not leave empty."""
+    settings = dotenv_values(_SETTINGS)
+    return {name: value for name in _TOKEN_NAMES if (value := settings.get(name))}
 
 
 def _outside_registry() -> str | None:

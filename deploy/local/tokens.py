@@ -5,6 +5,7 @@ from typing import Any
 
 import jwt
 
+from deploy.local.errors import StackError
 from deploy.local.state import TokenSettings
 
 ROLES = ("customer", "vendor", "warehouse", "admin", "service")
@@ -19,7 +20,14 @@ def mint(
     email: str | None = None,
     lifetime: timedelta = timedelta(hours=12),
 ) -> str:
-    """Return a bearer token for one role; `subject` defaults to a name made from the role."""
+    """Return a bearer token for one role; `subject` defaults to a name made from the role.
+
+    Raises:
+        StackError: tokens come from an identity provider.
+
+    """
+    if not settings.secret:
+        raise StackError("no token can be made here: the identity provider at JWT_JWKS_URL makes them")
     if role not in ROLES:
         raise ValueError(f"no role {role!r}; there are: {', '.join(ROLES)}")
     now = datetime.now(UTC)

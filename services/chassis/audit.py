@@ -7,10 +7,9 @@ import sqlalchemy as sa
 from rich.console import Console
 from rich.table import Table
 
-from services.chassis import logs, metrics
+from services.chassis.database import UNHURRIED
 
 Difference = dict[str, str | int | None]
-log = logs.logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +43,7 @@ def run(connection: sa.Connection, totals: sa.TextClause, checks: Mapping[str, s
     """
     connection.rollback()
     connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+    connection.execute(UNHURRIED)
     found = {name: [row._asdict() for row in connection.execute(check)] for name, check in checks.items()}
     return Audit(connection.execute(totals).one()._asdict(), found)
 
@@ -60,12 +60,3 @@ def report(audit: Audit) -> int:
     looked_at = ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in audit.looked_at.items())
     console.print(f"{len(audit.differences)} differences in {looked_at}")
     return 1 if audit.differences else 0
-
-
-def measure(audit: Audit) -> None:
-    """Set `oms_invariant_violations` and when that was, and log what was violated."""
-    for name, rows in audit.checks.items():
-        metrics.INVARIANT_VIOLATIONS.labels(name).set(len(rows))
-        if rows:
-            log.error("invariant_violated", invariant=name, differences=len(rows))
-    metrics.AUDIT_TIMESTAMP.set_to_current_time()

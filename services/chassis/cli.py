@@ -1,5 +1,6 @@
 """The command line of a service: `python -m services.<name> …` (DESIGN 5.6)."""
 
+import inspect
 import signal
 import sys
 import time
@@ -51,6 +52,8 @@ def commands(service: Service[Any, Any]) -> typer.Typer:
 
     for name, report in service.reports.items():
         app.command(name, help=report.__doc__)(_report_command(service, report))
+    for name, job in service.jobs.items():
+        app.command(name, help=job.__doc__)(_job_command(service, job))
     app.add_typer(parked_commands(lambda: _checked_runtime(service)), name="parked")
     return app
 
@@ -112,6 +115,16 @@ def _migrate(service: Service[Any, Any], check: bool) -> None:
     behind = migrate.pending(runtime.engine, service.migrations)
     typer.echo("\n".join(behind) or f"{service.name}: the database is at this build's schema")
     sys.exit(1 if behind else 0)
+
+
+def _job_command(service: Service[Any, Any], job: Callable[..., int]) -> Callable[..., None]:
+    def command(**options: object) -> None:
+        sys.exit(job(_checked_runtime(service).commands(), **options))
+
+    # What it takes beside the first are the command's options: typer reads them from here.
+    options = list(inspect.signature(job).parameters.values())[1:]
+    command.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+    return command
 
 
 def _report_command(service: Service[Any, Any], report: Callable[[Any], int]) -> Callable[[], None]:

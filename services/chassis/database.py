@@ -31,7 +31,7 @@ from services.chassis.errors import (
 )
 
 # Advisory locks that elect one process a database; the numbers are arbitrary, and a contract between versions.
-RELAY_LOCK, DEADLINES_LOCK, MIGRATION_LOCK = 0x6F6D7301, 0x6F6D7302, 0x6F6D7303
+RELAY_LOCK, DEADLINES_LOCK, MIGRATION_LOCK, AUDIT_LOCK = 0x6F6D7301, 0x6F6D7302, 0x6F6D7303, 0x6F6D7304
 
 _TO_BEGIN, _EACH_ALONE = "oms.to_begin", "oms_each_alone"
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; "
@@ -40,10 +40,14 @@ _TRY_LOCK = sa.text("SELECT pg_try_advisory_lock(:key)")
 # 08 connection, 53 out of resources, 57P shutdown: the server is not there for us right now.
 _AWAY = ("08", "53", "57P")
 _CONFLICT = ("40001", "40P01", "55P03")
+# For a transaction whose statements may take longer than others'.
+UNHURRIED = sa.text("SET LOCAL statement_timeout = 0")
 _CANCELLED, _UNIQUE = "57014", "23505"
 
 
-def create_engine(url: str, pool_size: int, application: str, connect_timeout: int = 2) -> sa.Engine:
+def create_engine(
+    url: str, pool_size: int, application: str, connect_timeout: int = 2, statement_seconds: float = 30
+) -> sa.Engine:
     """Return an engine whose connections fail fast.
 
     Args:
@@ -51,6 +55,7 @@ def create_engine(url: str, pool_size: int, application: str, connect_timeout: i
         pool_size: connections at most; a caller waits `connect_timeout` seconds for one.
         application: name of the process in `pg_stat_activity`.
         connect_timeout: seconds to reach the server.
+        statement_seconds: after which PostgreSQL cancels a statement; what may take longer says so itself.
 
     """
     arrays.register()
@@ -70,7 +75,8 @@ def create_engine(url: str, pool_size: int, application: str, connect_timeout: i
             "application_name": application,
             "connect_timeout": connect_timeout,
             # A transaction whose client froze must not hold row locks and vacuum's horizon for ever.
-            "options": "-c idle_in_transaction_session_timeout=60000 -c lock_timeout=10000",
+            "options": "-c idle_in_transaction_session_timeout=60000 -c lock_timeout=10000"
+            f" -c statement_timeout={statement_seconds * 1000:.0f}",
             "keepalives_idle": 5,
             "keepalives_interval": 2,
             "keepalives_count": 3,

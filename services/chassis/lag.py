@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections import Counter
 from collections.abc import Sequence
 
 from services.chassis import metrics
@@ -25,14 +24,28 @@ class Lag:
             self._last_ms[topic] = group[-1].timestamp_ms
 
     def statistics(self, text: str) -> None:
-        """Take librdkafka's statistics (`statistics.interval.ms`)."""
-        lags: Counter[str] = Counter()
+        """Take librdkafka's statistics (`statistics.interval.ms`).
+
+        They go on naming a partition that went to another process, with the lag that it had when it went; only
+        `desired` says that it is no longer ours.
+        """
         for topic, facts in json.loads(text)["topics"].items():
-            lags[topic] += sum(max(0, part["consumer_lag"]) for part in facts["partitions"].values())
-        for topic, lag in lags.items():
-            behind = time.time() - self._last_ms[topic] / 1000 if lag and topic in self._last_ms else 0.0
-            metrics.CONSUMER_LAG_MESSAGES.labels(topic).set(lag)
-            metrics.CONSUMER_LAG_SECONDS.labels(topic).set(behind)
+            ours = [part for part in facts["partitions"].values() if part["desired"]]
+            if ours:
+                self._show(topic, sum(max(0, part["consumer_lag"]) for part in ours))
+            else:
+                self._forget(topic)
+
+    def _show(self, topic: str, lag: int) -> None:
+        behind = time.time() - self._last_ms[topic] / 1000 if lag and topic in self._last_ms else 0.0
+        metrics.CONSUMER_LAG_MESSAGES.labels(topic).set(lag)
+        metrics.CONSUMER_LAG_SECONDS.labels(topic).set(behind)
+
+    def _forget(self, topic: str) -> None:
+        """Say nothing of a topic of which we have no partition: whoever has them does."""
+        self._last_ms.pop(topic, None)
+        metrics.CONSUMER_LAG_MESSAGES.remove(topic)
+        metrics.CONSUMER_LAG_SECONDS.remove(topic)
 
 
 def _by_topic(records: Sequence[Record]) -> dict[str, list[Record]]:

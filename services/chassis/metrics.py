@@ -35,16 +35,6 @@ CONSUMER_LAG_SECONDS = Gauge(
 )
 SEQUENCE_GAPS = Counter("oms_consumer_sequence_gaps", "Events whose ce_sequence skipped a number", ["topic"])
 EMAILS = Counter("oms_emails", "Mails by template and what became of them", ["template", "result"])
-INVARIANT_VIOLATIONS = Gauge(
-    "oms_invariant_violations",
-    "Disagreements that the last audit found",
-    ["invariant"],
-    multiprocess_mode="mostrecent",
-)
-# The violations stay what they were where a process is not elected any more: only an audit of late counts.
-AUDIT_TIMESTAMP = Gauge(
-    "oms_audit_timestamp_seconds", "When the last audit ended, since the epoch", multiprocess_mode="mostrecent"
-)
 GROUP_COMMIT_SIZE = Histogram("oms_group_commit_size", "Commands a transaction", buckets=_SIZES)
 HTTP_DURATION = Histogram(
     "http_server_request_duration_seconds",

@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from services.chassis.database import MIGRATION_LOCK, transaction
+from services.chassis.database import MIGRATION_LOCK, UNHURRIED, transaction
 from services.chassis.errors import SchemaMismatch
 
 _HERE = Path(__file__).parent / "migrations"
@@ -51,6 +51,7 @@ def upgrade(engine: sa.Engine, service_migrations: Path, schema_mode: str) -> No
 
     """
     with transaction(engine) as connection:
+        connection.execute(UNHURRIED)
         connection.execute(_LOCK, {"key": MIGRATION_LOCK})
         connection.execute(_LOCK_TIMEOUT)
         for line in lines(service_migrations):

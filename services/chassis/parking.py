@@ -45,9 +45,14 @@ WHERE consumer = :consumer AND state <> 'dead' AND due_at <= now()
 ORDER BY due_at, topic, key LIMIT 1 FOR UPDATE SKIP LOCKED
 """
 LOCK_KEY = sa.text("""
+SELECT attempts FROM parked_keys WHERE consumer = :consumer AND topic = :topic AND key = :key FOR UPDATE
+""")
+# Who holds it tries it, or appends to it. Waited for, a handler that takes longer than our `lock_timeout` would look
+# like a database that is away, and every other instance would stand still meanwhile.
+LOCK_DUE_KEY = sa.text("""
 SELECT attempts FROM parked_keys WHERE consumer = :consumer AND topic = :topic AND key = :key
-    AND (NOT :only_due OR (state <> 'dead' AND due_at <= now()))
-FOR UPDATE
+    AND state <> 'dead' AND due_at <= now()
+FOR UPDATE SKIP LOCKED
 """)
 EVENTS = sa.text("""
 SELECT id, topic, partition, "offset", event_id::text, record_key, value, headers, timestamp_ms, parked_at
@@ -155,11 +160,10 @@ def append(connection: sa.Connection, consumer: str, records: Sequence[tuple[str
 def lock_key(connection: sa.Connection, consumer: str, key: Key, *, only_due: bool = False) -> int | None:
     """Lock one parked key and return its failed tries; None where it is not parked.
 
-    With `only_due` also None where, by the time that it is locked, another instance has tried it.
+    With `only_due` also None where another instance holds it, or has tried it meanwhile.
     """
-    row = connection.execute(
-        LOCK_KEY, {"consumer": consumer, "topic": key[0], "key": key[1], "only_due": only_due}
-    ).first()
+    statement = LOCK_DUE_KEY if only_due else LOCK_KEY
+    row = connection.execute(statement, {"consumer": consumer, "topic": key[0], "key": key[1]}).first()
     return row.attempts if row else None
 
 

@@ -61,7 +61,13 @@ class Runtime(Generic[S, U]):
     @cached_property
     def engine(self) -> sa.Engine:
         """The service's database."""
-        return create_engine(self.settings.database_url, self.settings.database_pool_size, f"oms-{self.service.name}")
+        settings = self.settings
+        return create_engine(
+            settings.database_url,
+            settings.database_pool_size,
+            f"oms-{self.service.name}",
+            statement_seconds=settings.statement_timeout_seconds,
+        )
 
     @cached_property
     def schemas(self) -> SchemaSource:

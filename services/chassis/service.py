@@ -18,6 +18,7 @@ from services.chassis.deadlines import Chore, Deadline
 from services.chassis.incoming import Subscription
 from services.chassis.settings import ServiceSettings
 from services.chassis.unit_of_work import Transaction, UnitOfWork
+from services.chassis.waiting import Seen
 
 if TYPE_CHECKING:
     from services.chassis.runtime import Runtime
@@ -67,9 +68,11 @@ class Service(Generic[S, U]):
         deadlines: what may expire.
         blueprints: its HTTP routes.
         problems: code → meaning of the refusals that only it knows.
-        settled: returns those of some aggregates for which no answer is awaited any more (`Prefer: wait`).
+        seen: returns what is to be seen of some aggregates by those who wait for a change (`Prefer: wait`, streams).
         loops: name → further threads of its worker.
         reports: name → an operator's command: prints to the terminal, returns the exit code.
+        jobs: name → an operator's command that changes something: gets what runs commands, and its further parameters
+            as options; returns the exit code.
         gauges: metrics read from its database.
         chores: housekeeping of its tables.
 
@@ -86,9 +89,10 @@ class Service(Generic[S, U]):
     deadlines: Callable[[S], Sequence[Deadline[U]]] = lambda _settings: ()
     blueprints: Sequence[Any] = ()
     problems: Mapping[str, Any] = field(default_factory=dict)
-    settled: Callable[[U, list[str]], set[str]] | None = None
+    seen: Callable[[U, list[str]], Mapping[str, Seen]] | None = None
     loops: Mapping[str, Callable[["Runtime[S, U]"], Loop]] = field(default_factory=dict)
     reports: Mapping[str, Callable[[U], int]] = field(default_factory=dict)
+    jobs: Mapping[str, Callable[..., int]] = field(default_factory=dict)
     gauges: Sequence[DatabaseGauge] = ()
     chores: Callable[[S], Sequence[Chore]] = lambda _settings: ()
 

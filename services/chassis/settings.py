@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, InstanceOf, SecretStr, ValidationEr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from services.chassis.errors import SettingsError
-from services.chassis.http.roles import Role
+from services.chassis.http.roles import Role, RouteClass
 
 VERSION = "0.1.0"
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -39,6 +39,17 @@ def _rate(value: object) -> object:
         units = "second, minute, hour, day, month or year"
         raise ValueError(f"{value!r} is no rate; write a number above 0, a slash and {units}: 120/minute")
     return rate
+
+
+def _limited(value: object) -> object:
+    """Read what a rate is of: a role, or a role and a class of endpoints."""
+    role, dot, route_class = str(value).partition(".")
+    try:
+        return Role(role), RouteClass(route_class) if dot else None
+    except ValueError:
+        roles, classes = ", ".join(Role), ", ".join(RouteClass)
+        message = f"{value!r} is neither a role nor role.class; the roles are {roles}, the classes {classes}"
+        raise ValueError(message) from None
 
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -97,11 +108,19 @@ class ServiceSettings(BaseSettings):
     jwt_audience: str = Field(min_length=1)
     cors_origins: CommaSeparated = ()
     rate_limits: Annotated[
-        dict[Role, Annotated[InstanceOf[RateLimitItem], BeforeValidator(_rate)]], NoDecode, BeforeValidator(_pairs)
+        dict[
+            Annotated[InstanceOf[tuple], BeforeValidator(_limited)],  # type: ignore[type-arg]
+            Annotated[InstanceOf[RateLimitItem], BeforeValidator(_rate)],
+        ],
+        NoDecode,
+        BeforeValidator(_pairs),
     ] = Field(
         default_factory=dict,
-        description="role=rate, comma separated (customer=120/minute): what one caller may send; each API worker "
-        "process counts for itself; a role without one has no limit",
+        description="role=rate or role.class=rate, comma separated (customer=120/minute,customer.write=30/minute; "
+        "classes read, write, bulk): what one caller may send; a role without one has no limit",
+    )
+    rate_limit_storage_url: SecretStr | None = Field(
+        default=None, description="redis://host:port: all API processes count there together; unset: each for itself"
     )
 
     http_host: str = "127.0.0.1"
@@ -129,6 +148,10 @@ class ServiceSettings(BaseSettings):
     inbox_retention_days: float = Field(default=17, gt=0)
     inbox_retention_check: Literal["refuse", "warn"] = "refuse"
     dead_retention_days: float = Field(default=30, gt=0)
+    statement_timeout_seconds: float = Field(
+        default=30, ge=1, description="after it PostgreSQL cancels a statement; audits and migrations take their time"
+    )
+    max_streams: int = Field(default=500, ge=0, description="Server-Sent Events open at once in one API process")
     idempotency_retention_hours: float = Field(default=24, gt=0)
     deadline_poll_seconds: float = Field(default=1, gt=0, le=60)
     deadline_away_seconds: float = Field(
@@ -149,7 +172,8 @@ class ServiceSettings(BaseSettings):
     @classmethod
     def _tokens_have_one_kind_of_key(cls, value: str | None, info: ValidationInfo) -> str | None:
         if "jwt_secret" in info.data and (info.data["jwt_secret"] is None) == (value is None):
-            raise ValueError("set exactly one of JWT_SECRET (HS256) and JWT_JWKS_URL (RS256, ES256)")
+            found = "neither is set" if value is None else "both are set"
+            raise ValueError(f"set exactly one of JWT_SECRET (HS256) and JWT_JWKS_URL (RS256, ES256); {found}")
         return value
 
     @field_validator("schema_registry_password")

@@ -21,7 +21,7 @@ from services.chassis.outbox import Outbox
 
 _NOW = sa.text("SELECT now()")
 # Notified once a transaction, without ids: whoever waits looks at all that is awaited, once.
-_WAITERS = "settled"
+_WAITERS = "changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class Transaction:
         self.dead.append((received, error))
 
     def wake_waiters(self) -> None:
-        """Let whoever waits for the saga's answer look again, once this transaction stands."""
+        """Let whoever waits for a change of an aggregate look again, once this transaction stands."""
         self._waiters_look = True
 
     def finish(self) -> None:

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from schemas import contracts
+from services.chassis import auditor
 from services.chassis.deadlines import Chore, Deadline
 from services.chassis.incoming import Subscription
+from services.chassis.runtime import Runtime
 from services.chassis.service import Service
 from services.inventory import audit
 from services.inventory.api.inventory import inventory
@@ -29,6 +31,10 @@ def _deadlines(_settings: InventorySettings) -> list[Deadline[InventoryUnitOfWor
     ]
 
 
+def _auditor(runtime: Runtime[InventorySettings, InventoryUnitOfWork]) -> auditor.Auditor:
+    return auditor.Auditor(runtime.engine, runtime.health, runtime.settings.audit_seconds, books.run)
+
+
 SERVICE = Service(
     name="inventory",
     settings=InventorySettings,
@@ -42,9 +48,7 @@ SERVICE = Service(
     problems=PROBLEMS,
     deadlines=_deadlines,
     reports={"audit": audit.report},
-    gauges=gauges.GAUGES,
-    chores=lambda settings: [
-        Chore("reservations", 600, reservations.prune),
-        Chore("audit", settings.audit_seconds, books.measure),
-    ],
+    loops={auditor.NAME: _auditor},
+    gauges=(*gauges.GAUGES, *auditor.GAUGES),
+    chores=lambda _settings: [Chore("reservations", 600, reservations.prune)],
 )

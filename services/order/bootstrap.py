@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from schemas import contracts
-from services.chassis.deadlines import Chore, Deadline
+from services.chassis import auditor
+from services.chassis.deadlines import Deadline
 from services.chassis.incoming import Subscription
+from services.chassis.runtime import Runtime
 from services.chassis.service import Service
-from services.order import audit, stuck
+from services.order import audit, erase, stuck
 from services.order.api.details import details
 from services.order.api.lists import lists
 from services.order.api.orders import orders
@@ -16,6 +18,8 @@ from services.order.api.problems import PROBLEMS
 from services.order.api.refunds import refunds
 from services.order.api.revisions import revisions
 from services.order.api.statuses import statuses
+from services.order.api.streams import streams
+from services.order.api.timeline import timelines
 from services.order.handlers import CATALOG_HANDLERS, COMMANDS, FOREIGN, HANDLERS
 from services.order.handlers.stock import end_overdue
 from services.order.repository import audit as books
@@ -37,6 +41,10 @@ def _deadlines(_settings: OrderSettings) -> list[Deadline[OrderUnitOfWork]]:
     ]
 
 
+def _auditor(runtime: Runtime[OrderSettings, OrderUnitOfWork]) -> auditor.Auditor:
+    return auditor.Auditor(runtime.engine, runtime.health, runtime.settings.audit_seconds, books.run)
+
+
 SERVICE = Service(
     name="order",
     settings=OrderSettings,
@@ -49,11 +57,12 @@ SERVICE = Service(
         Subscription(_ORDER, HANDLERS, foreign=FOREIGN, after=_CATALOG),
     ],
     commands=COMMANDS,
-    blueprints=[placing, lists, orders, statuses, payments, refunds, revisions, details],
+    blueprints=[placing, lists, orders, statuses, payments, refunds, revisions, details, timelines, streams],
     problems=PROBLEMS,
-    settled=OrderUnitOfWork.settled,
+    seen=OrderUnitOfWork.seen,
     deadlines=_deadlines,
     reports={"stuck": stuck.report, "audit": audit.report},
-    gauges=gauges.GAUGES,
-    chores=lambda settings: [Chore("audit", settings.audit_seconds, books.measure)],
+    loops={auditor.NAME: _auditor},
+    jobs={"erase": erase.erase},
+    gauges=(*gauges.GAUGES, *auditor.GAUGES),
 )

@@ -7,12 +7,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from schemas.contracts import OrderRequested, VariantPublished, VariantRetired
-from services.chassis import metrics
 from services.chassis.audit import Audit
 from services.chassis.commands import Submitted
 from services.chassis.events import Cause, Event, Received, new_id, to_micros
 from services.chassis.incoming import Undecodable
 from services.chassis.unit_of_work import Due, Transaction
+from services.chassis.waiting import Seen
 from services.order.domain.details import OrderDetails
 from services.order.domain.drafts import CatalogVariant, Identity
 from services.order.domain.edits import AddItem, ReviseOrder
@@ -22,14 +22,17 @@ from services.order.domain.payments import ConfirmOrder
 from services.order.domain.placing import Placed, PlaceOrder
 from services.order.domain.requests import id_of
 from services.order.domain.scopes import OrderFilter, Scope
-from services.order.domain.statuses import OrderStatus
 from services.order.domain.stuck import StuckOrder
+from services.order.domain.timeline import NOTED
+from services.order.observing import observe
 from services.order.repository import audit, catalog, details, history, lines, listing, orders, requests, stuck
 from services.order.repository.payments import Payments
 from services.order.repository.refunds import Refunds
 from services.order.repository.requests import KnownRequest
 from services.order.repository.revisions import Revisions
 from services.order.repository.shipments import Shipments
+from services.order.repository.tickets import Tickets
+from services.order.repository.timeline import Timeline
 from services.order.settings import OrderSettings
 
 DRAW_NUMBERS = sa.text("""
@@ -47,6 +50,8 @@ class OrderUnitOfWork:
         refunds: of orders that are locked.
         revisions: of orders that are locked.
         shipments: of orders that are locked.
+        tickets: for streams.
+        timeline: of any orders.
         settings: the service's settings.
 
     """
@@ -59,6 +64,8 @@ class OrderUnitOfWork:
         self.refunds = Refunds(tx.connection)
         self.revisions = Revisions(tx.connection)
         self.shipments = Shipments(tx.connection)
+        self.tickets = Tickets(tx.connection)
+        self.timeline = Timeline(tx.connection)
         self._requests: dict[str, KnownRequest] = {}
         self._known_requests: frozenset[str] = frozenset()
         self._orders: dict[str, Order] = {}
@@ -67,6 +74,8 @@ class OrderUnitOfWork:
         self._placed: list[Placed] = []
         self._counts: list[int] = []
         self._number_key = b""
+        self._causes: dict[str, Received[Any]] = {}
+        self._told: dict[tuple[str, int], list[tuple[str, str]]] = {}
 
     @cached_property
     def now(self) -> int:
@@ -77,6 +86,7 @@ class OrderUnitOfWork:
         """Lock and load what events and commands touch."""
         connection = self.tx.connection
         received = [message for message in messages if isinstance(message, Received)]
+        self._causes = {message.event_id: message for message in received}
         asked = [message for message in received if isinstance(message.event, OrderRequested)]
         illegible = [message.key for message in received if isinstance(message.event, Undecodable)]
         asked_under = [id_of(message.event, message.key) for message in asked]
@@ -94,7 +104,8 @@ class OrderUnitOfWork:
 
     def _lock_orders(self, messages: Sequence[Any]) -> None:
         connection = self.tx.connection
-        answered = {m.event.order_id for m in messages if isinstance(m, Received) and hasattr(m.event, "order_id")}
+        events = [m.event for m in messages if isinstance(m, Received) and not isinstance(m.event, NOTED)]
+        answered = {event.order_id for event in events if hasattr(event, "order_id")}
         commanded = {m.subject for m in messages if isinstance(m, Submitted) and m.subject is not None}
         self._orders = orders.lock(connection, answered | commanded)
         self._contents = lines.contents(connection, sorted(commanded & self._orders.keys()))
@@ -105,6 +116,11 @@ class OrderUnitOfWork:
         drawn = self.tx.connection.execute(DRAW_NUMBERS, {"n": n}).all()
         self._counts = [row.number for row in drawn]
         self._number_key = bytes.fromhex(drawn[0].key)
+
+    def lock_of_customer(self, customer_id: str) -> list[Order]:
+        """Lock all orders of a customer."""
+        self._orders = orders.lock_of_customer(self.tx.connection, customer_id)
+        return list(self._orders.values())
 
     def lock_overdue(self, due: Due) -> list[Order]:
         """Lock orders whose deadline has passed."""
@@ -131,9 +147,9 @@ class OrderUnitOfWork:
         """Return a page of orders within a scope."""
         return listing.find_page(self.tx.connection, scope, wanted, after, limit)
 
-    def settled(self, order_ids: list[str]) -> set[str]:
-        """Return those of the orders for which no answer is awaited any more."""
-        return listing.settled(self.tx.connection, order_ids)
+    def seen(self, order_ids: list[str]) -> dict[str, Seen]:
+        """Return what those see who wait for a change of orders."""
+        return {key: Seen(*found) for key, found in listing.seen(self.tx.connection, order_ids).items()}
 
     def details(self, order_ids: Sequence[str]) -> dict[str, OrderDetails]:
         """Return what belongs to orders."""
@@ -142,6 +158,10 @@ class OrderUnitOfWork:
     def look_up(self, sku: str) -> None:
         """Read what the catalog says of a SKU, for a query; commands have it read when they are locked."""
         self.catalog |= catalog.read(self.tx.connection, [sku])
+
+    def history(self, order_id: str) -> list[Change]:
+        """Return the history of an order, oldest row first; the n-th row made its version n."""
+        return history.of_orders(self.tx.connection, [order_id]).get(order_id, [])
 
     def order(self, order_id: str) -> Order | None:
         """Return an order that is locked, None where there is none."""
@@ -177,7 +197,8 @@ class OrderUnitOfWork:
         """Emit what happened to an order, if anything did."""
         if event is not None:
             order.events += 1
-            self.tx.emit(event, sequence=order.events, cause=cause._replace(correlation_id=order.id))
+            event_id = self.tx.emit(event, sequence=order.events, cause=cause._replace(correlation_id=order.id))
+            self._told.setdefault((order.id, order.version), []).append((event_id, event.FULLNAME))
 
     def request(self, request_id: str) -> KnownRequest:
         """Return what is known of a request by Kafka; a new one is kept from now on."""
@@ -206,34 +227,10 @@ class OrderUnitOfWork:
         orders.update(connection, changed)
         for order_id in sorted(self._revised):
             lines.update(connection, self._contents[order_id], self._orders[order_id].total_minor)
-        history.insert(connection, [*new, *changed])
+        history.insert(connection, [*new, *changed], self._causes, self._told)
         told = [request for _, request in sorted(self._requests.items()) if request.content_hash or request.events]
         requests.insert(connection, [r for r in told if r.request_id not in self._known_requests])
         requests.update(connection, [r for r in told if r.request_id in self._known_requests])
         if changed:
             self.tx.wake_waiters()
-        self.tx.on_commit(lambda: _count([*new, *changed]))
-
-
-# The two ends that placing can have.
-_SETTLED = (OrderStatus.CONFIRMED, OrderStatus.CANCELLED)
-
-
-def _count(changed: Sequence[Order]) -> None:
-    for order in changed:
-        for change in order.history:
-            if change.previous_status is change.status:
-                continue
-            outcome = _outcome(order, change)
-            metrics.ORDERS.labels(outcome).inc()
-            if change.status in _SETTLED:
-                metrics.SAGA_DURATION.labels(outcome).observe((change.at - order.created_at) / 1_000_000)
-
-
-def _outcome(order: Order, change: Change) -> str:
-    """Return what became of an order: the reason where it was cancelled, else its status."""
-    if change.previous_status is None:
-        return "placed"
-    if change.status is OrderStatus.CANCELLED and order.cancel_reason is not None:
-        return order.cancel_reason.value
-    return change.status.value
+        self.tx.on_commit(lambda: observe([*new, *changed]))

@@ -29,7 +29,8 @@ _DRAIN_RULES = (
 )
 _LOAD_RULES = (
     "64 keep-alive connections, one POST each at a time, three lines an order. The saga: until the last order is "
-    "confirmed and its notifications stand. Latencies are the client's, whose CPU is not counted."
+    "confirmed and its notifications stand. Latencies are the client's, whose CPU is not counted. The report reads the "
+    "lines of all orders and writes them as CSV in a thread of the API's, from the first one again until 5 s are over."
 )
 _LOW_RULES = (
     "From the commit of the order to the commit of the notification's row, on PostgreSQL's clock, all processes "

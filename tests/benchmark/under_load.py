@@ -30,7 +30,8 @@ _CALM_SECONDS = 8
 _HALF_LOAD_MAX = 5_000
 _SETTLE_SECONDS = 1.0
 _REPORT_SECONDS = 5.0
-# Beside which placing must not become slow: so many open streams, so many requests that wait, and a report of 5 s.
+# Beside which placing must not become slow: so many open streams, so many requests that wait, and a report of 5 s
+# (`slow_order`).
 STREAMS, WAITING = 200, 200
 _WAIT = {"Prefer": "wait=20"}
 

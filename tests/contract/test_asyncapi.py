@@ -6,10 +6,10 @@ It is held against the specification's own JSON Schema, bindings included, which
 import base64
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
@@ -29,6 +29,7 @@ from services.chassis.outbox import Outbox
 from services.chassis.relay import Relay
 from services.chassis.window import Window
 from tests.contract.schema_folder import CONTRACT
+from tests.support.references import references, resolve
 
 Json = dict[str, Any]
 DOCUMENT: Json = json.loads(documents()["asyncapi.json"])
@@ -41,27 +42,11 @@ OPERATIONS: dict[str, Json] = DOCUMENT["operations"]
 each_message = pytest.mark.parametrize("name", MESSAGES)
 
 
-def resolve(reference: str) -> Any:
-    node: Any = DOCUMENT
-    for part in reference.removeprefix("#/").split("/"):
-        node = node[part.replace("~1", "/").replace("~0", "~")]
-    return node
-
-
-def references(node: object) -> Iterator[str]:
-    if isinstance(node, dict):
-        if "$ref" in node:
-            yield node["$ref"]
-        for value in node.values():
-            yield from references(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from references(value)
-
-
 @pytest.fixture(scope="module")
 def specification(tmp_path_factory: pytest.TempPathFactory) -> Json:
     if NPM is None:
+        if os.environ.get("REQUIRE_NPM"):
+            pytest.fail("npm is not here, and REQUIRE_NPM says that it has to be")
         pytest.skip("npm is not here, from which the specification's schema comes")
     folder = tmp_path_factory.mktemp("asyncapi")
     packed = subprocess.run([NPM, "pack", SPECIFICATION, "--silent"], cwd=folder, check=True, capture_output=True)
@@ -84,7 +69,7 @@ def test_every_reference_leads_somewhere() -> None:
     found = set(references(DOCUMENT))
 
     assert len(found) > len(MESSAGES)
-    assert all(resolve(reference) for reference in found)
+    assert all(resolve(DOCUMENT, reference) for reference in found)
 
 
 def test_every_event_is_a_message_of_its_topic_and_of_no_other() -> None:
@@ -92,7 +77,7 @@ def test_every_event_is_a_message_of_its_topic_and_of_no_other() -> None:
         (topic, name)
         for topic, channel in DOCUMENT["channels"].items()
         for name, reference in channel["messages"].items()
-        if resolve(reference["$ref"])["name"] == name
+        if resolve(DOCUMENT, reference["$ref"])["name"] == name
     }
 
     assert told == {(event.TOPIC, fullname) for fullname, event in EVENTS.items()}

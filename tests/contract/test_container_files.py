@@ -1,15 +1,22 @@
 """The container files say what they promise; no Docker is needed to read them."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from dotenv import dotenv_values
 
 from deploy.containers.compose import SECRET_NAMES
 from deploy.local import kafka
-from deploy.local.state import SERVICES
+from deploy.local.state import SERVICES, TokenSettings
+from services.chassis.errors import SettingsError
+from services.chassis.settings import ServiceSettings, load_settings
+from services.inventory.settings import InventorySettings
+from services.notification.settings import NotificationSettings
+from services.order.settings import OrderSettings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -26,6 +33,13 @@ def test_every_process_of_every_service_has_a_container() -> None:
 def test_consumers_are_lent_the_schemas() -> None:
     command = CONTAINERS["schema-registry"]["command"]
     assert command[:4] == ["python", "-m", "schemas", "serve"]
+
+
+@pytest.mark.parametrize("name", sorted(name for name, container in CONTAINERS.items() if "build" not in container))
+def test_what_others_have_made_is_taken_in_a_version_that_is_named(name: str) -> None:
+    image = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", CONTAINERS[name]["image"])
+
+    assert re.fullmatch(r"[\w./-]+:v?\d[\d.]*", image), image
 
 
 @pytest.mark.parametrize("name", sorted(CONTAINERS))
@@ -70,10 +84,64 @@ def test_what_a_container_waits_for_is_healthy_or_done() -> None:
 
 def test_every_secret_is_made_at_the_start_and_none_has_a_default() -> None:
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
-    wanted = set(re.findall(r"\$\{(\w+):\?", text))
+    wanted = set(re.findall(r"\$\{(\w+):?\?", text))
 
     assert wanted == set(SECRET_NAMES)
     assert not re.search(r"\$\{\w*(PASSWORD|SECRET):?-", text)
+
+
+SETTINGS = {"order": OrderSettings, "inventory": InventorySettings, "notification": NotificationSettings}
+OF_A_PROVIDER = {
+    "JWT_JWKS_URL": "https://id.example/keys",
+    "JWT_ISSUER": "https://id.example",
+    "JWT_AUDIENCE": "shop",
+    "JWT_SECRET": "",
+}
+
+
+def interpolated(container: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return a container's environment as Compose makes it of `${NAME:-default}`, `${NAME?complaint}` and the like."""
+
+    def value_of(match: re.Match[str]) -> str:
+        name, mark, rest = match.groups()
+        if "?" in mark:
+            assert name in variables, f"{name}: {rest}"
+            assert variables[name] or mark == "?", f"{name}: {rest}"
+        return variables.get(name) or (rest if mark == ":-" else "")
+
+    environment: dict[str, str] = CONTAINERS[container]["environment"]
+    return {key: re.sub(r"\$\{(\w+)(:-|:\?|\?|)([^}]*)\}", value_of, value) for key, value in environment.items()}
+
+
+def settings_in(
+    service: str, role: str, variables: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> ServiceSettings:
+    """Return the settings that a container's process reads, or refuses to start with."""
+    secrets = dict.fromkeys(SECRET_NAMES, "a secret that is made at the start")
+    environment = dotenv_values(ROOT / "deploy/containers/defaults.env")
+    environment |= interpolated(f"{service}-{role}", {**secrets, **variables})
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value or "")
+    return load_settings(SETTINGS[service], {"_env_file": None})
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("role", ["api", "worker", "migrate"])
+def test_containers_can_be_pointed_at_an_identity_provider(
+    service: str, role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = settings_in(service, role, {}, monkeypatch)
+    assert local.jwt_secret is not None
+    assert (local.jwt_jwks_url, local.jwt_issuer) == (None, TokenSettings(secret="").issuer)
+    assert local.jwt_audience == TokenSettings(secret="").audience
+
+    pointed = settings_in(service, role, OF_A_PROVIDER, monkeypatch)
+    assert pointed.jwt_secret is None
+    assert pointed.jwt_jwks_url == "https://id.example/keys"
+    assert (pointed.jwt_issuer, pointed.jwt_audience) == ("https://id.example", "shop")
+
+    with pytest.raises(SettingsError, match=r"JWT_SECRET .* and JWT_JWKS_URL .*both are set"):
+        settings_in(service, role, {"JWT_JWKS_URL": "https://id.example/keys"}, monkeypatch)
 
 
 def test_the_broker_in_a_container_has_the_settings_of_the_local_one() -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 import requests
@@ -75,6 +76,22 @@ def test_the_operators_guide_knows_each_metric_and_label_value_that_processes_se
             samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
             values = {sample.labels[name] for sample in samples for name in _EXPLAINED if name in sample.labels}
             assert {value for value in values if f"`{value}`" not in told} == set(), url
+
+
+@pytest.mark.parametrize(
+    ("printed", "found"),
+    [
+        ("ORD00000001: 2 lines, offset 0", []),
+        ("ORD00000001: 3 lines, offset 0", ["5: <order number>: 2 lines, …"]),
+        ("ORD1: 2 lines, offset 0", ["5: <order number>: 2 lines, …"]),
+    ],
+)
+def test_a_figure_has_to_be_printed_as_it_is_shown_and_an_id_need_not(
+    tmp_path: Path, printed: str, found: list[str]
+) -> None:
+    guide = tmp_path / "guide.md"
+    guide.write_text("```sh\nshow\n```\n\n```text\nORD89386635: 2 lines, …\n```\n", encoding="utf-8")
+    assert guides.untrue(str(guide), {1: printed}) == found
 
 
 @pytest.mark.parametrize("guide", GUIDES)

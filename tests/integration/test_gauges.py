@@ -1,13 +1,11 @@
 """What a worker tells of its service's database at a scrape: the values that alerts look at."""
 
-import time
 from collections.abc import Iterator
 
 import pytest
-from prometheus_client import REGISTRY
 
 from deploy.local.databases import Databases
-from services.chassis.audit import Audit, measure
+from schemas import contracts
 from services.chassis.collectors import collector_of
 from services.chassis.events import new_id
 from services.inventory import bootstrap as inventory
@@ -106,19 +104,65 @@ def test_an_order_without_an_answer_is_told_with_its_age(orders: World) -> None:
     assert told(orders, "oms_saga_in_flight") == {("reserving",): 1}
 
 
+def test_an_order_that_was_listed_waits_for_an_operator_and_not_for_inventory(orders: World) -> None:
+    orders.rows("""UPDATE orders SET created_at = now() - interval '200 s', pending_operation = 'allocating',
+                                     stuck_reason = 'allocation_timeout'""")
+    assert told(orders, "oms_saga_oldest_in_flight_seconds") == {(): 0}
+    assert told(orders, "oms_orders_stuck") == {("allocation_timeout",): 1}
+
+
+@pytest.mark.parametrize("state", ["retrying", "dead"])
+def test_an_order_whose_answer_is_parked_waits_for_that_and_not_for_inventory(orders: World, state: str) -> None:
+    orders.rows("UPDATE orders SET created_at = now() - interval '200 s'")
+    topic = contracts.StockReserved.TOPIC
+    orders.rows(
+        """INSERT INTO parked_keys (consumer, topic, key, state, attempts, due_at, fingerprint, error)
+           SELECT 'order', :topic, id::text, :state, 1, now(), '', '' FROM orders""",
+        topic=topic,
+        state=state,
+    )
+    assert told(orders, "oms_saga_oldest_in_flight_seconds") == {(): 0}
+    assert told(orders, "oms_parked_keys") == {(topic, state): 1}
+
+
+def test_the_oldest_order_without_an_answer_is_found_by_an_index_behind_those_that_somebody_looks_after(
+    orders: World,
+) -> None:
+    """Many orders that wait, the oldest of them listed or parked: a scrape reads not all of the table."""
+    copy(orders, 20_000)
+    orders.rows("UPDATE orders SET stuck_reason = 'allocation_timeout' WHERE created_at < now() - interval '19900 s'")
+    orders.rows(
+        """INSERT INTO parked_keys (consumer, topic, key, state, attempts, due_at, fingerprint, error)
+           SELECT 'order', 'inventory.events.v1', id::text, 'dead', 1, now(), '', '' FROM orders
+           WHERE created_at BETWEEN now() - interval '19900 s' AND now() - interval '19800 s'"""
+    )
+    orders.rows("ANALYZE orders, parked_keys")
+    assert told(orders, "oms_saga_oldest_in_flight_seconds")[()] == pytest.approx(19_800, abs=60)
+    plan = "\n".join(orders.rows(f"EXPLAIN {query('oms_saga_oldest_in_flight_seconds')}"))
+    assert "Index Scan using orders_awaiting" in plan
+    assert "Seq Scan on orders" not in plan
+
+
+def copy(orders: World, number: int) -> None:
+    """Put orders beside the one that is there, a second apart, none of which has got an answer."""
+    columns = orders.rows("""SELECT column_name FROM information_schema.columns
+                             WHERE table_name = 'orders' AND column_name NOT IN ('id', 'order_number', 'created_at')""")
+    others = ", ".join(columns)
+    orders.rows(
+        f"""INSERT INTO orders (id, order_number, created_at, {others})
+            SELECT gen_random_uuid(), 'C' || n, now() - n * interval '1 s', {others}
+            FROM orders, generate_series(1, :number) n""",
+        number=number,
+    )
+
+
+def query(name: str) -> str:
+    """Return what the database is asked for a gauge of the order service."""
+    (gauge,) = [gauge for gauge in order.SERVICE.gauges if gauge.name == name]
+    return str(gauge.query)
+
+
 def test_orders_that_were_listed_for_an_operator_are_counted_by_the_reason(orders: World) -> None:
     assert told(orders, "oms_orders_stuck") == {}
     orders.rows("UPDATE orders SET stuck_reason = 'stock_shortfall'")
     assert told(orders, "oms_orders_stuck") == {("stock_shortfall",): 1}
-
-
-def test_an_audit_tells_when_it_was_whatever_it_found() -> None:
-    before = time.time()
-    measure(Audit({"made_up": 1}, {"made_up_for_a_test": [{"sku": "S1"}]}))
-    violations = "oms_invariant_violations", {"invariant": "made_up_for_a_test"}
-    assert REGISTRY.get_sample_value(*violations) == 1
-    measure(Audit({"made_up": 1}, {"made_up_for_a_test": []}))
-    assert REGISTRY.get_sample_value(*violations) == 0
-    at = REGISTRY.get_sample_value("oms_audit_timestamp_seconds")
-    assert at is not None
-    assert at >= before

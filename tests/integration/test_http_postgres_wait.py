@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from psycopg2 import extensions
 
 from deploy.local.databases import Databases
-from services.chassis.database import create_engine, transaction
-from services.chassis.errors import DatabaseUnavailable, OutcomeUnknown
+from services.chassis.database import UNHURRIED, create_engine, transaction
+from services.chassis.errors import DatabaseUnavailable, OutcomeUnknown, StatementTimeout
 from services.chassis.http import postgres_wait
 
 SLEEP = sa.text("SELECT pg_sleep(:seconds)")
@@ -86,3 +86,16 @@ def test_a_server_that_accepts_and_says_nothing_is_given_up(monkeypatch: pytest.
             pytest.fail("there is nobody to connect to")
         assert time.monotonic() - began < 10
         engine.dispose()
+
+
+def test_a_statement_that_takes_too_long_is_cancelled_unless_it_may(postgres_server: Databases) -> None:
+    engine = create_engine(postgres_server.admin.url, 1, "test", statement_seconds=0.2)
+    slow = sa.text("SELECT pg_sleep(0.5)")
+    with pytest.raises(StatementTimeout), transaction(engine) as connection:
+        connection.execute(slow)
+    with transaction(engine) as connection:
+        connection.execute(UNHURRIED)
+        connection.execute(slow)
+    with pytest.raises(StatementTimeout), transaction(engine) as connection:
+        connection.execute(slow)
+    engine.dispose()

@@ -14,10 +14,11 @@ from structlog.testing import LogCapture
 from deploy.local.databases import Databases
 from deploy.local.mail import Mailbox
 from schemas.contracts import NotificationFailed, NotificationSent
+from services.chassis import metrics
 from services.chassis.errors import DatabaseUnavailable
 from services.chassis.events import new_id
 from services.notification.domain.deliveries import Delivery, Verdict
-from services.notification.domain.notifications import NotificationStatus
+from services.notification.domain.notifications import NotificationStatus, Template
 from services.notification.held import report
 from services.notification.mail import mailer as mailer_module
 from services.notification.mail import smtp as smtp_module
@@ -27,6 +28,7 @@ from services.notification.repository import queue
 from tests.support import notification as support
 from tests.support.eventually import eventually
 from tests.support.notification import NEVER, Sink, World
+from tests.support.threads import running
 
 
 @pytest.fixture
@@ -51,6 +53,25 @@ def mailer(world: World, sink: Sink) -> Iterator[Mailer]:
 def send_all(mailer: Mailer) -> None:
     while mailer.send_due(NEVER):
         pass
+
+
+def test_every_result_of_every_template_is_counted_from_0_before_the_first_mail(world: World, mailer: Mailer) -> None:
+    """Prometheus sees no increase in a series that begins with its first failure."""
+    metrics.EMAILS.clear()
+    with running(mailer.run):
+        eventually(lambda: counted_from_0(world), within=5)
+
+
+def counted_from_0(world: World) -> None:
+    results = ("sent", "failed", "put_off", "held", "outcome_unknown")
+    expected = {(template.value, result): 0.0 for template in Template for result in results}
+    (family,) = metrics.EMAILS.collect()
+    assert expected == {
+        (sample.labels["template"], sample.labels["result"]): sample.value
+        for sample in family.samples
+        if sample.name == "oms_emails_total"
+    }
+    assert world.notifications() == []
 
 
 def test_a_mail_is_sent_once_and_told(world: World, sink: Sink, mailer: Mailer) -> None:

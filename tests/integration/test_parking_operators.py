@@ -163,6 +163,25 @@ def test_retry_by_fingerprint_handles_the_keys_of_one_repair(ledger: Ledger, wor
     assert world.rows("SELECT key FROM parked_keys") == ["B"]
 
 
+def test_a_dead_key_stays_dead_while_its_first_event_fails_and_is_retrying_once_that_is_out_of_the_way(
+    ledger: Ledger, world: World
+) -> None:
+    park(ledger, world, "A")
+    world.rows("UPDATE parked_keys SET state = 'dead', attempts = 10")
+    failing = {"1", "2"}
+
+    def fail(received: Any, _uow: Any) -> None:
+        if received.event.order_number in failing:
+            raise ValueError("a bug")
+
+    ledger.before = fail
+    parked(world, "retry", "--key", "A")
+    assert world.one("SELECT state FROM parked_keys") == "dead"
+    failing.remove("1")
+    parked(world, "retry", "--key", "A")
+    assert world.rows("SELECT state, attempts FROM parked_keys") == [("retrying", 1)]
+
+
 def test_discard_needs_a_reason_and_says_what_it_is_about(ledger: Ledger, world: World) -> None:
     park(ledger, world, "A")
     before = world.snapshot(*TABLES)

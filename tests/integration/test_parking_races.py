@@ -3,7 +3,7 @@
 import random
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -115,6 +115,34 @@ def test_a_key_that_is_being_retried_is_left_alone_by_other_instances(
     assert (entries(world, "A"), entries(world, "B")) == ([], ["1"])
     pause.go_on.set()
     assert retry.result(10)
+
+
+def test_a_due_key_that_another_instance_took_meanwhile_is_passed_over_at_once(
+    ledger: Ledger, world: World, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both looked at the same moment: who comes second neither waits for the first one's handler nor fails."""
+    park(ledger, world, ledger.confirmed("A", "1"), ledger.confirmed("B", "2"))
+    world.rows("UPDATE parked_keys SET due_at = now() - interval '1 s' * (CASE key WHEN 'A' THEN 2 ELSE 1 END)")
+    other, retries = world.process(), world.processor.retries
+    attempt = retries._attempt
+    ledger.before = pause = Pause("1")
+    firsts: list[Future[bool]] = []
+
+    def attempt_behind_the_other(key: parking.Key, **how: bool) -> bool:
+        if not firsts:
+            firsts.append(pool.submit(other.processor(other.subscriptions[0]).retries.retry_due))
+            assert pause.reached.wait(10)
+        return attempt(key, **how)
+
+    monkeypatch.setattr(retries, "_attempt", attempt_behind_the_other)
+    for _ in range(2):  # A, which the other has, and B
+        assert pool.submit(retries.retry_due).result(5)
+    assert not pool.submit(retries.retry_due).result(5)
+    assert (entries(world, "A"), entries(world, "B")) == ([], ["2"])
+    pause.go_on.set()
+    assert firsts[0].result(10)
+    assert entries(world, "A") == ["1"]
+    assert world.rows("SELECT FROM parked_keys") == []
 
 
 def test_a_key_whose_try_just_failed_elsewhere_is_not_tried_again_before_its_pause(

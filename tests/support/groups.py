@@ -10,6 +10,7 @@ from services.chassis.catalog_gate import partitions_of
 from services.chassis.consumer import Consumer
 from services.chassis.database import transaction
 from services.chassis.runtime import Runtime
+from tests.support.eventually import eventually
 
 Place = tuple[str, int]
 
@@ -32,11 +33,16 @@ def committed(bootstrap_servers: str, group: str) -> dict[Place, int]:
 
 
 def commit(bootstrap_servers: str, group: str, offsets: dict[Place, int]) -> None:
-    """Set the committed offsets of a group that has no members."""
+    """Set the committed offsets of a group that has no members, once a cold broker takes them."""
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
     places = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
-    (answer,) = admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)]).values()
-    answer.result()
+    eventually(lambda: _commit(admin, ConsumerGroupTopicPartitions(group, places)), within=20)
+
+
+def _commit(admin: AdminClient, wanted: ConsumerGroupTopicPartitions) -> None:
+    (answer,) = admin.alter_consumer_group_offsets([wanted]).values()
+    refused = [place.error for place in answer.result().topic_partitions if place.error is not None]
+    assert refused == []
 
 
 def members(bootstrap_servers: str, group: str) -> dict[str, int]:

@@ -15,13 +15,17 @@ _FENCE = re.compile(r"^(?P<indent> *)```(?P<info>[^\n`]*)\n(?P<text>.*?)^(?P=ind
 _SHELLS = ("sh", "bash")
 # Between the outputs of two blocks.
 _MARK = "\x1e"
-# What differs from run to run, and what stands for it when outputs are compared.
+# What differs from run to run, and what stands for it when outputs are compared; any other number has to be the same.
 _VARIABLE = (
     (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "<id>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|\+\d\d:?\d\d)?"), "<time>"),
     (re.compile(r"\b(?=\w*\d)([0-9a-f]{32}|[0-9a-f]{12})\b"), "<hex>"),
     (re.compile(r"\b[\w-]{40,}\b"), "<opaque>"),
-    (re.compile(r"\d+(\.\d+)?(e[+-]\d+)?"), "0"),
+    (re.compile(r"\bORD\d{8}\b"), "<order number>"),
+    (re.compile(r"\b1\d{9}\b"), "<seconds since 1970>"),
+    # Where a record stands in the log, a row's number, and how often something was tried by now.
+    (re.compile(r'(?<="partition": )\d+|(?<="offset": )\d+|(?<="id":)\d+|(?<="attempts": )\d+|(?<=tries )\d+'), "<n>"),
+    (re.compile(r"\b\d+(?= +ready$)"), "<process id>"),
     (re.compile(r"[-─━]{3,}"), "---"),
     (re.compile(r"\s+"), " "),
 )
@@ -95,7 +99,7 @@ def run(document: str, environment: Mapping[str, str], seconds: float) -> Ran:
 def untrue(document: str, outputs: Mapping[int, str]) -> list[str]:
     """Return what `text` blocks show that the shell block before them did not print, in the order of the document.
 
-    Ids, times and numbers may be others; a line or its rest may be left out by `…`.
+    Ids, times and the like (`_VARIABLE`) may be others; a line, a part or its rest may be left out by `…`.
     """
     found = []
     for block, shown in pairwise(blocks(document)):

@@ -147,6 +147,16 @@ class Shop:
         self.log.settle()
         return self.log.kinds(key, topic)
 
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """Return the log lines of one event that the order service's processes have written."""
+        lines = [
+            line
+            for name in ("order-api", "order-worker")
+            for line in self.processes.log(name).read_text(encoding="utf-8").splitlines()
+            if f'"event":"{event}"' in line
+        ]
+        return [json.loads(line) for line in lines]
+
     def operate(self, service: str, *command: str) -> str:
         """Run a command of a service as an operator does, which must succeed, and return what it prints."""
         done = subprocess.run(

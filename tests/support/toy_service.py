@@ -38,6 +38,7 @@ from services.chassis.http.lists import PageQuery, paging
 from services.chassis.http.models import Body, Query, QueryMoment
 from services.chassis.http.problems import ProblemCode
 from services.chassis.http.roles import ANY_ROLE, Role
+from services.chassis.http.streams import Streams
 from services.chassis.idempotency import Answer, IdempotencyKey, reused
 
 SECRET = "a secret of the toy service, long enough for HS256"
@@ -310,7 +311,7 @@ def make_application(health: Health | None = None) -> Application[Boxes]:
         yield store
 
     tokens = TokenVerifier(SharedSecret(SECRET), issuer=ISSUER, audience=AUDIENCE)
-    return Application(ToyCommands(store), queries, health or Health(), tokens)
+    return Application(ToyCommands(store), queries, health or Health(), tokens, Streams(10))
 
 
 def make_app(application: Application[Boxes] | None = None, cors_origins: Sequence[str] = ()) -> Flask:

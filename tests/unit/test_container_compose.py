@@ -8,18 +8,29 @@ from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
+from typer.testing import CliRunner
 
 from deploy.containers import compose
 from deploy.containers.compose import SECRET_NAMES, Compose
+from deploy.local import __main__ as local
 from deploy.local.demo.mails import Mail, MailDirectory, mailbox_of
 from deploy.local.demo.promises import StoryBroken
 from deploy.local.demo.settings import OVERRIDES
-from deploy.local.state import MailSink
+from deploy.local.errors import StackError
+from deploy.local.state import SERVICES, MailSink, ServiceAddress, StackState, TokenSettings
+from deploy.local.tokens import mint
 
 
 @pytest.fixture
-def secrets_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    file = tmp_path / "compose.env"
+def settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    file = tmp_path / ".env"
+    monkeypatch.setattr(compose, "_SETTINGS", file)
+    return file
+
+
+@pytest.fixture
+def secrets_file(settings_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    file = settings_file.parent / "compose.env"
     monkeypatch.setattr(compose, "SECRETS", file)
     return file
 
@@ -32,6 +43,61 @@ def test_secrets_are_made_once_and_for_their_owner_only(secrets_file: Path) -> N
     assert min(len(secret) for secret in made.values()) >= 32
     assert secrets_file.stat().st_mode & 0o777 == 0o600
     assert Compose()._secrets == made
+
+
+PROVIDER = "JWT_JWKS_URL=https://id.example/keys\nJWT_ISSUER=https://id.example\nJWT_AUDIENCE=shop\n"
+
+
+def test_an_identity_provider_leaves_no_secret_of_tokens_and_none_but_that(
+    secrets_file: Path, settings_file: Path
+) -> None:
+    before = dict(Compose()._secrets)
+    settings_file.write_text(PROVIDER + "JWT_SECRET=\n", encoding="utf-8")
+    assert Compose()._secrets == {**before, "JWT_SECRET": ""}
+    assert dotenv_values(secrets_file) == {**before, "JWT_SECRET": ""}
+    tokens = Compose()._tokens()
+    assert (tokens.secret, tokens.issuer, tokens.audience) == ("", "https://id.example", "shop")
+    with pytest.raises(StackError, match="JWT_JWKS_URL"):
+        mint(tokens, role="admin")
+
+    settings_file.unlink()
+    after = Compose()._secrets
+    assert len(after["JWT_SECRET"]) >= 32
+    assert Compose()._tokens() == TokenSettings(secret=after["JWT_SECRET"])
+
+
+def test_where_an_identity_provider_makes_the_tokens_addresses_are_told_and_no_tokens(tmp_path: Path) -> None:
+    address = ServiceAddress(url="http://127.0.0.1:1", metrics_url="http://127.0.0.1:2/metrics", database_url="d")
+    StackState(
+        services=dict.fromkeys(SERVICES, address),
+        bootstrap_servers="127.0.0.1:3",
+        schema_registry_url="http://127.0.0.1:4",
+        postgres_url="p",
+        mail=MailSink(smtp_url="smtp://127.0.0.1:5"),
+        jwt=TokenSettings(secret=""),
+    ).save(tmp_path)
+    run = CliRunner().invoke
+    told = run(local.app, ["env", "--directory", str(tmp_path)])
+    assert told.exit_code == 0
+    assert "export ORDER=http://127.0.0.1:1\n" in told.output
+    assert "ADMIN" not in told.output
+    refused = run(local.app, ["token", "--role", "admin", "--directory", str(tmp_path)])
+    assert refused.exit_code == 1
+    assert "JWT_JWKS_URL" in refused.output
+
+
+def test_a_secret_of_one_s_own_signs_tokens(secrets_file: Path, settings_file: Path) -> None:
+    own = "a secret of somebody who has one already"
+    settings_file.write_text(f"JWT_SECRET='{own}'\nJWT_ISSUER=https://shop.example\n", encoding="utf-8")
+    assert Compose()._tokens() == TokenSettings(secret=own, issuer="https://shop.example")
+    assert dotenv_values(secrets_file)["JWT_SECRET"] == own
+
+
+@pytest.mark.usefixtures("secrets_file")
+def test_a_secret_and_an_identity_provider_at_once_are_refused_before_anything_starts(settings_file: Path) -> None:
+    settings_file.write_text(PROVIDER + "JWT_SECRET=a secret of somebody who has one already\n", encoding="utf-8")
+    with pytest.raises(StackError, match="JWT_SECRET and JWT_JWKS_URL"):
+        Compose().up()
 
 
 @pytest.mark.parametrize("service", sorted(OVERRIDES))

@@ -175,6 +175,46 @@ def test_a_published_key_that_is_not_for_us_opens_nothing_and_keeps_none_out(
     assert verifier.verify(token()).subject == "c-1"
 
 
+LEFT_OUT: dict[str, tuple[Any, str]] = {
+    "secret without its secret": ({"kty": "oct", "kid": "x"}, "cannot be read (KeyError)"),
+    "of no algorithm": (published(OTHER_RSA, "x", alg="none"), "cannot be read (NotImplementedError)"),
+    "of several algorithms": (published(OTHER_RSA, "x", alg=["RS256"]), "cannot be read (TypeError)"),
+    "broken": (published(OTHER_RSA, "x", n="AA"), "cannot be read (InvalidKeyError)"),
+    "of an unheard-of kind": ({"kty": "unheard-of", "kid": "x"}, "cannot be read (InvalidKeyError)"),
+    "weak": (published(WEAK_RSA, "x"), "an RSA key of 1024 bits, fewer than 2048"),
+    "of another curve": (published(P384, "x"), "neither a public RSA key nor one of the curve P-256"),
+    "for encryption": (published(OTHER_RSA, "x", use="enc"), "its use is 'enc', not 'sig'"),
+    "of another algorithm": (published(OTHER_RSA, "x", alg="RS512"), "its algorithm is 'RS512', not 'RS256'"),
+    "with an id that is a list": (published(OTHER_RSA, ["x"]), "its key id is no text"),
+    "without an id": (published(OTHER_RSA, None), "its key id is no text"),
+    "no object": ("x", "no JSON object"),
+}
+
+
+@pytest.mark.parametrize("unfit", LEFT_OUT)
+def test_a_published_key_that_is_left_out_is_named_with_its_reason_and_the_others_open_the_door(
+    provider: IdentityProvider, verifier: TokenVerifier, caplog: pytest.LogCaptureFixture, unfit: str
+) -> None:
+    key, reason = LEFT_OUT[unfit]
+    caplog.set_level("INFO")
+    provider.keys.insert(0, key)
+    assert verifier.verify(token()).subject == "c-1"
+    assert verifier.verify(token(EC, "e1", "ES256")).subject == "c-1"
+    key_id = key.get("kid") if isinstance(key, dict) else None
+    assert "jwks_fetched" in caplog.text
+    assert str({"kid": key_id, "reason": reason}) in caplog.text.replace('\\"', '"')
+
+
+def test_what_is_secret_in_a_published_key_is_not_logged(
+    provider: IdentityProvider, verifier: TokenVerifier, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    provider.keys += [{"kid": "x", "k": "hunter2"}, {"kty": "oct", "kid": "y", "alg": "A256KW", "k": "hunter2"}]
+    verifier.verify(token())
+    assert "'kid': 'y'" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
 def test_keys_are_fetched_once_and_kept(provider: IdentityProvider, verifier: TokenVerifier) -> None:
     for subject in ("a", "b", "c"):
         verifier.verify(token(sub=subject))
@@ -210,7 +250,9 @@ def test_keys_are_fetched_anew_when_they_are_old_and_a_withdrawn_one_opens_no_mo
     assert verifier.verify(token(EC, "e1", "ES256")).subject == "c-1"
 
 
-@pytest.mark.parametrize("body", [b"", b"not json", b"[]", b'{"keys": 7}', b'{"keys": []}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"not json", b"[]", b'{"keys": 7}', b'{"keys": []}', b'{"keys": [{"kty": "oct"}]}']
+)
 def test_while_the_provider_talks_nonsense_known_keys_go_on_until_they_expire(
     provider: IdentityProvider, verifier: TokenVerifier, clock: Clock, body: bytes
 ) -> None:

@@ -14,6 +14,7 @@ from services.chassis.http.models import Body, Query
 from services.chassis.http.problems import CODES
 from services.chassis.http.roles import ANY_ROLE
 from services.chassis.idempotency import Answer
+from tests.support.references import references, resolve
 from tests.support.toy_service import PROBLEMS, BoxOut, make_app, make_application
 
 Json = dict[str, Any]
@@ -58,20 +59,9 @@ def test_every_endpoint_is_in_it_once(document: Json) -> None:
 
 
 def test_every_reference_leads_somewhere(document: Json) -> None:
-    def references(node: object) -> Iterator[str]:
-        if isinstance(node, dict):
-            if isinstance(node.get("$ref"), str):
-                yield node["$ref"]
-            for value in node.values():
-                yield from references(value)
-        elif isinstance(node, list):
-            for value in node:
-                yield from references(value)
-
     found = set(references(document))
     assert "#/components/schemas/Problem" in found
-    for reference in found:
-        assert reference.removeprefix("#/components/schemas/") in document["components"]["schemas"]
+    assert all(resolve(document, reference) for reference in found)
 
 
 def test_every_endpoint_needs_a_bearer_token(document: Json) -> None:

@@ -8,13 +8,13 @@ from typing import Any, NoReturn
 import pytest
 from limits import parse
 
-from services.chassis.errors import Problem
+from services.chassis.errors import Problem, SettingsError
 from services.chassis.health import Health
 from services.chassis.http.application import EXTENSION
 from services.chassis.http.assembly import assemble
 from services.chassis.http.auth import Caller
 from services.chassis.http.rate_limits import RateLimits
-from services.chassis.http.roles import Role
+from services.chassis.http.roles import Role, RouteClass
 from services.chassis.runtime import Runtime
 from services.chassis.settings import load_settings
 from services.order.bootstrap import SERVICE
@@ -45,7 +45,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def limits(**rates: str) -> RateLimits:
-    return RateLimits({Role(role): parse(rate) for role, rate in rates.items()})
+    return RateLimits({(Role(role), None): parse(rate) for role, rate in rates.items()})
 
 
 def caller(*roles: Role, subject: str = "ada") -> Caller:
@@ -59,7 +59,7 @@ def taken(counted: RateLimits, who: Caller, tries: int) -> int:
 
 def refusal(counted: RateLimits, who: Caller) -> Problem | None:
     try:
-        counted.count(who)
+        counted.count(who, RouteClass.READ)
     except Problem as problem:
         return problem
     return None
@@ -73,7 +73,9 @@ def test_a_caller_is_refused_from_the_limit_on_with_the_limit_and_the_time_to_wa
     refused = refusal(counted, caller(CUSTOMER))
 
     assert refused is not None
-    assert (refused.status, refused.code, refused.headers) == (429, "rate_limited", {"Retry-After": "40"})
+    room = {"RateLimit-Limit": "3", "RateLimit-Remaining": "0", "RateLimit-Reset": "40"}
+    assert (refused.status, refused.code) == (429, "rate_limited")
+    assert refused.headers == {"Retry-After": "40", **room}
     assert "role customer is 3 per 1 minute" in refused.detail
 
 
@@ -127,10 +129,10 @@ def test_callers_that_are_gone_are_forgotten(clock: Clock) -> None:
     counted = limits(customer="2/minute")
     counters: Any = counted._counters.storage
     for n in range(1000):
-        counted.count(caller(CUSTOMER, subject=f"c-{n}"))
+        counted.count(caller(CUSTOMER, subject=f"c-{n}"), RouteClass.READ)
     assert len(counters.storage) == 1000
     clock.now += 121
-    counted.count(caller(CUSTOMER, subject="late"))
+    counted.count(caller(CUSTOMER, subject="late"), RouteClass.READ)
     kept = (counters.storage, counters.expirations, counters.locks, counters.events)
     assert [len(each) for each in kept] == [1, 1, 0, 0]
 
@@ -169,6 +171,43 @@ def test_a_request_that_its_role_forbids_does_not_count() -> None:
     client = make_app(application).test_client()
     assert [client.delete(f"{BOXES}b1/", headers=ADA).status_code for _ in range(3)] == [403, 403, 403]
     assert client.get(BOXES, headers=ADA).status_code == 200
+
+
+def test_reading_writing_and_bulk_are_counted_apart_where_they_have_limits_of_their_own() -> None:
+    rates = {(CUSTOMER, None): "5/minute", (CUSTOMER, RouteClass.WRITE): "2/minute"}
+    counted = RateLimits({key: parse(rate) for key, rate in rates.items()})
+    ada = caller(CUSTOMER)
+    for _ in range(2):
+        counted.count(ada, RouteClass.WRITE)
+    with pytest.raises(Problem, match="role customer for write is 2 per 1 minute"):
+        counted.count(ada, RouteClass.WRITE)
+    # What has no limit of its own shares that of the role.
+    left = [counted.count(ada, RouteClass.BULK if n % 2 else RouteClass.READ) for n in range(5)]
+    assert [room and room.remaining for room in left] == [4, 3, 2, 1, 0]
+    with pytest.raises(Problem, match="role customer is 5 per 1 minute"):
+        counted.count(ada, RouteClass.READ)
+
+
+def test_every_answer_says_what_is_left() -> None:
+    application = replace(make_application(), rate_limits=limits(customer="2/minute"))
+    client = make_app(application).test_client()
+    told = [client.get(BOXES, headers=ADA).headers for _ in range(3)]
+    assert [headers["RateLimit-Remaining"] for headers in told] == ["1", "0", "0"]
+    assert {headers["RateLimit-Limit"] for headers in told} == {"2"}
+    assert "RateLimit-Limit" not in client.get("/livez").headers
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("customer.delete=2/minute", "the classes read, write, bulk"),
+        ("king=2/minute", "the roles are customer"),
+        ("customer.write=often", "is no rate"),
+    ],
+)
+def test_a_limit_of_something_that_there_is_not_is_refused_with_the_valid_values(value: str, told: str) -> None:
+    with pytest.raises(SettingsError, match=told):
+        order_app(rate_limits=value)
 
 
 def order_app(**settings: str) -> Any:

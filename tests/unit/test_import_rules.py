@@ -81,7 +81,10 @@ LAYERS = {
     "bootstrap": Layer(("own.", _CHASSIS), {CONTRACTS: "the events that the service knows"}),
     "__main__": Layer(("own.", _CHASSIS)),
     # The rest is not in the design's table. None of it may import another service, or what stands above it.
-    "unit_of_work": Layer((CONTRACTS, "own.domain", "own.repository", "own.settings", _CHASSIS, "sqlalchemy")),
+    "unit_of_work": Layer(
+        (CONTRACTS, "own.domain", "own.repository", "own.observing", "own.settings", _CHASSIS, "sqlalchemy")
+    ),
+    "observing": Layer(("own.domain", _CHASSIS)),
     "settings": Layer(
         ("own.domain", "own.mail", f"{_CHASSIS}.settings", f"{_CHASSIS}.money", "pydantic", "pydantic_settings")
     ),
@@ -101,6 +104,7 @@ LAYERS = {
     ),
     # Operators' reports.
     "audit": Layer(("own.unit_of_work", _CHASSIS)),
+    "erase": Layer(("own.handlers", "own.unit_of_work", "own.domain", _CHASSIS, "typer")),
     "stuck": Layer(("own.unit_of_work", "own.repository", "own.domain", _CHASSIS, "rich")),
     "held": Layer(("own.unit_of_work", "own.domain", _CHASSIS, "rich")),
 }

@@ -16,12 +16,12 @@ from prometheus_client.registry import Collector
 
 from services.chassis.health import Health, HealthAnswer
 from services.chassis.http import context, cors, docs
-from services.chassis.http.access_log import AccessLog
 from services.chassis.http.application import EXTENSION, Application
 from services.chassis.http.documents import Problem
 from services.chassis.http.endpoint import Api
 from services.chassis.http.exposition import exposition
 from services.chassis.http.problems import CODES, Catalogue, ProblemAnswers
+from services.chassis.line_log import LineLog
 
 _BEARER: dict[str, SecurityScheme | dict[str, Any]] = {
     "bearer": SecurityScheme(type="http", scheme="bearer", bearerFormat="JWT")
@@ -65,7 +65,8 @@ def create_app(
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.extensions[EXTENSION] = application
-    context.install(app, AccessLog(service, version))
+    name = "services.chassis.http.access_log"
+    context.install(app, LineLog(name, event="request_handled", service=service, version=version))
     cors.install(app, cors_origins)
     ProblemAnswers({**CODES, **(problems or {})}).register(app)
     _Probes(application.health, collectors).register(app)

@@ -9,6 +9,7 @@ from services.chassis.events import Cause
 from services.chassis.health import Health
 from services.chassis.http.auth import TokenVerifier
 from services.chassis.http.rate_limits import RateLimits
+from services.chassis.http.streams import Streams
 from services.chassis.idempotency import Answer, IdempotencyKey
 from services.chassis.unit_of_work import UnitOfWork
 from services.chassis.waiting import Waiters
@@ -44,6 +45,7 @@ class Application(Generic[U]):
         health: what the process says about itself; a request that waits stops when it is shutting down.
         tokens: knows who calls.
         rate_limits: counts requests; None where there are no limits.
+        streams: the streams that are open.
         waiters: wakes requests that wait; None where the service has nothing to wait for.
         settings: the service's settings, for its own endpoints.
         operations: what the operators' endpoints run with instead; None where there are none.
@@ -54,6 +56,7 @@ class Application(Generic[U]):
     queries: Callable[[], AbstractContextManager[U]]
     health: Health
     tokens: TokenVerifier
+    streams: Streams
     rate_limits: RateLimits | None = None
     waiters: Waiters[U] | None = None
     settings: Any = None

@@ -11,6 +11,7 @@ from services.chassis.http.auth import TokenVerifier
 from services.chassis.http.operations import parked
 from services.chassis.http.rate_limits import RateLimits
 from services.chassis.http.readiness import ApiReadiness
+from services.chassis.http.streams import Streams
 from services.chassis.runtime import Runtime
 from services.chassis.settings import ServiceSettings
 from services.chassis.unit_of_work import UnitOfWork
@@ -24,17 +25,22 @@ def assemble(runtime: Runtime[S, U]) -> Flask:
     """Return the Flask application of a service; opens no connection yet."""
     service, settings = runtime.service, runtime.settings
     ApiReadiness(runtime).register()
-    tokens = TokenVerifier.from_settings(settings)
+    tokens, streams = TokenVerifier.from_settings(settings), Streams(settings.max_streams)
     application = Application(
         commands=runtime.commands(),
         queries=runtime.queries,
         health=runtime.health,
         tokens=tokens,
-        rate_limits=RateLimits(settings.rate_limits) if settings.rate_limits else None,
+        streams=streams,
+        rate_limits=_rate_limits(settings),
         waiters=_waiters(runtime),
         settings=settings,
         operations=Application(
-            commands=runtime.operations(), queries=runtime.operator_queries, health=runtime.health, tokens=tokens
+            commands=runtime.operations(),
+            queries=runtime.operator_queries,
+            health=runtime.health,
+            tokens=tokens,
+            streams=streams,
         ),
     )
     # The outbox's own gauges are the worker's; here only what is this process' own.
@@ -50,8 +56,15 @@ def assemble(runtime: Runtime[S, U]) -> Flask:
     )
 
 
-def _waiters(runtime: Runtime[S, U]) -> Waiters[U] | None:
-    settled = runtime.service.settled
-    if settled is None:
+def _rate_limits(settings: ServiceSettings) -> RateLimits | None:
+    if not settings.rate_limits:
         return None
-    return Waiters(engine=runtime.engine, queries=runtime.queries, settled=settled, health=runtime.health)
+    storage = settings.rate_limit_storage_url
+    return RateLimits(settings.rate_limits, None if storage is None else storage.get_secret_value())
+
+
+def _waiters(runtime: Runtime[S, U]) -> Waiters[U] | None:
+    look = runtime.service.seen
+    if look is None:
+        return None
+    return Waiters(engine=runtime.engine, queries=runtime.queries, look=look, health=runtime.health)

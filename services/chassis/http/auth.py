@@ -49,6 +49,10 @@ class Caller:
         return not self.roles.isdisjoint(roles)
 
 
+# Who calls an endpoint that needs no token.
+NOBODY = Caller("nobody", frozenset())
+
+
 class _Claims(BaseModel):
     """The claims that we read; others are ignored."""
 

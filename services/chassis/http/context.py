@@ -16,7 +16,7 @@ from flask import Flask, request
 
 from services.chassis import metrics
 from services.chassis.events import TRACEPARENT, Cause, new_id, new_traceparent
-from services.chassis.http.access_log import AccessLog
+from services.chassis.line_log import LineLog
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -55,7 +55,7 @@ def current() -> RequestContext:
     return found
 
 
-def install(app: Flask, access_log: AccessLog) -> None:
+def install(app: Flask, access_log: LineLog) -> None:
     """Give every request of `app` its context, log line, metric and headers."""
     app.before_request(_note_route)
     app.wsgi_app = _Observed(app.wsgi_app, access_log)  # type: ignore[method-assign]  # Flask's own way to wrap it
@@ -70,7 +70,7 @@ def _note_route() -> None:
 class _Observed:
     """The application, observed from outside."""
 
-    def __init__(self, application: "WSGIApplication", access_log: AccessLog) -> None:
+    def __init__(self, application: "WSGIApplication", access_log: LineLog) -> None:
         self._application = application
         self._access_log = access_log
 
@@ -92,14 +92,15 @@ class _Observed:
     def _note(self, method: str, about: RequestContext, status: int, seconds: float) -> None:
         method = method if method in _METHODS else "other"
         metrics.HTTP_DURATION.labels(method, about.route, status).observe(seconds)
-        self._access_log.write(
-            method=method,
-            route=about.route,
-            status=status,
-            duration_ms=round(seconds * 1000, 2),
-            request_id=about.request_id,
-            trace_id=about.trace_id,
-        )
+        line: dict[str, str | float | None] = {
+            "method": method,
+            "route": about.route,
+            "status": status,
+            "duration_ms": round(seconds * 1000, 2),
+            "request_id": about.request_id,
+            "trace_id": about.trace_id,
+        }
+        self._access_log.write([line])
 
 
 def _context_of(environ: "WSGIEnvironment") -> RequestContext:

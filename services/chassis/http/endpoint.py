@@ -16,12 +16,12 @@ from pydantic import BaseModel
 from services.chassis.http import context, headers
 from services.chassis.http.answers import to_response
 from services.chassis.http.application import EXTENSION, Application
-from services.chassis.http.auth import Caller, require_role
+from services.chassis.http.auth import NOBODY, Caller, require_role
 from services.chassis.http.call import Call
 from services.chassis.http.inputs import Inputs, read_body
 from services.chassis.http.openapi import Documented, document
 from services.chassis.http.problems import CODES, Catalogue, named
-from services.chassis.http.roles import Role
+from services.chassis.http.roles import Role, RouteClass
 from services.chassis.http.signature import inputs_of
 from services.chassis.idempotency import Answer
 
@@ -33,23 +33,25 @@ class Terms(TypedDict, total=False):
     """What an endpoint promises, beside its function.
 
     Args:
-        allow: roles, of which a caller needs one.
+        allow: roles, of which a caller needs one; None for whoever knows the path, which then holds a secret.
         answers: status → model of the body (None: no body).
         refuses: codes of the service's own refusals.
         waits: whether it honours `Prefer: wait=N`.
         if_match: "required": 428 without If-Match; "honoured": checked where given; absent: no such thing.
         versioned: a GET that answers with an ETag and honours If-None-Match.
         key_required_of: roles that must send an Idempotency-Key.
+        bulk: whether it counts as one of many at once, for rate limits.
 
     """
 
-    allow: Required[Collection[Role]]
+    allow: Required[Collection[Role] | None]
     answers: Required[Mapping[int, type[BaseModel] | None]]
     refuses: Sequence[str]
     waits: bool
     if_match: Literal["honoured", "required"]
     versioned: bool
     key_required_of: Collection[Role]
+    bulk: bool
 
 
 class Api:
@@ -70,7 +72,6 @@ class Api:
             __name__,
             url_prefix=prefix,
             abp_tags=[tag],
-            abp_security=[{"bearer": []}],
         )
         self._catalogue: Catalogue = {**CODES, **(problems or {})}
 
@@ -106,11 +107,12 @@ class Api:
         endpoint = Endpoint(
             function=function,
             inputs=inputs,
-            allow=frozenset(terms["allow"]),
+            allow=None if terms["allow"] is None else frozenset(terms["allow"]),
             changes=method not in _SAFE,
             waits=terms.get("waits", False),
             if_match=terms.get("if_match"),
             key_required_of=frozenset(terms.get("key_required_of", ())),
+            route_class=_route_class(method, terms),
         )
         documented = Documented(
             method=method,
@@ -127,17 +129,24 @@ class Api:
         document(self.blueprint, documented, self._catalogue, endpoint.handle)
 
 
+def _route_class(method: str, terms: Terms) -> RouteClass:
+    if terms.get("bulk"):
+        return RouteClass.BULK
+    return RouteClass.READ if method in _SAFE else RouteClass.WRITE
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """Runs a function for a request; see `Terms` for the fields."""
 
     function: Callable[..., Answer | Response]
     inputs: Inputs
-    allow: frozenset[Role]
+    allow: frozenset[Role] | None
     changes: bool
     waits: bool
     if_match: str | None
     key_required_of: frozenset[Role]
+    route_class: RouteClass
 
     def handle(self, path_values: dict[str, object]) -> Response:
         """Answer the running request.
@@ -151,10 +160,12 @@ class Endpoint:
         """
         environ = request.environ
         application = cast("Application[Any]", current_app.extensions[EXTENSION])
-        caller = application.tokens.caller_of(environ.get("HTTP_AUTHORIZATION"))
-        require_role(caller, self.allow)
-        if application.rate_limits is not None:
-            application.rate_limits.count(caller)
+        if self.allow is None:
+            caller = NOBODY
+        else:
+            caller = application.tokens.caller_of(environ.get("HTTP_AUTHORIZATION"))
+            require_role(caller, self.allow)
+        room = None if application.rate_limits is None else application.rate_limits.count(caller, self.route_class)
         raw = read_body(request) if self.changes else b""
         arguments = self.inputs.read(request, path_values, raw)
         call = self._call(application, caller, environ, raw)
@@ -162,6 +173,8 @@ class Endpoint:
         response = to_response(result) if isinstance(result, Answer) else result
         if self.waits and call.wait_seconds is not None:
             response.headers["Preference-Applied"] = f"wait={call.wait_seconds}"
+        if room is not None:
+            response.headers.update(room.headers)
         return response
 
     def _call(self, application: Application[Any], caller: Caller, environ: Mapping[str, Any], raw: bytes) -> Call[Any]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
@@ -19,11 +20,26 @@ from services.chassis.errors import TransientError
 
 _FETCH_SECONDS = 2.0
 _RSA_BITS_MIN = 2048
+# What the libraries raise for a key that is none: one of them must not keep the others out.
+_UNREADABLE = (
+    jwt.PyJWTError,
+    UnsupportedAlgorithm,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    TypeError,
+    ValueError,
+)
 log = logs.logger(__name__)
 
 
 class UnknownKey(Exception):
     """No key of the key source can have signed the token; the message says why."""
+
+
+class UnusableKey(Exception):
+    """A published key verifies no tokens here; the message says why, without the key: some publish what is secret."""
 
 
 class KeysUnavailable(TransientError):
@@ -140,13 +156,12 @@ class PublishedKeys:
     def _fetch(self) -> None:
         self._tried_at = self._clock()
         try:
-            found = self._client.get_jwk_set().keys
+            usable, left_out = _sorted_out(self._client.fetch_data().get("keys"))
         except (jwt.PyJWTError, ValueError, OSError) as error:
             log.warning("jwks_unavailable", error=type(error).__name__, detail=str(error)[:300])
             return
-        usable = {key.key_id: usable for key in found if key.key_id and (usable := _usable(key)) is not None}
         self._known = _Known(usable, self._tried_at)
-        log.info("jwks_fetched", published=len(found), usable=len(usable))
+        log.info("jwks_fetched", published=len(usable) + len(left_out), usable=len(usable), left_out=left_out)
 
 
 def _key_id(token: str) -> str:
@@ -159,15 +174,58 @@ def _key_id(token: str) -> str:
     return key_id
 
 
-def _usable(published: jwt.PyJWK) -> VerificationKey | None:
-    """Return a key that may verify tokens, None for one that is for something else, too weak, or secret."""
-    if (published.public_key_use or "sig") != "sig":
-        return None
+def _sorted_out(published: object) -> tuple[dict[str, VerificationKey], list[Mapping[str, object]]]:
+    """Return the published keys that verify tokens, by their ids, and the others' ids with the reason.
+
+    Raises:
+        PyJWKSetError: it is no list, or not one of its keys can be read.
+
+    """
+    if not isinstance(published, list):
+        raise jwt.PyJWKSetError("what is published has no list of keys")
+    usable: dict[str, VerificationKey] = {}
+    left_out: list[Mapping[str, object]] = []
+    read = 0
+    for jwk in published:
+        try:
+            key = _read(jwk)
+            read += 1
+            usable[_published_id(key)] = _usable(key)
+        except UnusableKey as error:
+            left_out.append({"kid": jwk.get("kid") if isinstance(jwk, dict) else None, "reason": str(error)})
+    if not read:
+        raise jwt.PyJWKSetError(f"of {len(published)} published keys none can be read: {left_out}")
+    return usable, left_out
+
+
+def _read(jwk: Any) -> jwt.PyJWK:
+    if not isinstance(jwk, dict):
+        raise UnusableKey("no JSON object")
+    try:
+        return jwt.PyJWK(jwk)
+    except _UNREADABLE as error:
+        raise UnusableKey(f"cannot be read ({type(error).__name__})") from error
+
+
+def _published_id(published: jwt.PyJWK) -> str:
+    if not isinstance(published.key_id, str) or not published.key_id:
+        raise UnusableKey("its key id is no text")
+    return published.key_id
+
+
+def _usable(published: jwt.PyJWK) -> VerificationKey:
+    """Return a key that may verify tokens; refuse one that is for something else, too weak, or secret."""
+    if (use := published.public_key_use or "sig") != "sig":
+        raise UnusableKey(f"its use is {use!r}, not 'sig'")
     key = published.key
-    if isinstance(key, RSAPublicKey) and key.key_size >= _RSA_BITS_MIN:
+    if isinstance(key, RSAPublicKey):
         algorithm = "RS256"
+        if key.key_size < _RSA_BITS_MIN:
+            raise UnusableKey(f"an RSA key of {key.key_size} bits, fewer than {_RSA_BITS_MIN}")
     elif isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
         algorithm = "ES256"
     else:
-        return None
-    return VerificationKey(key, algorithm) if published.algorithm_name == algorithm else None
+        raise UnusableKey("neither a public RSA key nor one of the curve P-256")
+    if published.algorithm_name != algorithm:
+        raise UnusableKey(f"its algorithm is {published.algorithm_name!r}, not {algorithm!r}")
+    return VerificationKey(key, algorithm)

@@ -18,13 +18,9 @@ from services.chassis.http.inputs import Inputs
 from services.chassis.http.problems import MEDIA_TYPE, Catalogue
 from services.chassis.http.signature import path_hints, path_model
 
+_WITH_TOKEN = ("missing_token", "invalid_token", "expired_token", "forbidden_role", "rate_limited")
 _ALWAYS = (
     "invalid_request",
-    "missing_token",
-    "invalid_token",
-    "expired_token",
-    "forbidden_role",
-    "rate_limited",
     "internal_error",
     "database_unavailable",
     "database_busy",
@@ -55,7 +51,7 @@ class Documented:
     inputs: Inputs
     answers: Mapping[int, type[BaseModel] | None]
     refuses: Sequence[str]
-    allow: frozenset[str]
+    allow: frozenset[str] | None
     waits: bool
     if_match: str | None
     versioned: bool
@@ -88,6 +84,8 @@ def document(
     }
     if endpoint.inputs.body is not None and not endpoint.inputs.body_required:
         operation["request_body"] = _optional_body(endpoint.inputs.body)
+    if endpoint.allow is not None:
+        operation["security"] = [{"bearer": []}]
     register = getattr(blueprint, endpoint.method.lower())
     register(endpoint.rule, **operation)(_view(endpoint, handle))
 
@@ -139,7 +137,8 @@ def _optional_body(model: type[BaseModel]) -> dict[str, Any]:
 def _description(endpoint: Documented) -> str:
     rest = (endpoint.function.__doc__ or "").strip().partition("\n")[2]
     told = "\n".join(line.strip() for line in rest.splitlines()).strip()
-    return f"{told}\n\nRoles: {', '.join(sorted(endpoint.allow))}.".strip()
+    roles = "No token is needed." if endpoint.allow is None else f"Roles: {', '.join(sorted(endpoint.allow))}."
+    return f"{told}\n\n{roles}".strip()
 
 
 def _responses(endpoint: Documented, catalogue: Catalogue) -> dict[str, Any]:
@@ -157,7 +156,7 @@ def _responses(endpoint: Documented, catalogue: Catalogue) -> dict[str, Any]:
 
 
 def _codes(endpoint: Documented) -> list[str]:
-    codes = list(_ALWAYS)
+    codes = [*_ALWAYS, *(() if endpoint.allow is None else _WITH_TOKEN)]
     if endpoint.inputs.body is not None:
         codes += _WITH_BODY
     if endpoint.inputs.body is not None or endpoint.inputs.query is not None:

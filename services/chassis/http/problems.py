@@ -80,6 +80,7 @@ CODES: Catalogue = {
     "database_unavailable": ProblemCode(503, "The database cannot be reached; nothing was done"),
     "database_busy": ProblemCode(503, "The database did not get to it in time; nothing was done"),
     "outbox_full": ProblemCode(503, "Too many events wait to be published; nothing was done"),
+    "too_many_streams": ProblemCode(503, "As many streams are open as there may be; nothing was done"),
     "outcome_unknown": ProblemCode(503, "The connection was lost while committing; the call may have been done"),
     "temporarily_unavailable": ProblemCode(503, "Something that this call needs is away; nothing was done"),
 }

@@ -1,22 +1,57 @@
-"""How many requests a caller may send (`RATE_LIMITS`): counted by `limits`, in this process alone.
+"""How many requests a caller may send (`RATE_LIMITS`): counted by `limits`, in this process or in a shared store.
 
 Invariants: a caller is held to the most generous limit of its roles, and to none where a role of it has none; a
-request that is refused does not count; counters of callers that are gone are forgotten, so memory is bounded by the
-callers of two windows.
+request that is refused does not count; in memory, counters of callers that are gone are forgotten, so memory is
+bounded by the callers of two windows; a store that is away refuses nobody.
 """
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from limits import RateLimitItem
-from limits.storage import MemoryStorage
+from limits.errors import StorageError
+from limits.storage import MemoryStorage, storage_from_string
 from limits.strategies import SlidingWindowCounterRateLimiter
 
+from services.chassis import logs
 from services.chassis.http.auth import Caller
 from services.chassis.http.problems import named
-from services.chassis.http.roles import Role
+from services.chassis.http.roles import Role, RouteClass
 
 _SWEEP_SECONDS = 10.0
+# Between two complaints about a store that is away.
+_COMPLAINT_SECONDS = 10.0
+log = logs.logger(__name__)
+
+
+# A role, and the class of endpoints; None for all of them together.
+Limits = Mapping[tuple[Role, RouteClass | None], RateLimitItem]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What is left of a limit.
+
+    Args:
+        limit: requests a window.
+        remaining: requests that are left now.
+        reset: seconds until there is room for one more than now.
+
+    """
+
+    limit: int
+    remaining: int
+    reset: int
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """As answers tell it (draft-ietf-httpapi-ratelimit-headers-03)."""
+        return {
+            "RateLimit-Limit": str(self.limit),
+            "RateLimit-Remaining": str(self.remaining),
+            "RateLimit-Reset": str(self.reset),
+        }
 
 
 class RateLimits:
@@ -25,39 +60,69 @@ class RateLimits:
     Its windows are counters, not lists of moments: `limits` never forgets the callers of those in memory.
 
     Args:
-        limits: of the roles that have one.
+        limits: those that there are.
+        storage_url: of a store that several processes share; None counts in this process alone.
 
     """
 
-    def __init__(self, limits: Mapping[Role, RateLimitItem]) -> None:
+    def __init__(self, limits: Limits, storage_url: str | None = None) -> None:
         self._limits = limits
-        self._counters = SlidingWindowCounterRateLimiter(_Counters())
+        self._next_complaint = 0.0
+        storage = _Counters() if storage_url is None else storage_from_string(storage_url, wrap_exceptions=True)
+        self._counters = SlidingWindowCounterRateLimiter(storage)
 
-    def count(self, caller: Caller) -> None:
+    def count(self, caller: Caller, route_class: RouteClass) -> Room | None:
         """Count a request.
 
         Args:
-            caller: with at least one role.
+            caller: with at least one role, or nobody.
+            route_class: of the endpoint.
+
+        Returns:
+            What is left, None where there is no limit.
 
         Raises:
             Problem: 429 `rate_limited`, with the seconds after which there is room for one more.
 
         """
-        if not caller.roles <= self._limits.keys():
-            return
-        role = max(sorted(caller.roles), key=self._per_second)
-        limit = self._limits[role]
-        if self._counters.hit(limit, caller.subject):
-            return
-        free_at = self._counters.get_window_stats(limit, caller.subject).reset_time
-        # Room is made just after that moment, never at it.
-        seconds = max(0, int(free_at - time.time())) + 1
-        detail = f"the limit of role {role} is {limit}, and it is reached; try again in {seconds} s"
-        raise named("rate_limited", detail, headers={"Retry-After": str(seconds)})
+        found = [self._limit_of(role, route_class) for role in sorted(caller.roles)]
+        limited = [each for each in found if each is not None]
+        if not limited or len(limited) < len(found):
+            return None
+        limit, about = max(limited, key=_per_second)
+        try:
+            return self._count(limit, caller.subject, about)
+        except StorageError as error:
+            self._complain(error)
+            return None
 
-    def _per_second(self, role: Role) -> float:
-        limit = self._limits[role]
-        return limit.amount / limit.get_expiry()
+    def _count(self, limit: RateLimitItem, subject: str, about: str) -> Room:
+        taken = self._counters.hit(limit, subject, about)
+        window = self._counters.get_window_stats(limit, subject, about)
+        # Room is made just after that moment, never at it.
+        seconds = max(0, int(window.reset_time - time.time())) + 1
+        room = Room(limit.amount, max(0, window.remaining), seconds)
+        if taken:
+            return room
+        detail = f"the limit of {about} is {limit}, and it is reached; try again in {seconds} s"
+        raise named("rate_limited", detail, headers={"Retry-After": str(seconds), **room.headers})
+
+    def _limit_of(self, role: Role, route_class: RouteClass) -> tuple[RateLimitItem, str] | None:
+        own = self._limits.get((role, route_class))
+        if own is not None:
+            return own, f"role {role} for {route_class}"
+        whole = self._limits.get((role, None))
+        return None if whole is None else (whole, f"role {role}")
+
+    def _complain(self, error: StorageError) -> None:
+        now = time.monotonic()
+        if now >= self._next_complaint:
+            self._next_complaint = now + _COMPLAINT_SECONDS
+            log.warning("rate_limit_storage_away", error=type(error.storage_error).__name__)
+
+
+def _per_second(limited: tuple[RateLimitItem, str]) -> float:
+    return limited[0].amount / limited[0].get_expiry()
 
 
 class _Counters(MemoryStorage):

@@ -14,3 +14,11 @@ class Role(StrEnum):
 
 
 ANY_ROLE = frozenset(Role)
+
+
+class RouteClass(StrEnum):
+    """What an endpoint costs."""
+
+    READ = "read"
+    WRITE = "write"
+    BULK = "bulk"

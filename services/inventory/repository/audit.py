@@ -47,8 +47,3 @@ CHECKS = {
 def run(connection: sa.Connection) -> Audit:
     """Audit the books in one consistent picture of the database."""
     return audit.run(connection, TOTALS, CHECKS)
-
-
-def measure(connection: sa.Connection) -> None:
-    """Audit the books for the metrics."""
-    audit.measure(run(connection))

@@ -25,7 +25,7 @@ from services.chassis.outbox import Outbox
 from services.chassis.runtime import Runtime
 from services.chassis.unit_of_work import begin
 from services.notification.domain.deliveries import Answer, AnswerKind, Delivery, Verdict, judge, told
-from services.notification.domain.notifications import NotificationStatus, SubjectKind
+from services.notification.domain.notifications import NotificationStatus, SubjectKind, Template
 from services.notification.mail.letters import Undeliverable, letter_of
 from services.notification.mail.rendering import Renderer
 from services.notification.mail.smtp import MailServerAway, SmtpPostman
@@ -37,6 +37,9 @@ _PAUSE_SECONDS, _PAUSE_MAX_SECONDS = 0.5, 15.0
 _GATHER_SECONDS = 0.2
 # What a template or facts that do not fit raise: the mail waits for a better build, the others go on.
 _UNRENDERABLE = (TemplateError, LookupError, TypeError, ValueError)
+# What a try, or a claim without one, is counted as.
+_PUT_OFF, _OUTCOME_UNKNOWN = "put_off", "outcome_unknown"
+_RESULTS = (NotificationStatus.SENT, NotificationStatus.FAILED, NotificationStatus.HELD, _PUT_OFF, _OUTCOME_UNKNOWN)
 log = logs.logger(__name__)
 
 
@@ -72,6 +75,7 @@ class Mailer:
 
     def run(self, stop: threading.Event) -> None:
         """Send until `stop` is set; the mail that is being sent is finished, claims on others are given back."""
+        _count_from_0()
         pause = _PAUSE_SECONDS
         while not stop.is_set():
             self._health.beat(NAME)
@@ -199,13 +203,20 @@ def mailer(runtime: Runtime[NotificationSettings, Any]) -> Mailer:
     )
 
 
+def _count_from_0() -> None:
+    """Show every series before its first mail: an increase is not seen in one that begins with it."""
+    for template in Template:
+        for result in _RESULTS:
+            metrics.EMAILS.labels(template.value, result)
+
+
 def _note_unknown(found: queue.Overdue, policy: str) -> None:
-    metrics.EMAILS.labels(found.template, "outcome_unknown").inc()
+    metrics.EMAILS.labels(found.template, _OUTCOME_UNKNOWN).inc()
     log.warning("mail_outcome_unknown", notification_id=found.id, template=found.template, policy=policy)
 
 
 def _note_result(delivery: Delivery, verdict: Verdict, *, ours: bool) -> None:
-    result = "put_off" if verdict.status is NotificationStatus.QUEUED else verdict.status.value
+    result = _PUT_OFF if verdict.status is NotificationStatus.QUEUED else verdict.status.value
     if ours:
         metrics.EMAILS.labels(delivery.template.value, result).inc()
     about = "order_id" if delivery.kind is SubjectKind.ORDER else "sku"

@@ -21,6 +21,7 @@ PROBLEMS = {
     "payment_required": ProblemCode(422, "A prepaid order is confirmed by its payment"),
     "payment_mismatch": ProblemCode(422, "The payment is not what is due"),
     "payment_reference_used": ProblemCode(422, "The provider's reference is recorded for another order"),
+    "ticket_invalid": ProblemCode(404, "There is no such ticket, or it was used, or its time is over"),
     "unknown_item": ProblemCode(422, "The order has no such item"),
     "refund_not_found": ProblemCode(404, "The order has no such refund"),
     "refund_not_allowed": ProblemCode(409, "Nothing is paid back of an order in this status"),

@@ -19,6 +19,7 @@ from services.order.api.models.orders import (
 )
 from services.order.api.models.shipments import Shipment, ShipmentItem
 from services.order.domain import orders, revisions, shipments
+from services.order.domain.history import Change
 from services.order.domain.lines import OrderLine, Shortage, fulfillment_status
 from services.order.domain.pricing import ShippingMethod
 from services.order.domain.scopes import Scope
@@ -176,19 +177,20 @@ def _item(order: orders.Order, line: OrderLine, money: Money) -> OrderItem:
 
 
 def _history(view: OrderView) -> list[HistoryRow]:
-    return [
-        HistoryRow(
-            status=change.status,
-            previous_status=change.previous_status,
-            reason=change.reason,
-            notes=change.note,
-            public=change.public,
-            created_at=from_micros(change.at),
-            created_by=Actor(type=change.actor.type, id=change.actor.id),
-        )
-        for change in view.details.history
-        if change.public or view.scope.internal
-    ]
+    return [history_row(change) for change in view.details.history if change.public or view.scope.internal]
+
+
+def history_row(change: Change) -> HistoryRow:
+    """Return a change of an order as it is shown."""
+    return HistoryRow(
+        status=change.status,
+        previous_status=change.previous_status,
+        reason=change.reason,
+        notes=change.note,
+        public=change.public,
+        created_at=from_micros(change.at),
+        created_by=Actor(type=change.actor.type, id=change.actor.id),
+    )
 
 
 def _shipments(view: OrderView, lines: Sequence[OrderLine], methods: dict[str, ShippingMethod]) -> list[Shipment]:

@@ -172,20 +172,9 @@ def create(
         The refunds and what others are told, or why not.
 
     """
-    order = known.order
-    if order.status is OrderStatus.PENDING:
-        detail = f"order {order.number} is pending; cancel it, and what was paid is due for refund by itself"
-        return Refusal(RefusalCode.REFUND_NOT_ALLOWED, detail)
-    if known.rest_minor <= 0:
-        return Refusal(RefusalCode.NOTHING_TO_REFUND, f"nothing that was paid for order {order.number} is left")
-    wanted = _sum_of(known, command.wanted)
+    order, wanted = known.order, _wanted_sum(known, command.wanted)
     if isinstance(wanted, Refusal):
         return wanted
-    if wanted.amount_minor > known.rest_minor:
-        detail = f"{wanted.amount_minor} minor units of {order.currency} are more than the {known.rest_minor} left"
-        fault = Fault("/amount", RefusalCode.REFUND_TOO_LARGE.value, detail)
-        facts = {"refundable_minor": known.rest_minor}
-        return Refusal(RefusalCode.REFUND_TOO_LARGE, detail, [fault], facts)
     refunds = _spread(known, wanted, command.reason, when, ids)
     told: list[RefundEvent] = [_request(order, refund, when) for refund in refunds]
     if command.provider_reference is None:
@@ -324,6 +313,29 @@ def _request(order: Order, refund: Refund, when: When) -> RefundRequested:
         shipping_minor=refund.shipping_minor,
         requested_at=when.now,
     )
+
+
+def _wanted_sum(known: Refundable, wanted: WantedRefund) -> _Sum | Refusal:
+    """Return what a wanted refund comes to, or why there can be none of that much."""
+    order = known.order
+    if order.status is OrderStatus.PENDING:
+        detail = f"order {order.number} is pending; cancel it, and what was paid is due for refund by itself"
+        return Refusal(RefusalCode.REFUND_NOT_ALLOWED, detail)
+    if known.rest_minor <= 0:
+        return Refusal(RefusalCode.NOTHING_TO_REFUND, f"nothing that was paid for order {order.number} is left")
+    found = _sum_of(known, wanted)
+    if isinstance(found, Refusal):
+        return found
+    if found.amount_minor <= 0:
+        detail = f"what is asked to be paid back of order {order.number} comes to nothing"
+        return Refusal(RefusalCode.NOTHING_TO_REFUND, detail)
+    return found if found.amount_minor <= known.rest_minor else _too_large(known, found.amount_minor)
+
+
+def _too_large(known: Refundable, amount_minor: int) -> Refusal:
+    detail = f"{amount_minor} minor units of {known.order.currency} are more than the {known.rest_minor} left"
+    fault = Fault("/amount", RefusalCode.REFUND_TOO_LARGE.value, detail)
+    return Refusal(RefusalCode.REFUND_TOO_LARGE, detail, [fault], {"refundable_minor": known.rest_minor})
 
 
 def _sum_of(known: Refundable, wanted: WantedRefund) -> _Sum | Refusal:

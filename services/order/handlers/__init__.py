@@ -3,25 +3,32 @@
 from typing import Any
 
 from schemas.contracts import (
+    NotificationFailed,
+    NotificationSent,
     OrderRequested,
     StockAllocated,
     StockRejected,
     StockReleased,
     StockReservationExpired,
     StockReserved,
+    StockRestocked,
+    StockShipped,
     StockShortfall,
     VariantPublished,
     VariantRetired,
 )
 from services.order.domain.details import ChangeDetails
 from services.order.domain.edits import ReviseOrder
+from services.order.domain.erasure import EraseCustomer
 from services.order.domain.orders import CancelOrder
 from services.order.domain.payments import ConfirmOrder
 from services.order.domain.placing import PlaceOrder
 from services.order.domain.refunds import CreateRefund, RefundRest, SettleRefund
 from services.order.domain.shipments import AdvanceOrder
+from services.order.domain.streams import IssueTicket, RedeemTicket
 from services.order.handlers.catalog import publish_variants, retire_variants
 from services.order.handlers.details import change_details
+from services.order.handlers.erasure import erase_customer
 from services.order.handlers.orders import cancel_order
 from services.order.handlers.payments import confirm_order
 from services.order.handlers.placing import place_order
@@ -37,6 +44,8 @@ from services.order.handlers.stock import (
     note_released,
     note_reserved,
 )
+from services.order.handlers.streams import issue_ticket, redeem_ticket
+from services.order.handlers.timeline import note_failed, note_restocked, note_sent, note_shipped
 
 HANDLERS: dict[type[Any], Any] = {
     StockReleased: note_released,
@@ -46,6 +55,10 @@ HANDLERS: dict[type[Any], Any] = {
     StockShortfall: cancel_short,
     StockAllocated: note_allocated,
     OrderRequested: place_requested_orders,
+    StockShipped: note_shipped,
+    StockRestocked: note_restocked,
+    NotificationSent: note_sent,
+    NotificationFailed: note_failed,
 }
 CATALOG_HANDLERS: dict[type[Any], Any] = {VariantPublished: publish_variants, VariantRetired: retire_variants}
 FOREIGN = {OrderRequested.TOPIC: reject_malformed_requests}
@@ -54,6 +67,9 @@ COMMANDS: dict[type[Any], Any] = {
     ConfirmOrder: confirm_order,
     CancelOrder: cancel_order,
     AdvanceOrder: advance_order,
+    EraseCustomer: erase_customer,
+    IssueTicket: issue_ticket,
+    RedeemTicket: redeem_ticket,
     CreateRefund: create_refund,
     RefundRest: refund_rest,
     SettleRefund: settle_refund,

@@ -40,6 +40,27 @@ UPDATE order_items i SET shipped_quantity = s.units FROM (
     FROM shipments, jsonb_array_elements(lines) line GROUP BY 1, 2) s
     WHERE i.order_id = s.order_id AND i.id = s.id;
 
+-- For the timeline: the event that was taken, [type, topic, partition, offset, time in ms, its own cause], where it
+-- came by Kafka; and what was told of the change, [[event id, type], ...].
+ALTER TABLE order_history ADD COLUMN cause jsonb, ADD COLUMN told jsonb;
+-- What others told of an order that did not change it: mails sent, stock that left or came back.
+CREATE TABLE order_notes (
+    order_id uuid        NOT NULL,
+    event_id uuid        NOT NULL,
+    cause    jsonb       NOT NULL,
+    detail   text,
+    PRIMARY KEY (order_id, event_id)
+);
+
+-- What lets a browser open a stream, once; of a ticket only its hash is kept.
+CREATE TABLE stream_tickets (
+    digest     bytea PRIMARY KEY,
+    order_id   uuid        NOT NULL,
+    internal   boolean     NOT NULL,
+    expires_at timestamptz NOT NULL
+);
+CREATE INDEX stream_tickets_expiry ON stream_tickets (expires_at);
+
 -- What a payment is paid back; never more than was recorded, which the order's own CHECK sees to.
 CREATE TABLE refunds (
     id                 uuid PRIMARY KEY,

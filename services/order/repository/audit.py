@@ -24,12 +24,26 @@ LEFT JOIN (SELECT order_id, sum(unit_price_minor * quantity)::bigint AS gross, s
            FROM order_items GROUP BY order_id) i ON i.order_id = o.id
 WHERE (o.subtotal_minor, o.discount_minor) IS DISTINCT FROM (i.gross, i.discount) ORDER BY 1
 """)
+REFUNDS_AGAINST_ORDERS = sa.text("""
+SELECT o.order_number, o.refunded_minor, o.refunding_minor, o.conceded_minor,
+       coalesce(r.refunded, 0) AS succeeded_minor, coalesce(r.refunding, 0) AS pending_minor,
+       coalesce(r.conceded, 0) AS conceded_by_refunds_minor
+FROM orders o LEFT JOIN (
+    SELECT order_id, coalesce(sum(amount_minor) FILTER (WHERE status = 'succeeded'), 0)::bigint AS refunded,
+           coalesce(sum(amount_minor) FILTER (WHERE status = 'pending'), 0)::bigint AS refunding,
+           coalesce(sum(conceded_minor) FILTER (WHERE status <> 'failed'), 0)::bigint AS conceded
+    FROM refunds GROUP BY order_id) r ON r.order_id = o.id
+WHERE (o.refunded_minor, o.refunding_minor, o.conceded_minor)
+    <> (coalesce(r.refunded, 0), coalesce(r.refunding, 0), coalesce(r.conceded, 0)) ORDER BY 1
+""")
 TOTALS = sa.text("""
 SELECT (SELECT count(*) FROM orders) AS orders, (SELECT count(*) FROM order_items) AS lines,
-       (SELECT count(*) FROM order_history) AS history_rows, (SELECT count(*) FROM payments) AS payments
+       (SELECT count(*) FROM order_history) AS history_rows, (SELECT count(*) FROM payments) AS payments,
+       (SELECT count(*) FROM refunds) AS refunds
 """)
 CHECKS = {
     "payments_equal_recorded": PAYMENTS_AGAINST_ORDERS,
+    "refunds_equal_orders": REFUNDS_AGAINST_ORDERS,
     "history_equals_version": HISTORY_AGAINST_VERSION,
     "totals_equal_lines": TOTALS_AGAINST_LINES,
 }
@@ -38,8 +52,3 @@ CHECKS = {
 def run(connection: sa.Connection) -> Audit:
     """Audit the books in one consistent picture of the database."""
     return audit.run(connection, TOTALS, CHECKS)
-
-
-def measure(connection: sa.Connection) -> None:
-    """Audit the books for the metrics."""
-    audit.measure(run(connection))

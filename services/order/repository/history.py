@@ -1,11 +1,12 @@
 """What became of orders: appended, never changed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 
-from services.chassis.events import from_micros, to_micros
+from services.chassis.events import Received, from_micros, to_micros
 from services.order.domain.history import Actor, Change
 from services.order.domain.orders import Order
 from services.order.domain.statuses import OrderStatus
@@ -16,25 +17,37 @@ FROM order_history WHERE order_id = ANY(:ids ::uuid[]) ORDER BY order_id, versio
 """)
 INSERT = sa.text("""
 INSERT INTO order_history (order_id, version, previous_status, status, reason, note, public, actor_type, actor_id,
-                           event_id, created_at)
+                           event_id, created_at, cause, told)
 SELECT * FROM unnest(:order_ids ::uuid[], :versions ::int[], :previous ::text[], :statuses ::text[],
                      :reasons ::text[], :notes ::text[], :public ::boolean[], :actor_types ::text[],
-                     :actor_ids ::text[], :event_ids ::text[], :created ::timestamptz[])
+                     :actor_ids ::text[], :event_ids ::text[], :created ::timestamptz[],
+                     :causes ::jsonb[], :told ::jsonb[])
 """)
 
+Causes = Mapping[str, Received[Any]]
+Told = Mapping[tuple[str, int], Sequence[tuple[str, str]]]
 
-def insert(connection: sa.Connection, orders: Sequence[Order]) -> None:
-    """Append the history rows that were added since the orders were loaded."""
+
+def insert(connection: sa.Connection, orders: Sequence[Order], causes: Causes, told: Told) -> None:
+    """Append the history rows that were added since the orders were loaded.
+
+    Args:
+        connection: the transaction.
+        orders: whose rows are locked, or new.
+        causes: event id → the event that was taken, for those that came by Kafka.
+        told: (order id, version) → (event id, type) of what was told of that change.
+
+    """
     rows = [
         (change, order.version - len(order.history) + 1 + i)
         for order in orders
         for i, change in enumerate(order.history)
     ]
     if rows:
-        connection.execute(INSERT, _history_columns(rows))
+        connection.execute(INSERT, _history_columns(rows, causes, told))
 
 
-def _history_columns(rows: Sequence[tuple[Change, int]]) -> dict[str, object]:
+def _history_columns(rows: Sequence[tuple[Change, int]], causes: Causes, told: Told) -> dict[str, object]:
     changes = [change for change, _ in rows]
     return {
         "order_ids": [change.order_id for change in changes],
@@ -48,18 +61,36 @@ def _history_columns(rows: Sequence[tuple[Change, int]]) -> dict[str, object]:
         "actor_ids": [change.actor.id for change in changes],
         "event_ids": [change.event_id for change in changes],
         "created": [from_micros(change.at) for change in changes],
+        "causes": [_cause(causes.get(change.event_id or "")) for change in changes],
+        "told": [_told(told.get((change.order_id, version))) for change, version in rows],
     }
+
+
+def cause_of(received: Received[Any]) -> list[object]:
+    """Return what is kept of an event that was taken: type, topic, partition, offset, time in ms, its own cause."""
+    record, fullname = received.record, type(received.event).FULLNAME
+    place = (record.topic, record.partition, record.offset)
+    return [fullname, *place, record.timestamp_ms, record.header("ce_causationid")]
+
+
+def _cause(received: Received[Any] | None) -> str | None:
+    return None if received is None else to_json(cause_of(received)).decode()
+
+
+def _told(events: Sequence[tuple[str, str]] | None) -> str | None:
+    return None if events is None else to_json(events).decode()
 
 
 def of_orders(connection: sa.Connection, order_ids: Sequence[str]) -> dict[str, list[Change]]:
     """Return the history of orders, oldest rows first."""
     found: dict[str, list[Change]] = {}
     for row in connection.execute(OF_ORDERS, {"ids": list(order_ids)}):
-        found.setdefault(row.order_id, []).append(_change(row))
+        found.setdefault(row.order_id, []).append(to_change(row))
     return found
 
 
-def _change(row: sa.Row[Any]) -> Change:
+def to_change(row: sa.Row[Any]) -> Change:
+    """Return the change of a history row."""
     return Change(
         order_id=row.order_id,
         previous_status=row.previous_status and OrderStatus(row.previous_status),

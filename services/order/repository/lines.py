@@ -24,7 +24,7 @@ UPDATE_CONTENT = sa.text("""
 WITH removed AS (DELETE FROM order_items WHERE order_id = :order_id ::uuid)
 UPDATE orders SET subtotal_minor = :subtotal, discount_minor = :discount, tax_minor = :tax, shipping_minor = :shipping,
     total_minor = :total, shipping_address = :shipping_address ::jsonb, billing_address = :billing_address ::jsonb,
-    shipping_method = :shipping_method, notes = :notes
+    shipping_method = :shipping_method, notes = :notes, customer_email = :customer_email, metadata = :metadata ::jsonb
 WHERE id = :order_id ::uuid
 """)
 INSERT_LINES = sa.text("""
@@ -70,6 +70,8 @@ def update(connection: sa.Connection, content: OrderContent, total_minor: int) -
         "billing_address": to_json(dict(content.billing_address)).decode(),
         "shipping_method": content.shipping_method,
         "notes": content.notes,
+        "customer_email": content.customer_email,
+        "metadata": to_json(dict(content.metadata)).decode(),
     }
     connection.execute(UPDATE_CONTENT, parameters)
     connection.execute(INSERT_LINES, columns([content]))

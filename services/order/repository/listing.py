@@ -15,9 +15,10 @@ _SORTS = {"created_at": "o.created_at", "updated_at": "o.updated_at", "total_amo
 _VENDOR = "EXISTS (SELECT FROM order_items i WHERE i.order_id = o.id AND i.vendor_id = :vendor_id)"
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # A cancelled order waits for the release of what is held for it: nothing is of one that was shipped.
-SETTLED = sa.text("""
-SELECT id::text FROM orders WHERE id = ANY(:ids ::uuid[]) AND pending_operation IS NULL
-    AND NOT (status = 'cancelled' AND held <> '[]'::jsonb)
+SEEN = sa.text("""
+SELECT id::text, version,
+       pending_operation IS NULL AND NOT (status = 'cancelled' AND held <> '[]'::jsonb) AS settled
+FROM orders WHERE id = ANY(:ids ::uuid[])
 """)
 
 
@@ -68,9 +69,9 @@ def find_page(
     return [to_order(row) for row in connection.execute(statement, conditions.values)]
 
 
-def settled(connection: sa.Connection, order_ids: list[str]) -> set[str]:
-    """Return those of the orders for which no answer of inventory is awaited any more."""
-    return set(connection.execute(SETTLED, {"ids": order_ids}).scalars())
+def seen(connection: sa.Connection, order_ids: list[str]) -> dict[str, tuple[int, bool]]:
+    """Return (version, whether no answer of inventory is awaited any more) of orders."""
+    return {row.id: (row.version, row.settled) for row in connection.execute(SEEN, {"ids": order_ids})}
 
 
 def _within(scope: Scope) -> _Conditions:

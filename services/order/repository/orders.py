@@ -25,6 +25,9 @@ SELECT {STATE_COLUMNS} FROM orders WHERE id = ANY(:ids ::uuid[]) ORDER BY id FOR
 """)
 
 
+LOCK_OF_CUSTOMER = sa.text(f"""
+SELECT {STATE_COLUMNS} FROM orders WHERE customer_id = :customer_id ORDER BY id FOR NO KEY UPDATE
+""")
 # An answer that waits parked for an order could still settle it.
 LOCK_OVERDUE = sa.text(f"""
 SELECT {STATE_COLUMNS} FROM orders o
@@ -98,6 +101,12 @@ def lock(connection: sa.Connection, order_ids: Iterable[str]) -> dict[str, Order
     if not wanted:
         return {}
     return {row.id: to_order(row) for row in connection.execute(LOCK_ORDERS, {"ids": wanted}).all()}
+
+
+def lock_of_customer(connection: sa.Connection, customer_id: str) -> dict[str, Order]:
+    """Lock all orders of a customer."""
+    rows = connection.execute(LOCK_OF_CUSTOMER, {"customer_id": customer_id})
+    return {row.id: to_order(row) for row in rows}
 
 
 def lock_overdue(connection: sa.Connection, until: datetime, longest: timedelta, limit: int) -> dict[str, Order]:

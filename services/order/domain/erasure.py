@@ -1,0 +1,46 @@
+"""Erasing a customer: what tells who they were goes from orders that have ended; what was bought and paid stays."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from services.order.domain.history import Actor, When
+from services.order.domain.orders import Order, OrderContent
+from services.order.domain.statuses import OrderStatus
+
+_ENDED = (OrderStatus.DELIVERED, OrderStatus.CANCELLED, OrderStatus.REFUNDED)
+# Where goods went decides about taxes, and is nobody's address.
+_KEPT = ("country_code",)
+_REQUIRED = ("first_name", "last_name", "address1", "city", "postal_code")
+_ERASED = "erased"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EraseCustomer:
+    """Erase a customer from their orders that have ended, and their saved addresses."""
+
+    customer_id: str
+    actor: Actor
+
+
+def has_ended(order: Order) -> bool:
+    """Return whether nobody needs the names any more: nothing is to be sent, paid, or paid back."""
+    return order.status in _ENDED and not order.refund_due_minor and not order.amount_due_minor
+
+
+def erase(order: Order, content: OrderContent, when: When) -> OrderContent | None:
+    """Return what an order is about without who it was for; None where it has not ended or was erased before."""
+    if not has_ended(order) or content.shipping_address.get("first_name") == _ERASED:
+        return None
+    order.note_change(order.status, "erased", when, public=False)
+    return replace(
+        content,
+        customer_email=None,
+        notes=None,
+        metadata={},
+        shipping_address=_blank(content.shipping_address),
+        billing_address=_blank(content.billing_address),
+    )
+
+
+def _blank(address: Mapping[str, str | None]) -> Mapping[str, str | None]:
+    return {name: value if name in _KEPT else _ERASED if name in _REQUIRED else None for name, value in address.items()}
