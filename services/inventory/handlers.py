@@ -1,13 +1,21 @@
 """What inventory does with events, commands and deadlines: load, decide in the domain, keep, emit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from schemas.contracts import OrderCancelled, OrderConfirmed, OrderPlaced, OrderShipped
+from schemas.contracts import (
+    OrderCancelled,
+    OrderConfirmed,
+    OrderPlaced,
+    OrderRevised,
+    OrderRevisionRejected,
+    OrderRevisionRequested,
+    OrderShipped,
+)
 from services.chassis.commands import Submitted
 from services.chassis.events import Cause, Received, new_id
 from services.chassis.unit_of_work import Due
-from services.inventory.domain import commands
+from services.inventory.domain import commands, revisions
 from services.inventory.domain.commands import (
     AdjustStock,
     PutVariant,
@@ -16,7 +24,8 @@ from services.inventory.domain.commands import (
     RefusalCode,
     RetireVariant,
 )
-from services.inventory.domain.reservations import OrderEvent, Terms, expire, react
+from services.inventory.domain.reservations import OrderEvent, Outcome, Terms, expire, react
+from services.inventory.domain.revisions import RevisionEvent
 from services.inventory.domain.stock import Because, StockLevel
 from services.inventory.domain.variants import Variant
 from services.inventory.unit_of_work import InventoryUnitOfWork
@@ -48,12 +57,34 @@ def allocate_stock(confirmed: Sequence[Received[OrderConfirmed]], uow: Inventory
         _react(received, uow)
 
 
-def _react(received: Received[OrderEvent], uow: InventoryUnitOfWork) -> None:
+def release_surplus(revised: Sequence[Received[OrderRevised]], uow: InventoryUnitOfWork) -> None:
+    """Reacts to: order.OrderRevised.  Emits: nothing."""
+    for received in revised:
+        _react(received, uow, revisions.react)
+
+
+def withdraw_revisions(rejected: Sequence[Received[OrderRevisionRejected]], uow: InventoryUnitOfWork) -> None:
+    """Reacts to: order.OrderRevisionRejected.  Emits: nothing."""
+    for received in rejected:
+        _react(received, uow, revisions.react)
+
+
+def reserve_difference(requested: Sequence[Received[OrderRevisionRequested]], uow: InventoryUnitOfWork) -> None:
+    """Reacts to: order.OrderRevisionRequested.  Emits: StockReserved | StockRejected."""
+    for received in requested:
+        _react(received, uow, revisions.react)
+
+
+def _react(
+    received: Received[OrderEvent] | Received[RevisionEvent],
+    uow: InventoryUnitOfWork,
+    decide: Callable[..., Outcome] = react,
+) -> None:
     order_id = received.event.order_id
     because = Because(event_id=received.event_id, actor=_ACTOR, order_id=order_id)
     terms = Terms(now=uow.now, ttl_seconds=uow.settings.reservation_ttl_seconds, because=because)
     moved = len(uow.stock.movements)
-    outcome = react(received.event, uow.reservation(order_id), uow.stock, terms)
+    outcome = decide(received.event, uow.reservation(order_id), uow.stock, terms)
     if outcome.parked is not None:
         uow.tx.defer(received, outcome.parked)
         return
@@ -122,7 +153,10 @@ def _unknown(sku: str) -> Refusal:
 HANDLERS: dict[type[Any], Any] = {
     OrderCancelled: release_stock,
     OrderShipped: ship_stock,
+    OrderRevised: release_surplus,
+    OrderRevisionRejected: withdraw_revisions,
     OrderPlaced: reserve_stock,
+    OrderRevisionRequested: reserve_difference,
     OrderConfirmed: allocate_stock,
 }
 COMMANDS: dict[type[Any], Any] = {

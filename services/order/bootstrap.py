@@ -9,12 +9,14 @@ from services.chassis.incoming import Subscription
 from services.chassis.runtime import Runtime
 from services.chassis.service import Service
 from services.order import audit, erase, stuck
+from services.order.api.details import details
 from services.order.api.lists import lists
 from services.order.api.orders import orders
 from services.order.api.payments import payments
 from services.order.api.placing import placing
 from services.order.api.problems import PROBLEMS
 from services.order.api.refunds import refunds
+from services.order.api.revisions import revisions
 from services.order.api.statuses import statuses
 from services.order.api.streams import streams
 from services.order.api.timeline import timelines
@@ -55,7 +57,7 @@ SERVICE = Service(
         Subscription(_ORDER, HANDLERS, foreign=FOREIGN, after=_CATALOG),
     ],
     commands=COMMANDS,
-    blueprints=[placing, lists, orders, statuses, payments, refunds, timelines, streams],
+    blueprints=[placing, lists, orders, statuses, payments, refunds, revisions, details, timelines, streams],
     problems=PROBLEMS,
     seen=OrderUnitOfWork.seen,
     deadlines=_deadlines,

@@ -15,6 +15,7 @@ from services.chassis.unit_of_work import Due, Transaction
 from services.chassis.waiting import Seen
 from services.order.domain.details import OrderDetails
 from services.order.domain.drafts import CatalogVariant, Identity
+from services.order.domain.edits import AddItem, ReviseOrder
 from services.order.domain.history import Change
 from services.order.domain.orders import Order, OrderContent
 from services.order.domain.payments import ConfirmOrder
@@ -28,6 +29,7 @@ from services.order.repository import audit, catalog, details, history, lines, l
 from services.order.repository.payments import Payments
 from services.order.repository.refunds import Refunds
 from services.order.repository.requests import KnownRequest
+from services.order.repository.revisions import Revisions
 from services.order.repository.shipments import Shipments
 from services.order.repository.tickets import Tickets
 from services.order.repository.timeline import Timeline
@@ -46,6 +48,7 @@ class OrderUnitOfWork:
         catalog: what is known of the SKUs that are asked for.
         payments: of orders that are locked.
         refunds: of orders that are locked.
+        revisions: of orders that are locked.
         shipments: of orders that are locked.
         tickets: for streams.
         timeline: of any orders.
@@ -59,6 +62,7 @@ class OrderUnitOfWork:
         self.catalog: dict[str, CatalogVariant] = {}
         self.payments = Payments(tx.connection)
         self.refunds = Refunds(tx.connection)
+        self.revisions = Revisions(tx.connection)
         self.shipments = Shipments(tx.connection)
         self.tickets = Tickets(tx.connection)
         self.timeline = Timeline(tx.connection)
@@ -92,6 +96,8 @@ class OrderUnitOfWork:
         placing = [m.command.draft for m in messages if isinstance(m, Submitted) and isinstance(m.command, PlaceOrder)]
         wanted = {item.sku for draft in placing for item in draft.items}
         wanted |= {item.sku for message in asked for item in message.event.items}
+        edits = [m.command.edit for m in messages if isinstance(m, Submitted) and isinstance(m.command, ReviseOrder)]
+        wanted |= {edit.sku for edit in edits if isinstance(edit, AddItem)}
         self.catalog = catalog.read(connection, wanted)
         if asked or placing:
             self._draw_numbers(len(asked) + len(placing))
@@ -148,6 +154,10 @@ class OrderUnitOfWork:
     def details(self, order_ids: Sequence[str]) -> dict[str, OrderDetails]:
         """Return what belongs to orders."""
         return details.details(self.tx.connection, order_ids)
+
+    def look_up(self, sku: str) -> None:
+        """Read what the catalog says of a SKU, for a query; commands have it read when they are locked."""
+        self.catalog |= catalog.read(self.tx.connection, [sku])
 
     def history(self, order_id: str) -> list[Change]:
         """Return the history of an order, oldest row first; the n-th row made its version n."""

@@ -16,6 +16,7 @@ from services.chassis import cli, collectors, metrics
 from services.chassis.health import Reason
 from services.chassis.service import DatabaseGauge, Service
 from services.inventory.bootstrap import SERVICE as INVENTORY
+from services.inventory.domain import revisions
 from services.inventory.domain.reservations import REACTIONS, Reaction
 from services.inventory.domain.reservations import ReservationStatus as Reservation
 from services.inventory.domain.stock import MovementKind
@@ -110,12 +111,21 @@ def _texts_of_deadlines() -> list[str]:
 
 
 def _parked_by_inventory() -> set[str]:
-    return {
-        f"{event.__name__}_while_reservation_{'missing' if status is None else status}"
-        for event, row in REACTIONS.items()
-        for status, reaction in row.items()
-        if reaction is Reaction.PARK
-    }
+    return (
+        {
+            f"{event.__name__}_while_reservation_{'missing' if status is None else status}"
+            for event, row in REACTIONS.items()
+            for status, reaction in row.items()
+            if reaction is Reaction.PARK
+        }
+        | {
+            f"{event.__name__}_while_{'reservation' if status is None else 'request'}_missing"
+            for event, cells in revisions.REACTIONS.items()
+            for (status, _), cell in cells.items()
+            if cell is revisions.Reaction.PARK
+        }
+        | {"OrderShipped_while_revision_open"}
+    )
 
 
 def _mail_failures() -> set[str]:

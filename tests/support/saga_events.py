@@ -42,6 +42,46 @@ def order_event(kind: str, *lines: tuple[str, int], order_id: str = ORDER_ID, **
             "complete": True,
             "shipped_at": NOW,
         },
+        "OrderRevisionRequested": {
+            "revision": 1,
+            "lines": tuple(
+                contracts.OrderRevisionRequestedLine(item_id=f"i-{n}", sku=sku, quantity=quantity)
+                for n, (sku, quantity) in enumerate(wanted)
+            ),
+            "requested_at": NOW,
+        },
+        "OrderRevised": {
+            "revision": 1,
+            "lines": tuple(
+                contracts.OrderRevisedLine(
+                    item_id=f"i-{n}",
+                    sku=sku,
+                    product_name="Mug",
+                    variant_name="blue",
+                    quantity=quantity,
+                    unit_price_minor=100,
+                    discount_minor=0,
+                    tax_minor=0,
+                    total_minor=100 * quantity,
+                )
+                for n, (sku, quantity) in enumerate(wanted)
+            ),
+            "subtotal_minor": TOTAL,
+            "discount_minor": 0,
+            "shipping_minor": 0,
+            "tax_minor": 0,
+            "total_minor": TOTAL,
+            "currency": "EUR",
+            "amount_due_minor": 0,
+            "refund_due_minor": 0,
+            "revised_at": NOW,
+        },
+        "OrderRevisionRejected": {
+            "revision": 1,
+            "reason": contracts.OrderRevisionRejectedReason.TIMEOUT,
+            "shortages": (),
+            "rejected_at": NOW,
+        },
     }
     event = getattr(contracts, kind)
     return event(**{"order_id": order_id, "order_number": "ORD00000001", **usual[kind], **values})

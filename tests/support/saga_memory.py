@@ -22,10 +22,12 @@ from services.order.domain.history import Change
 from services.order.domain.orders import Order, OrderContent
 from services.order.domain.payments import Payment
 from services.order.domain.refunds import Refund
+from services.order.domain.revisions import Revision
 from services.order.domain.shipments import Shipment
 from services.order.handlers.stock import end_overdue
 from services.order.repository.payments import Payments
 from services.order.repository.refunds import Refunds
+from services.order.repository.revisions import Revisions
 from services.order.repository.shipments import Shipments
 from services.order.settings import OrderSettings
 from services.order.unit_of_work import OrderUnitOfWork
@@ -102,6 +104,7 @@ class OrderService:
     holders: dict[tuple[str, str], str] = field(default_factory=dict)
     payments: dict[str, list[Payment]] = field(default_factory=dict)
     refunds: dict[str, Refund] = field(default_factory=dict)
+    revisions: dict[tuple[str, int], Revision] = field(default_factory=dict)
     shipments: dict[str, list[Shipment]] = field(default_factory=dict)
 
     def handle(self, message: Message, now: int) -> Result:
@@ -157,6 +160,22 @@ class MemoryRefunds(Refunds):
         self._refunds[refund.id] = refund
 
 
+class MemoryRevisions(Revisions):
+    """The edits, over a dictionary."""
+
+    def __init__(self, service: OrderService) -> None:
+        self._revisions = service.revisions
+
+    def find(self, order_id: str, revision: int) -> Revision | None:
+        return self._revisions.get((order_id, revision))
+
+    def add(self, revision: Revision) -> None:
+        self._revisions[revision.order_id, revision.revision] = revision
+
+    def update(self, revision: Revision) -> None:
+        self._revisions[revision.order_id, revision.revision] = revision
+
+
 class MemoryShipments(Shipments):
     """The shipments, over a dictionary."""
 
@@ -185,9 +204,13 @@ class MemoryOrders(OrderUnitOfWork):
         self._contents = service.contents
         self.payments = MemoryPayments(service)
         self.refunds = MemoryRefunds(service)
+        self.revisions = MemoryRevisions(service)
         self.shipments = MemoryShipments(service)
         self._counts = [len(service.orders)]
         self._number_key = b"k" * 32
+
+    def look_up(self, sku: str) -> None:
+        """All of the catalog is known already."""
 
     def lock_overdue(self, due: Due) -> list[Order]:
         order = self._orders[self._only or ""]

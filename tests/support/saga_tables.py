@@ -52,6 +52,33 @@ RESERVATION_CELLS = {
     for column, cell in zip(RESERVATION_COLUMNS, cells, strict=True)
 }
 
+# --- revisions: the order's event by how its revision stands to the newest that the reservation knows, by the
+# reservation. What is over (an older one, or one that was answered and has its end) changes nothing anywhere.
+REVISION_COLUMNS = ("none", "reserved", "allocated", "expired", "rejected", "released", "cancelled_first", "shipped")
+REVISION_TABLE = {
+    ("OrderRevisionRequested", "newer"): ("park", "revise", "revise", "-", "-", "-", "-", "-"),
+    ("OrderRevisionRequested", "open"): (None, "-", "-", "-", "-", "-", "-", "-"),
+    ("OrderRevisionRequested", "over"): (None, "-", "-", "-", "-", "-", "-", "-"),
+    ("OrderRevised", "newer"): ("park", "park", "park", "park", "-", "-", "-", "-"),
+    ("OrderRevised", "open"): (None, "settle", "settle", "settle", "-", "-", "-", "-"),
+    ("OrderRevised", "over"): (None, "-", "-", "-", "-", "-", "-", "-"),
+    ("OrderRevisionRejected", "newer"): ("park", "remember", "remember", "remember", "-", "-", "-", "-"),
+    ("OrderRevisionRejected", "open"): (None, "withdraw", "withdraw", "withdraw", "-", "-", "-", "-"),
+    ("OrderRevisionRejected", "over"): (None, "-", "-", "-", "-", "-", "-", "-"),
+}
+REVISION_CELLS = {
+    (event, turn, column): cell
+    for (event, turn), cells in REVISION_TABLE.items()
+    for column, cell in zip(REVISION_COLUMNS, cells, strict=True)
+    if cell is not None
+}
+# inventory's answer to the revision that an order awaits, by the order's status.
+REVISION_ANSWERS = {
+    (answer, status): word if status in ("pending", "confirmed", "processing") else "-"
+    for answer, word in (("StockReserved", "apply"), ("StockRejected", "reject"))
+    for status in COLUMN_OF_STATUS
+}
+
 # --- DESIGN 2.2: from -> to
 STATUS_TABLE = {
     "pending": {"confirmed", "cancelled"},

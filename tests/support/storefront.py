@@ -130,6 +130,33 @@ class Client:
         """Set an order's status."""
         return self.call("PATCH", f"{order['id']}/status/", json={"status": status, **body})
 
+    # --- edits
+
+    def add_item(
+        self, order: Mapping[str, Any], sku: str, quantity: int = 1, wait: int | None = 10, **more: Any
+    ) -> requests.Response:
+        """Add a line to an order; `more` as for `call`."""
+        return self.post(f"{order['id']}/items/", {"sku": sku, "quantity": quantity}, wait=wait, **more)
+
+    def change_item(
+        self, order: Mapping[str, Any], item: Mapping[str, Any], quantity: int, wait: int | None = 10, **more: Any
+    ) -> requests.Response:
+        """Change the quantity of a line, as this order was read; `more` as for `call`."""
+        headers = {"If-Match": f'"v{order["version"]}"'}
+        path = f"{order['id']}/items/{item['id']}/"
+        return self.call("PUT", path, json={"quantity": quantity}, wait=wait, **{"headers": headers, **more})
+
+    def remove_item(
+        self, order: Mapping[str, Any], item: Mapping[str, Any], wait: int | None = 10, **more: Any
+    ) -> requests.Response:
+        """Take a line away; `more` as for `call`."""
+        return self.call("DELETE", f"{order['id']}/items/{item['id']}/", wait=wait, **more)
+
+    def change_details(self, order: Mapping[str, Any], body: Any, **more: Any) -> requests.Response:
+        """Change where an order goes and how, as this order was read; `more` as for `call`."""
+        headers = {"If-Match": f'"v{order["version"]}"'}
+        return self.call("PUT", f"{order['id']}/", json=body, **{"headers": headers, **more})
+
     # --- stock
 
     def put_variant(self, sku: str, **fields: Any) -> requests.Response:

@@ -64,6 +64,20 @@ class Line:
     quantity: int
 
 
+@dataclass(frozen=True, slots=True)
+class Revising:
+    """A revision that was answered with StockReserved and has no end yet: what is held covers both.
+
+    Args:
+        before: what was held before it, and is again should it be rejected.
+        after: what is held once the order is revised.
+
+    """
+
+    before: tuple[Line, ...]
+    after: tuple[Line, ...]
+
+
 @dataclass(slots=True, kw_only=True)
 class Reservation:
     """The stock of one order.
@@ -74,6 +88,8 @@ class Reservation:
         lines: what is (or, once expired, was) held; shipped units are taken off.
         expires_at: microseconds since the epoch; None where it does not expire.
         events: how many events of this order inventory has told.
+        revision: the newest revision of the order that was decided on, 0 for none.
+        revising: that revision, while its end is awaited.
 
     """
 
@@ -82,6 +98,8 @@ class Reservation:
     lines: tuple[Line, ...] = ()
     expires_at: int | None = None
     events: int = 0
+    revision: int = 0
+    revising: Revising | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,13 +220,13 @@ def expire(reservation: Reservation, stock: Stock, terms: Terms) -> StockReserva
 
 def _reserve(event: OrderPlaced, _none: Reservation | None, stock: Stock, terms: Terms) -> Outcome:
     wanted = added_up((line.sku, line.quantity) for line in event.lines)
-    short = _shortages(wanted, stock)
+    short = shortages_of(wanted, stock)
     if short:
         rejected = Reservation(order_id=event.order_id, status=_S.REJECTED)
         shortages = tuple(StockRejectedShortage(sku=s, requested=n, available=a) for s, n, a in short)
         told = StockRejected(order_id=event.order_id, shortages=shortages, rejected_at=terms.now)
         return Outcome(rejected, (told,))
-    lines = _hold(wanted, stock, terms)
+    lines = hold(wanted, stock, terms)
     seconds = terms.ttl_seconds if event.hold_seconds is None else event.hold_seconds
     expires_at = terms.now + seconds * _MICROS
     reservation = Reservation(order_id=event.order_id, status=_S.RESERVED, lines=lines, expires_at=expires_at)
@@ -237,11 +255,11 @@ def _allocate(event: OrderConfirmed, reservation: Reservation, stock: Stock, ter
 
 def _reserve_and_allocate(event: OrderConfirmed, reservation: Reservation, stock: Stock, terms: Terms) -> Outcome:
     wanted = added_up((line.sku, line.quantity) for line in reservation.lines)
-    short = _shortages(wanted, stock)
+    short = shortages_of(wanted, stock)
     if short:
         shortages = tuple(StockShortfallShortage(sku=s, requested=n, available=a) for s, n, a in short)
         return Outcome(reservation, (StockShortfall(order_id=event.order_id, shortages=shortages, found_at=terms.now),))
-    reservation.lines = _hold(wanted, stock, terms)
+    reservation.lines = hold(wanted, stock, terms)
     return _allocate(event, reservation, stock, terms)
 
 
@@ -253,7 +271,7 @@ def _release(event: OrderCancelled, reservation: Reservation, stock: Stock, term
         for line in reservation.lines:
             place = (line.sku, line.location)
             stock.move(place, MovementKind.WRITTEN_OFF, terms.because, on_hand=-line.quantity)
-    reservation.status, reservation.expires_at = _S.RELEASED, None
+    reservation.status, reservation.expires_at, reservation.revising = _S.RELEASED, None, None
     lines = tuple(
         StockReleasedLine(sku=line.sku, quantity=line.quantity, location=line.location) for line in reservation.lines
     )
@@ -262,6 +280,8 @@ def _release(event: OrderCancelled, reservation: Reservation, stock: Stock, term
 
 
 def _ship(event: OrderShipped, reservation: Reservation, stock: Stock, terms: Terms) -> Outcome:
+    if reservation.revising is not None:
+        return Outcome(reservation, parked="OrderShipped_while_revision_open")
     left = {(line.sku, line.location): line.quantity for line in reservation.lines}
     shipped = added_up((line.sku, line.quantity) for line in event.lines)
     for sku, quantity in shipped.items():
@@ -311,13 +331,14 @@ _DO: Mapping[Reaction, Callable[..., Outcome]] = {
 }
 
 
-def _shortages(wanted: Mapping[str, int], stock: Stock) -> Sequence[tuple[str, int, int]]:
+def shortages_of(wanted: Mapping[str, int], stock: Stock) -> Sequence[tuple[str, int, int]]:
     """Return (sku, requested, available) of every SKU that does not fit."""
     levels = {sku: max(0, stock.level(sku).available) for sku in wanted}
     return [(sku, quantity, levels[sku]) for sku, quantity in wanted.items() if levels[sku] < quantity]
 
 
-def _hold(wanted: Mapping[str, int], stock: Stock, terms: Terms) -> tuple[Line, ...]:
+def hold(wanted: Mapping[str, int], stock: Stock, terms: Terms) -> tuple[Line, ...]:
+    """Reserve units by SKU, which must fit, and return where they are held."""
     for sku, quantity in wanted.items():
         stock.move((sku, DEFAULT_LOCATION), MovementKind.RESERVED, terms.because, reserved=quantity)
     return tuple(Line(sku, DEFAULT_LOCATION, quantity) for sku, quantity in wanted.items())

@@ -20,6 +20,7 @@ from services.order.domain.scopes import Scope
 # Through which roles an endpoint may be used: what its caller sees and touches there comes from these alone.
 READERS = frozenset({Role.CUSTOMER, Role.VENDOR, Role.WAREHOUSE, Role.SERVICE, Role.ADMIN})
 OWNERS = frozenset({Role.CUSTOMER, Role.SERVICE, Role.ADMIN})
+SELLERS = frozenset({Role.CUSTOMER, Role.VENDOR, Role.SERVICE, Role.ADMIN})
 MANAGERS = frozenset({Role.SERVICE, Role.ADMIN})
 _BY_RANK = (Role.ADMIN, Role.SERVICE, Role.WAREHOUSE, Role.VENDOR, Role.CUSTOMER)
 _OF_SERVICE = ("customer_id", "customer_email", "discounts")

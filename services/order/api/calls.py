@@ -25,7 +25,11 @@ PREFIX = "/api/v1/orders"
 OrderCall = Call[OrderUnitOfWork]
 
 
-MOVES = ["order_not_found", "invalid_status_transition", "stock_not_allocated"]
+MOVES = ["order_not_found", "invalid_status_transition", "stock_not_allocated", "operation_in_progress"]
+
+
+# Why nothing of an order can be edited.
+EDITS = ["order_not_found", "not_editable", "operation_in_progress", "total_too_large"]
 
 
 PAYS = ["payment_required", "payment_mismatch", "payment_reference_used", "already_paid", "order_cancelled"]
@@ -49,6 +53,12 @@ def after_waiting(
         return None
     with call.queries() as uow:
         return view_order(uow, *found(uow, (scope,), order_id))
+
+
+def said_of_waiting(call: OrderCall, given: Answer) -> dict[str, str]:
+    """Return what an answer says of waiting and of replays, for a refusal that says it too."""
+    applied = {} if call.wait_seconds is None else {"Preference-Applied": f"wait={call.wait_seconds}"}
+    return applied | ({"Idempotent-Replayed": "true"} if given.replayed else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +127,13 @@ def found(uow: OrderUnitOfWork, scopes: Sequence[Scope], order_id: str) -> tuple
         if order is not None:
             return scope, order
     raise not_found(order_id)
+
+
+def sells_all(call: OrderCall, order: Order) -> bool:
+    """Tell whether every line of an order is the calling vendor's."""
+    with call.queries() as uow:
+        vendors = {line.vendor_id for line in view_order(uow, Scope(), order).details.content.lines}
+    return vendors == {call.caller.vendor_id}
 
 
 def known_order(call: OrderCall, order_id: str, through: Collection[Role]) -> Known:

@@ -5,7 +5,7 @@ from services.chassis.http.endpoint import Api
 from services.chassis.http.roles import Role
 from services.chassis.idempotency import Answer
 from services.order.api.access import OWNERS, READERS, require_own_cancel, scopes_of
-from services.order.api.calls import MOVES, PREFIX, Known, OrderCall, found, known_order, shown, submit_and_wait
+from services.order.api.calls import PREFIX, Known, OrderCall, found, known_order, shown, submit_and_wait
 from services.order.api.models.fields import Id
 from services.order.api.models.orders import Order, OrderCancel
 from services.order.api.problems import PROBLEMS
@@ -32,7 +32,7 @@ def show_order(call: OrderCall, order_id: Id) -> Answer:
     "/<order_id>/cancel/",
     allow=OWNERS,
     answers={200: Order},
-    refuses=[*MOVES, "cancel_window_closed", "field_not_allowed"],
+    refuses=["order_not_found", "invalid_status_transition", "cancel_window_closed", "field_not_allowed"],
     waits=True,
     if_match="honoured",
 )

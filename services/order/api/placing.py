@@ -9,7 +9,7 @@ from services.chassis.http.endpoint import Api
 from services.chassis.http.roles import Role
 from services.chassis.idempotency import Answer
 from services.order.api.access import actor_of, require_own_fields, scopes_of
-from services.order.api.calls import PREFIX, OrderCall, after_waiting, shown
+from services.order.api.calls import PREFIX, OrderCall, after_waiting, said_of_waiting, shown
 from services.order.api.models.orders import Order
 from services.order.api.models.placing import OrderCreate
 from services.order.api.problems import PROBLEMS, problem_of
@@ -81,7 +81,7 @@ class _Placed:
 
 def _awaited(call: OrderCall, view: OrderView, given: Answer) -> Answer:
     if view.order.cancel_reason is CancelReason.INSUFFICIENT_STOCK:
-        shortages = shortages_of(view.order, view.details.content.lines)
+        shortages = shortages_of(view.order.shortages, view.details.content.lines)
         raise Problem(
             409,
             "insufficient_stock",
@@ -91,17 +91,11 @@ def _awaited(call: OrderCall, view: OrderView, given: Answer) -> Answer:
                 "order_number": view.order.number,
                 "shortages": [shortage.model_dump(mode="json") for shortage in shortages],
             },
-            headers=_said_of_waiting(call, given),
+            headers=said_of_waiting(call, given),
         )
     with call.queries() as uow:
         seen = shown(uow, view, 201, location=given.headers["Location"])
     return replace(seen, replayed=given.replayed)
-
-
-def _said_of_waiting(call: OrderCall, given: Answer) -> dict[str, str]:
-    """Return what an answer says of waiting and of replays, for a refusal that says it too."""
-    applied = {} if call.wait_seconds is None else {"Preference-Applied": f"wait={call.wait_seconds}"}
-    return applied | ({"Idempotent-Replayed": "true"} if given.replayed else {})
 
 
 def draft_of(caller: Caller, body: OrderCreate) -> OrderDraft:

@@ -28,6 +28,13 @@ PROBLEMS = {
     "refund_settled": ProblemCode(409, "The refund was settled otherwise"),
     "refund_too_large": ProblemCode(422, "It is more than is left of what was paid"),
     "nothing_to_refund": ProblemCode(409, "Nothing that was paid is left to be paid back"),
+    "not_editable": ProblemCode(409, "The order has left, or ended: nothing of it can be changed"),
+    "operation_in_progress": ProblemCode(409, "Inventory's answer is awaited; try again"),
+    "item_not_found": ProblemCode(404, "The order has no such item"),
+    "last_item": ProblemCode(409, "An order has at least one item; cancel it instead"),
+    "revision_not_found": ProblemCode(404, "The order has no such revision"),
+    "revision_rejected": ProblemCode(409, "The revision came to nothing: the order is as it was"),
+    "amount_due_open": ProblemCode(409, "A prepaid order is handed over once all of it is paid"),
     "unknown_sku": ProblemCode(422, "No variant has this SKU"),
     "inactive_variant": ProblemCode(422, "The variant is not for sale"),
     "mixed_currency": ProblemCode(422, "All items of an order are priced in one currency"),
@@ -39,7 +46,7 @@ PROBLEMS = {
     "unknown_shipping_method": ProblemCode(422, "The shop has no such shipping method"),
     "unknown_payment_method": ProblemCode(422, "The shop has no such payment method"),
 }
-_RETRY = frozenset({RefusalCode.STOCK_NOT_ALLOCATED})
+_RETRY = frozenset({RefusalCode.STOCK_NOT_ALLOCATED, RefusalCode.OPERATION_IN_PROGRESS})
 _STATUS = {code: known.status for code, known in {**CODES, **PROBLEMS}.items()}
 
 

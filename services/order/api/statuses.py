@@ -4,7 +4,7 @@ from services.chassis.errors import Problem
 from services.chassis.http.endpoint import Api
 from services.chassis.http.roles import Role
 from services.chassis.idempotency import Answer
-from services.order.api.calls import MOVES, PAYS, PREFIX, Known, OrderCall, Shown, known_order
+from services.order.api.calls import MOVES, PAYS, PREFIX, Known, OrderCall, Shown, known_order, sells_all
 from services.order.api.models.fields import Id
 from services.order.api.models.orders import Order, OrderCancel, OrderStatusUpdate
 from services.order.api.orders import submit_cancel
@@ -31,7 +31,7 @@ IN_STATUS = "/payment"
     "/<order_id>/status/",
     allow=_MOVERS,
     answers={200: Order, 202: Order},
-    refuses=[*MOVES, *PAYS, "nothing_to_refund"],
+    refuses=[*MOVES, *PAYS, "nothing_to_refund", "amount_due_open"],
     waits=True,
     if_match="honoured",
 )
@@ -70,8 +70,6 @@ def _require_sole_vendor(call: OrderCall, order: domain_orders.Order, body: Orde
     """Let a vendor move on only what is theirs alone, and only along the way of the goods."""
     if call.caller.has(Role.ADMIN, Role.SERVICE):
         return
-    with call.queries() as uow:
-        vendors = {line.vendor_id for line in uow.details([order.id])[order.id].content.lines}
-    if body.status not in _OF_VENDORS or vendors != {call.caller.vendor_id}:
+    if body.status not in _OF_VENDORS or not sells_all(call, order):
         detail = "vendors may set processing, shipped and delivered, on orders whose every line is theirs"
         raise Problem(403, "forbidden_role", detail)

@@ -7,12 +7,22 @@ from typing import Any
 from services.chassis.events import from_micros
 from services.chassis.money import decimal_string
 from services.order.api.models.addresses import Address
-from services.order.api.models.orders import Actor, AdminOrder, HistoryRow, Order, OrderItem, ShortageRow, Stuck
+from services.order.api.models.orders import (
+    Actor,
+    AdminOrder,
+    HistoryRow,
+    LastRevision,
+    Order,
+    OrderItem,
+    ShortageRow,
+    Stuck,
+)
 from services.order.api.models.shipments import Shipment, ShipmentItem
-from services.order.domain import orders, shipments
+from services.order.domain import orders, revisions, shipments
 from services.order.domain.history import Change
-from services.order.domain.lines import OrderLine, fulfillment_status
+from services.order.domain.lines import OrderLine, Shortage, fulfillment_status
 from services.order.domain.pricing import ShippingMethod
+from services.order.domain.scopes import Scope
 from services.order.handlers.orders import OrderView
 
 ALL_PARTS = frozenset({"status_history", "shipments"})
@@ -28,9 +38,9 @@ def order_of(view: OrderView, methods: dict[str, ShippingMethod], parts: frozens
 
     """
     order, content, scope = view.order, view.details.content, view.scope
-    lines = [line for line in content.lines if scope.vendor_id in (None, line.vendor_id)]
+    lines, edit = own_lines(content.lines, scope), view.details.last_revision
     vendor = scope.vendor_id is not None
-    money = _Money(order.currency)
+    money = Money(order.currency)
     return Order(
         id=order.id,
         order_number=order.number,
@@ -42,12 +52,14 @@ def order_of(view: OrderView, methods: dict[str, ShippingMethod], parts: frozens
         reservation_status=order.reservation_status,
         reserved_until=_time(order.reserved_until),
         cancel_reason=order.cancel_reason,
-        shortages=shortages_of(order, content.lines if not vendor else lines),
+        shortages=shortages_of(order.shortages, lines),
         customer_id=order.customer_id,
         customer_email=None if vendor else content.customer_email,
         locale=content.locale,
         currency=order.currency,
-        **(_own_amounts(lines, money) if vendor else _amounts(order, content, money)),
+        **(own_sums_of(lines, money) if vendor else sums_of(content, order.total_minor, money)),
+        amount_due=None if vendor else money(order.amount_due_minor),
+        refunded_amount=None if vendor else money(order.refunded_minor),
         shipping_address=_address(content.shipping_address),
         billing_address=None if vendor else _address(content.billing_address),
         shipping_method=content.shipping_method,
@@ -56,9 +68,10 @@ def order_of(view: OrderView, methods: dict[str, ShippingMethod], parts: frozens
         external_reference=content.external_reference,
         request_id=content.request_id,
         metadata=dict(content.metadata),
-        items=[_item(order, line, money) for line in lines],
+        items=items_of(order, lines),
         status_history=_history(view) if "status_history" in parts else None,
         shipments=_shipments(view, lines, methods) if "shipments" in parts else None,
+        last_revision=None if edit is None else last_revision_of(edit, own_lines(edit.lines, scope)),
         version=order.version,
         created_at=from_micros(order.created_at),
         updated_at=from_micros(order.updated_at),
@@ -72,8 +85,8 @@ def admin_order_of(view: OrderView, methods: dict[str, ShippingMethod], parts: f
     return AdminOrder(**dict(order_of(view, methods, parts)), stuck=_stuck(view))
 
 
-def shortages_of(order: orders.Order, lines: Sequence[OrderLine]) -> list[ShortageRow]:
-    """Return what did not fit, with the names that the customer saw."""
+def shortages_of(shortages: Sequence[Shortage], lines: Sequence[OrderLine]) -> list[ShortageRow]:
+    """Return what did not fit of these lines, with the names that the customer saw."""
     names = {line.sku: line for line in lines}
     return [
         ShortageRow(
@@ -84,34 +97,57 @@ def shortages_of(order: orders.Order, lines: Sequence[OrderLine]) -> list[Shorta
             available=shortage.available,
             expected_at=_time(shortage.expected_at),
         )
-        for shortage in order.shortages
+        for shortage in shortages
         if shortage.sku in names
     ]
 
 
-class _Money:
+def own_lines(lines: Sequence[OrderLine], scope: Scope) -> list[OrderLine]:
+    """Return the lines that a reader sees: a vendor sees their own."""
+    return [line for line in lines if scope.vendor_id in (None, line.vendor_id)]
+
+
+def items_of(order: orders.Order, lines: Sequence[OrderLine]) -> list[OrderItem]:
+    """Return lines of an order as they are shown."""
+    money = Money(order.currency)
+    return [_item(order, line, money) for line in lines]
+
+
+def last_revision_of(revision: revisions.Revision, lines: Sequence[OrderLine]) -> LastRevision:
+    """Return what became of an edit, with the shortages of these lines."""
+    return LastRevision(
+        revision=revision.revision,
+        status=revision.status,
+        reason=revision.reason,
+        shortages=shortages_of(revision.shortages, lines),
+        created_at=from_micros(revision.created_at),
+        settled_at=_time(revision.settled_at),
+    )
+
+
+class Money:
     """Shows amounts of one currency."""
 
     def __init__(self, currency: str) -> None:
         self._currency = currency
 
     def __call__(self, minor: int) -> str:
+        """Return an amount in minor units as a decimal string."""
         return decimal_string(minor, self._currency)
 
 
-def _amounts(order: orders.Order, content: orders.OrderContent, money: _Money) -> dict[str, Any]:
+def sums_of(of: orders.OrderContent | revisions.Revision, total_minor: int, money: Money) -> dict[str, str]:
+    """Return what all of an order comes to."""
     return {
-        "subtotal": money(content.subtotal_minor),
-        "discount_amount": money(content.discount_minor),
-        "tax_amount": money(content.tax_minor),
-        "shipping_amount": money(content.shipping_minor),
-        "total_amount": money(order.total_minor),
-        "amount_due": money(order.amount_due_minor),
-        "refunded_amount": money(order.refunded_minor),
+        "subtotal": money(of.subtotal_minor),
+        "discount_amount": money(of.discount_minor),
+        "tax_amount": money(of.tax_minor),
+        "shipping_amount": money(of.shipping_minor),
+        "total_amount": money(total_minor),
     }
 
 
-def _own_amounts(lines: Sequence[OrderLine], money: _Money) -> dict[str, Any]:
+def own_sums_of(lines: Sequence[OrderLine], money: Money) -> dict[str, Any]:
     """Return what a vendor sees: the sums of their own lines, and nothing of the rest."""
     return {
         "subtotal": money(sum(line.unit_price_minor * line.quantity for line in lines)),
@@ -119,12 +155,10 @@ def _own_amounts(lines: Sequence[OrderLine], money: _Money) -> dict[str, Any]:
         "tax_amount": money(sum(line.tax_minor for line in lines)),
         "shipping_amount": None,
         "total_amount": money(sum(line.total_minor for line in lines)),
-        "amount_due": None,
-        "refunded_amount": None,
     }
 
 
-def _item(order: orders.Order, line: OrderLine, money: _Money) -> OrderItem:
+def _item(order: orders.Order, line: OrderLine, money: Money) -> OrderItem:
     return OrderItem(
         id=line.item_id,
         sku=line.sku,

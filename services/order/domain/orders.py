@@ -134,6 +134,14 @@ class Order:
             return PaymentStatus.PAID
         return PaymentStatus.FAILED if self.payment_failed else PaymentStatus.PENDING
 
+    def refuse_meanwhile(self) -> Refusal | None:
+        """Return why nothing else can be done while an answer of inventory is awaited, None where none is."""
+        if self.pending_operation is None:
+            return None
+        detail = f"order {self.number} is {self.pending_operation}: inventory has not answered yet; try again"
+        facts = {"pending_operation": self.pending_operation.value}
+        return Refusal(RefusalCode.OPERATION_IN_PROGRESS, detail, facts=facts)
+
     def note_change(self, status: OrderStatus, reason: str, when: When, *, public: bool = True) -> None:
         """Move to a status, or stay in it, and write the history row."""
         self.history.append(

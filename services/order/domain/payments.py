@@ -72,7 +72,11 @@ def confirm(
         `order_cancelled` is recorded all the same, and due for refund.
 
     """
-    refusal = _take(order, payment, when) if payment is not None and not known else None
+    # While an edit is open, what is due is: a payment of the old total might not be one of the new.
+    revising = order.pending_operation is PendingOperation.REVISING
+    refusal = order.refuse_meanwhile() if revising else None
+    if payment is not None and not known and not revising:
+        refusal = _take(order, payment, when)
     if refusal is not None:
         return None, refusal
     if order.status is OrderStatus.CANCELLED:

@@ -52,7 +52,7 @@ def price(draft: OrderDraft, catalog: Mapping[str, CatalogVariant], terms: ShopT
         The priced draft, or every fault that was found.
 
     """
-    faults = _item_faults(draft, catalog, terms) + _method_faults(draft, terms)
+    faults = item_faults(draft, catalog, terms) + _method_faults(draft, terms)
     if faults:
         return faults
     variants = tuple(catalog[item.sku] for item in draft.items)
@@ -107,10 +107,7 @@ def _discounted(
     draft: OrderDraft, lines: list[tuple[int, int]], shipping: int, currency: str, terms: ShopTerms
 ) -> Totals | list[Fault]:
     subtotal = sum(unit * quantity for unit, quantity in lines)
-    if subtotal > MAX_SUBTOTAL_MINOR:
-        detail = f"the items come to {subtotal} minor units of {currency}, at most {MAX_SUBTOTAL_MINOR} can be ordered"
-        return [Fault("/items", "total_too_large", detail)]
-    faults = _decimal_faults(draft, currency, terms)
+    faults = subtotal_faults(subtotal, currency) or _decimal_faults(draft, currency, terms)
     if faults:
         return faults
     discount = sum(terms.minor(discount.amount, currency) for discount in draft.discounts)
@@ -122,6 +119,14 @@ def _discounted(
         detail = f"the total is {totals.total} minor units of {currency}, not what was expected"
         return [Fault("/expected_total", "price_changed", detail, totals.total, currency)]
     return totals
+
+
+def subtotal_faults(subtotal: int, currency: str) -> list[Fault]:
+    """Return what is wrong with a subtotal in minor units: it may be too large."""
+    if subtotal <= MAX_SUBTOTAL_MINOR:
+        return []
+    detail = f"the items come to {subtotal} minor units of {currency}, at most {MAX_SUBTOTAL_MINOR} can be ordered"
+    return [Fault("/items", "total_too_large", detail)]
 
 
 def _decimal_faults(draft: OrderDraft, currency: str, terms: ShopTerms) -> list[Fault]:
@@ -137,7 +142,8 @@ def _decimal_faults(draft: OrderDraft, currency: str, terms: ShopTerms) -> list[
     return faults
 
 
-def _item_faults(draft: OrderDraft, catalog: Mapping[str, CatalogVariant], terms: ShopTerms) -> list[Fault]:
+def item_faults(draft: OrderDraft, catalog: Mapping[str, CatalogVariant], terms: ShopTerms) -> list[Fault]:
+    """Return all that is wrong with the items of a draft, each looked up in the catalog."""
     faults = []
     if not draft.items:
         faults.append(Fault("/items", "missing_items", "an order needs at least one item"))
@@ -147,12 +153,16 @@ def _item_faults(draft: OrderDraft, catalog: Mapping[str, CatalogVariant], terms
             faults.append(Fault(f"/items/{i}/sku", "unknown_sku", f"no variant has the SKU {_named(item.sku)}"))
         elif not variant.active:
             faults.append(Fault(f"/items/{i}/sku", "inactive_variant", f"{_named(item.sku)} is not for sale"))
-        if not 1 <= item.quantity <= terms.max_quantity_per_line:
-            detail = (
-                f"{item.quantity} of {_named(item.sku)}: between 1 and {terms.max_quantity_per_line} can be ordered"
-            )
-            faults.append(Fault(f"/items/{i}/quantity", "quantity_limit", detail))
+        faults += quantity_faults(item.sku, item.quantity, terms, f"/items/{i}/quantity")
     return faults + _currency_faults(draft, catalog)
+
+
+def quantity_faults(sku: str, quantity: int, terms: ShopTerms, pointer: str = "/quantity") -> list[Fault]:
+    """Return what is wrong with the quantity of a line."""
+    if 1 <= quantity <= terms.max_quantity_per_line:
+        return []
+    detail = f"{quantity} of {_named(sku)}: between 1 and {terms.max_quantity_per_line} can be ordered"
+    return [Fault(pointer, "quantity_limit", detail)]
 
 
 def _currency_faults(draft: OrderDraft, catalog: Mapping[str, CatalogVariant]) -> list[Fault]:

@@ -45,6 +45,12 @@ class RefusalCode(StrEnum):
     REFUND_SETTLED = "refund_settled"
     REFUND_TOO_LARGE = "refund_too_large"
     NOTHING_TO_REFUND = "nothing_to_refund"
+    NOT_EDITABLE = "not_editable"
+    OPERATION_IN_PROGRESS = "operation_in_progress"
+    ITEM_NOT_FOUND = "item_not_found"
+    LAST_ITEM = "last_item"
+    REVISION_NOT_FOUND = "revision_not_found"
+    AMOUNT_DUE_OPEN = "amount_due_open"
     VERSION_CHANGED = "precondition_failed"
 
 

@@ -17,7 +17,7 @@ from services.order.domain.lines import by_location
 from services.order.domain.orders import Order, OrderContent, refuse_transition
 from services.order.domain.pricing import ShippingMethod
 from services.order.domain.refusals import Refusal, RefusalCode
-from services.order.domain.statuses import OrderStatus, ReservationStatus
+from services.order.domain.statuses import OrderStatus, PendingOperation, ReservationStatus
 
 # Of what left by a shipping method that the shop has given up meanwhile: the goods are gone, whoever took them.
 UNSPECIFIED_CARRIER = "unspecified"
@@ -58,13 +58,31 @@ class Shipment:
     delivered_at: int | None = None
 
 
-def may_advance(order: Order, to: OrderStatus) -> Refusal | None:
-    """Return why an order cannot be moved on to a status, None where it can."""
+def may_advance(order: Order, to: OrderStatus, *, prepaid: bool = False, auto_confirm: bool = False) -> Refusal | None:
+    """Return why an order cannot be moved on to a status, None where it can.
+
+    Args:
+        order: not changed.
+        to: the wanted status.
+        prepaid: whether its payment method wants the money first.
+        auto_confirm: whether the shop confirms orders that nobody has paid for.
+
+    """
     if to not in order.allowed_transitions:
         return refuse_transition(order, to)
+    if order.pending_operation is PendingOperation.REVISING:
+        return order.refuse_meanwhile()
     if to is OrderStatus.PROCESSING and order.reservation_status is not ReservationStatus.ALLOCATED:
         detail = f"the stock of order {order.number} is {order.reservation_status}, not allocated yet; try again"
         return Refusal(RefusalCode.STOCK_NOT_ALLOCATED, detail)
+    # A shop that confirms unpaid orders by itself sends them too; what was paid in part is to be paid in full.
+    unpaid_is_fine = not prepaid or (auto_confirm and order.recorded_minor == 0)
+    if to is OrderStatus.PROCESSING and order.amount_due_minor > 0 and not unpaid_is_fine:
+        detail = (
+            f"{order.amount_due_minor} minor units of {order.currency} of order {order.number} are still to be paid "
+            f"by {order.payment_method!r}; report their payment with confirm"
+        )
+        return Refusal(RefusalCode.AMOUNT_DUE_OPEN, detail)
     return None
 
 

@@ -17,6 +17,8 @@ from schemas.contracts import (
     VariantPublished,
     VariantRetired,
 )
+from services.order.domain.details import ChangeDetails
+from services.order.domain.edits import ReviseOrder
 from services.order.domain.erasure import EraseCustomer
 from services.order.domain.orders import CancelOrder
 from services.order.domain.payments import ConfirmOrder
@@ -25,12 +27,14 @@ from services.order.domain.refunds import CreateRefund, RefundRest, SettleRefund
 from services.order.domain.shipments import AdvanceOrder
 from services.order.domain.streams import IssueTicket, RedeemTicket
 from services.order.handlers.catalog import publish_variants, retire_variants
+from services.order.handlers.details import change_details
 from services.order.handlers.erasure import erase_customer
 from services.order.handlers.orders import cancel_order
 from services.order.handlers.payments import confirm_order
 from services.order.handlers.placing import place_order
 from services.order.handlers.refunds import create_refund, refund_rest, settle_refund
 from services.order.handlers.requests import place_requested_orders, reject_malformed_requests
+from services.order.handlers.revisions import revise_order
 from services.order.handlers.shipments import advance_order
 from services.order.handlers.stock import (
     cancel_expired,
@@ -69,4 +73,6 @@ COMMANDS: dict[type[Any], Any] = {
     CreateRefund: create_refund,
     RefundRest: refund_rest,
     SettleRefund: settle_refund,
+    ReviseOrder: revise_order,
+    ChangeDetails: change_details,
 }

@@ -12,6 +12,7 @@ from services.order.domain.scopes import OrderFilter, Scope
 from services.order.domain.stuck import StuckOrder
 from services.order.handlers.commands import Accepted, Outcome, order_of, when_of
 from services.order.handlers.refunds import request_due_refunds
+from services.order.handlers.revisions import close_revision
 from services.order.unit_of_work import OrderUnitOfWork
 
 
@@ -38,6 +39,7 @@ def cancel_order(submitted: Submitted[CancelOrder], uow: OrderUnitOfWork) -> Out
     when = when_of(submitted, uow)
     told, refusal = cancel(order, submitted.command, when)
     uow.tell(order, told, submitted.cause)
+    close_revision(order, when, uow)
     request_due_refunds(order, "cancelled", when, submitted.cause, uow)
     return refusal or Accepted(order)
 

@@ -21,7 +21,12 @@ def advance_order(submitted: Submitted[AdvanceOrder], uow: OrderUnitOfWork) -> O
         return order
     if order.status is status:
         return Accepted(order)
-    refusal = shipments.may_advance(order, status)
+    refusal = shipments.may_advance(
+        order,
+        status,
+        prepaid=uow.settings.is_prepaid(order.payment_method),
+        auto_confirm=uow.settings.confirm_terms.auto_confirm,
+    )
     if refusal is not None:
         return refusal
     _advance(order, submitted, uow)

@@ -16,19 +16,20 @@ from services.order.domain.history import SYSTEM, Actor, When
 from services.order.domain.reactions import StockAnswer, react
 from services.order.domain.statuses import CancelReason, PendingOperation
 from services.order.handlers.refunds import request_due_refunds
+from services.order.handlers.revisions import close_revision, settle_revision, time_out_revision
 from services.order.unit_of_work import OrderUnitOfWork
 
 _INVENTORY = Actor(type="system", id="inventory")
 
 
 def note_reserved(reserved: Sequence[Received[StockReserved]], uow: OrderUnitOfWork) -> None:
-    """Reacts to: inventory.StockReserved.  Emits: OrderConfirmed, where nothing else is needed."""
+    """Reacts to: inventory.StockReserved.  Emits: OrderConfirmed, where nothing else is needed | OrderRevised."""
     for received in reserved:
         _react(received, uow)
 
 
 def cancel_rejected(rejected: Sequence[Received[StockRejected]], uow: OrderUnitOfWork) -> None:
-    """Reacts to: inventory.StockRejected.  Emits: OrderCancelled, RefundRequested."""
+    """Reacts to: inventory.StockRejected.  Emits: OrderCancelled, RefundRequested | OrderRevisionRejected."""
     for received in rejected:
         _react(received, uow)
 
@@ -63,12 +64,17 @@ def _react(received: Received[StockAnswer], uow: OrderUnitOfWork) -> None:
         uow.tx.defer(received, "order_missing")
         return
     when = When(now=uow.now, actor=_INVENTORY, event_id=received.event_id)
+    answer = received.event
+    if isinstance(answer, StockReserved | StockRejected) and answer.revision is not None:
+        settle_revision(answer, order, when, received.cause, uow)
+        return
     uow.tell(order, react(received.event, order, uow.settings.confirm_terms, when), received.cause)
+    close_revision(order, when, uow)
     request_due_refunds(order, "cancelled", when, received.cause, uow)
 
 
 def end_overdue(uow: OrderUnitOfWork, due: Due) -> int:
-    """Reacts to: an order's deadline.  Emits: OrderCancelled, RefundRequested, where inventory never answered."""
+    """Reacts to: an order's deadline.  Emits: OrderCancelled, RefundRequested | OrderRevisionRejected."""
     overdue = uow.lock_overdue(due)
     for order in overdue:
         deadline_id = new_id()
@@ -77,6 +83,8 @@ def end_overdue(uow: OrderUnitOfWork, due: Due) -> int:
         if order.pending_operation is PendingOperation.RESERVING:
             uow.tell(order, order.cancel(CancelReason.TIMEOUT, when), cause)
             request_due_refunds(order, "cancelled", when, cause, uow)
+        elif order.pending_operation is PendingOperation.REVISING:
+            time_out_revision(order, when, cause, uow)
         else:
             order.wait_no_longer("allocation_timeout", when)
     return len(overdue)

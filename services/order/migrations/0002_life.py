@@ -81,6 +81,24 @@ CREATE TABLE refunds (
     settled_at         timestamptz
 );
 CREATE INDEX refunds_order ON refunds (order_id, created_at, id);
+
+-- Edits of the lines: what the order is to have once its stock is held.
+CREATE TABLE order_revisions (
+    order_id   uuid        NOT NULL,
+    revision   int         NOT NULL CHECK (revision > 0),
+    status     text        NOT NULL CHECK (status IN ('pending', 'applied', 'rejected')),
+    lines      jsonb       NOT NULL,
+    totals     jsonb       NOT NULL,
+    reason     text        CHECK (reason IN ('insufficient_stock', 'timeout', 'cancelled')),
+    shortages  jsonb       NOT NULL,
+    actor_type text        NOT NULL,
+    actor_id   text        NOT NULL,
+    created_at timestamptz NOT NULL,
+    settled_at timestamptz,
+    PRIMARY KEY (order_id, revision)
+);
+CREATE UNIQUE INDEX order_revisions_pending ON order_revisions (order_id) INCLUDE (created_at)
+    WHERE status = 'pending';
 """
 
 

@@ -17,11 +17,17 @@ GAUGES = (
         "How long the order has waited that has waited longest for an answer of inventory, 0 where none waits; without "
         "those that are listed (oms_orders_stuck) or whose key is parked (oms_parked_keys)",
         (),
-        # Those wait for a person, however long: each has a metric and an alert of its own.
-        sa.text("""SELECT coalesce((SELECT extract(epoch FROM now() - coalesce(confirmed_at, created_at))::float8
-                   FROM orders o WHERE pending_operation IS NOT NULL AND stuck_reason IS NULL
-                       AND NOT EXISTS (SELECT FROM parked_keys p WHERE p.key = o.id::text)
-                   ORDER BY coalesce(confirmed_at, created_at) LIMIT 1), 0)"""),
+        # Those wait for a person, however long: each has a metric and an alert of its own. An edit may come long after
+        # its order, so it counts from when it was asked for.
+        sa.text("""SELECT coalesce(extract(epoch FROM now() - least(
+                       (SELECT coalesce(confirmed_at, created_at) FROM orders o
+                        WHERE pending_operation IS NOT NULL AND pending_operation <> 'revising'
+                            AND stuck_reason IS NULL
+                            AND NOT EXISTS (SELECT FROM parked_keys p WHERE p.key = o.id::text)
+                        ORDER BY coalesce(confirmed_at, created_at) LIMIT 1),
+                       (SELECT min(created_at) FROM order_revisions r WHERE status = 'pending'
+                            AND NOT EXISTS (SELECT FROM parked_keys p WHERE p.key = r.order_id::text))
+                   ))::float8, 0)"""),
     ),
     DatabaseGauge(
         "oms_orders_stuck",

@@ -31,7 +31,9 @@ SELECT {STATE_COLUMNS} FROM orders WHERE customer_id = :customer_id ORDER BY id 
 # An answer that waits parked for an order could still settle it.
 LOCK_OVERDUE = sa.text(f"""
 SELECT {STATE_COLUMNS} FROM orders o
-WHERE deadline_at <= :until AND deadline_at - coalesce(confirmed_at, created_at) <= :longest
+WHERE deadline_at <= :until
+    AND deadline_at - coalesce((SELECT r.created_at FROM order_revisions r
+                                WHERE r.order_id = o.id AND r.status = 'pending'), confirmed_at, created_at) <= :longest
     AND NOT EXISTS (SELECT FROM parked_keys p WHERE p.key = o.id::text)
 ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 """)

@@ -10,6 +10,7 @@ from services.order.api.models.addresses import Address
 from services.order.api.models.fields import Id, Notes, T
 from services.order.api.models.payments import PaymentCreate
 from services.order.api.models.shipments import Shipment
+from services.order.domain.revisions import RevisionReason, RevisionStatus
 from services.order.domain.statuses import (
     CancelReason,
     FulfillmentStatus,
@@ -113,6 +114,17 @@ class ShortageRow(BaseModel):
     expected_at: datetime | None
 
 
+class LastRevision(BaseModel):
+    """What became of the newest edit of an order's lines."""
+
+    revision: int = Field(description="counts the order's edits from 1")
+    status: RevisionStatus
+    reason: RevisionReason | None = Field(description="why it was rejected")
+    shortages: list[ShortageRow] = Field(description="what did not fit, where that is why")
+    created_at: datetime
+    settled_at: datetime | None
+
+
 class Order(BaseModel):
     """An order, as its reader may see it: a vendor sees their own lines only, and their sums."""
 
@@ -149,6 +161,7 @@ class Order(BaseModel):
     items: list[OrderItem]
     status_history: list[HistoryRow] | None
     shipments: list[Shipment] | None
+    last_revision: LastRevision | None = Field(description="the newest edit of its lines, null where there was none")
     version: int
     created_at: datetime
     updated_at: datetime

@@ -1,0 +1,37 @@
+"""What a change would come to, as it is shown: of lines, of an address, of a shipping method."""
+
+from services.chassis.http.answers import answer
+from services.chassis.http.headers import check_version
+from services.chassis.idempotency import Answer
+from services.order.api.calls import OrderCall
+from services.order.api.models.revisions import Obstacle, Repriced
+from services.order.api.problems import problem_of
+from services.order.api.views import Money, items_of, sums_of
+from services.order.domain import edits
+from services.order.domain.orders import Order
+from services.order.domain.refusals import Refusal
+
+
+def tried(call: OrderCall, order: Order, priced: edits.Repriced | Refusal) -> Answer:
+    """Return the answer to a change that was only tried.
+
+    Raises:
+        Problem: it cannot be priced, or the caller has not seen the order as it is now.
+
+    """
+    check_version(call.expected_versions, order.version)
+    if isinstance(priced, Refusal):
+        raise problem_of(priced)
+    return answer(_repriced(order, priced), 200, version=order.version)
+
+
+def _repriced(order: Order, priced: edits.Repriced) -> Repriced:
+    money, obstacle = Money(order.currency), priced.obstacle
+    return Repriced(
+        feasible=obstacle is None,
+        obstacles=[] if obstacle is None else [Obstacle(code=obstacle.code.value, detail=obstacle.detail)],
+        currency=order.currency,
+        **sums_of(priced.content, priced.total_minor, money),
+        price_difference=money(priced.total_minor - order.total_minor),
+        items=items_of(order, priced.content.lines),
+    )
