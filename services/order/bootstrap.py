@@ -13,8 +13,10 @@ from services.order.api.payments import payments
 from services.order.api.placing import placing
 from services.order.api.problems import PROBLEMS
 from services.order.api.refunds import refunds
+from services.order.api.shipments import shipments
 from services.order.api.statuses import statuses
 from services.order.handlers import CATALOG_HANDLERS, COMMANDS, FOREIGN, HANDLERS
+from services.order.handlers.shipments import tell_overdue
 from services.order.handlers.stock import end_overdue
 from services.order.repository import audit as books
 from services.order.repository import gauges
@@ -31,7 +33,9 @@ def _deadlines(_settings: OrderSettings) -> list[Deadline[OrderUnitOfWork]]:
             topics=(contracts.StockReserved.TOPIC,),
             passed=OrderUnitOfWork.count_overdue,
             fire=end_overdue,
-        )
+        ),
+        # A matter of the calendar: nothing that could still come changes it.
+        Deadline(name="ship_by", topics=(), passed=OrderUnitOfWork.count_late, fire=tell_overdue),
     ]
 
 
@@ -47,7 +51,7 @@ SERVICE = Service(
         Subscription(_ORDER, HANDLERS, foreign=FOREIGN, after=_CATALOG),
     ],
     commands=COMMANDS,
-    blueprints=[placing, lists, orders, statuses, payments, refunds],
+    blueprints=[placing, lists, orders, statuses, payments, refunds, shipments],
     problems=PROBLEMS,
     settled=OrderUnitOfWork.settled,
     deadlines=_deadlines,

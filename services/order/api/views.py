@@ -8,21 +8,21 @@ from services.chassis.events import from_micros
 from services.chassis.money import decimal_string
 from services.order.api.models.addresses import Address
 from services.order.api.models.orders import Actor, AdminOrder, HistoryRow, Order, OrderItem, ShortageRow, Stuck
-from services.order.api.models.shipments import Shipment, ShipmentItem
-from services.order.domain import orders, shipments
+from services.order.api.models.shipments import Shipment
+from services.order.api.shipment_views import is_seen, shipment_of
+from services.order.domain import orders
 from services.order.domain.lines import OrderLine, fulfillment_status
-from services.order.domain.pricing import ShippingMethod
 from services.order.handlers.orders import OrderView
 
 ALL_PARTS = frozenset({"status_history", "shipments"})
 
 
-def order_of(view: OrderView, methods: dict[str, ShippingMethod], parts: frozenset[str] = ALL_PARTS) -> Order:
+def order_of(view: OrderView, links: Mapping[str, str], parts: frozenset[str] = ALL_PARTS) -> Order:
     """Return what a reader sees of an order.
 
     Args:
         view: the order, and through whose eyes.
-        methods: the shop's shipping methods, for tracking links.
+        links: carrier → its tracking page.
         parts: which of `status_history` and `shipments` are asked for.
 
     """
@@ -57,7 +57,7 @@ def order_of(view: OrderView, methods: dict[str, ShippingMethod], parts: frozens
         metadata=dict(content.metadata),
         items=[_item(order, line, money) for line in lines],
         status_history=_history(view) if "status_history" in parts else None,
-        shipments=_shipments(view, lines, methods) if "shipments" in parts else None,
+        shipments=_shipments(view, lines, links) if "shipments" in parts else None,
         version=order.version,
         created_at=from_micros(order.created_at),
         updated_at=from_micros(order.updated_at),
@@ -66,9 +66,9 @@ def order_of(view: OrderView, methods: dict[str, ShippingMethod], parts: frozens
     )
 
 
-def admin_order_of(view: OrderView, methods: dict[str, ShippingMethod], parts: frozenset[str]) -> AdminOrder:
+def admin_order_of(view: OrderView, links: Mapping[str, str], parts: frozenset[str]) -> AdminOrder:
     """Return what an operator sees of an order; see `order_of`."""
-    return AdminOrder(**dict(order_of(view, methods, parts)), stuck=_stuck(view))
+    return AdminOrder(**dict(order_of(view, links, parts)), stuck=_stuck(view))
 
 
 def shortages_of(order: orders.Order, lines: Sequence[OrderLine]) -> list[ShortageRow]:
@@ -157,30 +157,9 @@ def _history(view: OrderView) -> list[HistoryRow]:
     ]
 
 
-def _shipments(view: OrderView, lines: Sequence[OrderLine], methods: dict[str, ShippingMethod]) -> list[Shipment]:
+def _shipments(view: OrderView, lines: Sequence[OrderLine], links: Mapping[str, str]) -> list[Shipment]:
     seen = {line.item_id for line in lines}
-    method = methods.get(view.details.content.shipping_method)
-    return [_shipment(shipment, seen, method) for shipment in view.details.shipments]
-
-
-def _shipment(shipment: shipments.Shipment, seen: set[str], method: ShippingMethod | None) -> Shipment:
-    url = method.tracking_url if method and shipment.tracking_number else None
-    return Shipment(
-        id=shipment.id,
-        status="shipped" if shipment.delivered_at is None else "delivered",
-        location=shipment.location,
-        carrier=shipment.carrier,
-        tracking_number=shipment.tracking_number,
-        tracking_url=url and url.replace("{tracking_number}", shipment.tracking_number or ""),
-        estimated_delivery=shipment.estimated_delivery,
-        shipped_at=from_micros(shipment.shipped_at),
-        delivered_at=_time(shipment.delivered_at),
-        items=[
-            ShipmentItem(item_id=item_id, sku=sku, quantity=quantity)
-            for item_id, sku, quantity in shipment.lines
-            if item_id in seen
-        ],
-    )
+    return [shipment_of(shipment, seen, links) for shipment in view.details.shipments if is_seen(shipment, seen)]
 
 
 def _address(fields: Mapping[str, Any]) -> Address:
