@@ -51,7 +51,8 @@ class InventoryUnitOfWork:
         events = [message.event for message in messages if isinstance(message, Received)]
         placed = [event for event in events if isinstance(event, ORDER_EVENTS)]
         self._load_reservations(reservations.lock(self.tx.connection, [event.order_id for event in placed]))
-        wanted = {line.sku for event in placed if isinstance(event, OrderPlaced) for line in event.lines}
+        # What ships unexpectedly may be held by no reservation.
+        wanted = {line.sku for event in placed if isinstance(event, OrderPlaced | OrderShipped) for line in event.lines}
         wanted |= {line.sku for reservation in self._reservations.values() for line in reservation.lines}
         wanted |= {m.subject for m in messages if isinstance(m, Submitted) and m.subject is not None}
         self._lock_skus(wanted)

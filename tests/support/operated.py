@@ -16,7 +16,7 @@ from services.chassis import cli, collectors, metrics
 from services.chassis.health import Reason
 from services.chassis.service import DatabaseGauge, Service
 from services.inventory.bootstrap import SERVICE as INVENTORY
-from services.inventory.domain.reservations import REACTIONS, Reaction
+from services.inventory.domain.reservations import REACTIONS, UNITS_HELD, Reaction
 from services.inventory.domain.reservations import ReservationStatus as Reservation
 from services.inventory.domain.stock import MovementKind
 from services.inventory.repository import audit as inventory_books
@@ -115,7 +115,7 @@ def _parked_by_inventory() -> set[str]:
         for event, row in REACTIONS.items()
         for status, reaction in row.items()
         if reaction is Reaction.PARK
-    }
+    } | {UNITS_HELD}
 
 
 def _mail_failures() -> set[str]:
