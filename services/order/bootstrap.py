@@ -7,6 +7,7 @@ from services.chassis.deadlines import Chore, Deadline
 from services.chassis.incoming import Subscription
 from services.chassis.service import Service
 from services.order import audit, stuck
+from services.order.api.labels import labels
 from services.order.api.lists import lists
 from services.order.api.orders import orders
 from services.order.api.payments import payments
@@ -51,7 +52,7 @@ SERVICE = Service(
         Subscription(_ORDER, HANDLERS, foreign=FOREIGN, after=_CATALOG),
     ],
     commands=COMMANDS,
-    blueprints=[placing, lists, orders, statuses, payments, refunds, shipments],
+    blueprints=[placing, lists, orders, statuses, payments, refunds, shipments, labels],
     problems=PROBLEMS,
     settled=OrderUnitOfWork.settled,
     deadlines=_deadlines,

@@ -151,6 +151,11 @@ class OrderSettings(ServiceSettings):
         known = {entry.carrier: entry.tracking_url for entry in self.shipping_methods.values() if entry.tracking_url}
         return {**known, **self.tracking_urls}
 
+    @cached_property
+    def senders(self) -> Mapping[str, Mapping[str, str | None]]:
+        """Location → the address that its labels bear."""
+        return {location: entry.model_dump() for location, entry in self.ship_from.items()}
+
     def is_prepaid(self, payment_method: str) -> bool:
         """Return whether an order needs a payment to be confirmed; so it does where its method was abolished since."""
         known = self.payment_methods.get(payment_method)

@@ -5,8 +5,8 @@ from services.chassis.http.answers import answer
 from services.chassis.http.documents import Page
 from services.chassis.http.endpoint import Api
 from services.chassis.idempotency import Answer
-from services.order.api.access import SHIPPERS, locations_of
-from services.order.api.calls import PREFIX, Known, OrderCall, known_order
+from services.order.api.access import SHIPPERS, locations_of, scopes_of
+from services.order.api.calls import PREFIX, Known, OrderCall, found, known_order
 from services.order.api.models import shipments as models
 from services.order.api.models.fields import Id
 from services.order.api.problems import PROBLEMS, problem_of
@@ -30,10 +30,10 @@ _REFUSALS = ["order_not_found", "invalid_status_transition", "unknown_item", "mo
 )
 def list_shipments(call: OrderCall, order_id: Id) -> Answer:
     """List an order's shipments in the order of their numbers, all on one page; a vendor's own lines only."""
-    known = known_order(call, order_id, SHIPPERS)
     with call.queries() as uow:
-        details = view_order(uow, known.scope, known.order).details
-        seen, links = _seen(known.scope, details.content), uow.settings.tracking_links
+        scope, order = found(uow, scopes_of(call.caller, SHIPPERS), order_id)
+        details = view_order(uow, scope, order).details
+        seen, links = _seen(scope, details.content), uow.settings.tracking_links
     rows = [shipment_of(shipment, seen, links) for shipment in details.shipments if is_seen(shipment, seen)]
     return answer(Page[models.Shipment](data=rows, next_cursor=None), 200)
 

@@ -44,6 +44,7 @@ class RefusalCode(StrEnum):
     LOCATION_REQUIRED = "location_required"
     MORE_THAN_LEFT = "more_than_left"
     SHIPMENT_NOT_FOUND = "shipment_not_found"
+    LABEL_NOT_AVAILABLE = "label_not_available"
     REFUND_NOT_FOUND = "refund_not_found"
     REFUND_NOT_ALLOWED = "refund_not_allowed"
     REFUND_SETTLED = "refund_settled"
