@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from schemas.contracts import OrderCancelled, OrderConfirmed, OrderPlaced, OrderShipped
+from schemas.contracts import OrderCancelled, OrderConfirmed, OrderPlaced, OrderShipped, ReturnReceived
 from services.chassis.commands import Submitted
 from services.chassis.events import Cause, Received, new_id
 from services.chassis.unit_of_work import Due
@@ -17,6 +17,7 @@ from services.inventory.domain.commands import (
     RetireVariant,
 )
 from services.inventory.domain.reservations import OrderEvent, Terms, expire, react
+from services.inventory.domain.returns import put_back, remembered, sellable
 from services.inventory.domain.stock import Because, StockLevel
 from services.inventory.domain.variants import Variant
 from services.inventory.unit_of_work import InventoryUnitOfWork
@@ -34,6 +35,22 @@ def ship_stock(shipped: Sequence[Received[OrderShipped]], uow: InventoryUnitOfWo
     """Reacts to: order.OrderShipped.  Emits: StockShipped."""
     for received in shipped:
         _react(received, uow)
+
+
+def restock_returned(returned: Sequence[Received[ReturnReceived]], uow: InventoryUnitOfWork) -> None:
+    """Reacts to: order.ReturnReceived.  Emits: StockRestocked, where anything can be sold again."""
+    for received in returned:
+        event, units = received.event, sellable(received.event)
+        if not units.keys() <= uow.variants.keys():
+            uow.tx.defer(received, "ReturnReceived_of_unknown_sku")
+            continue
+        because = Because(
+            event_id=received.event_id, actor=_ACTOR, order_id=event.order_id, reference=event.return_number
+        )
+        told = put_back(event, uow.stock, because, uow.now)
+        if told is not None:
+            uow.tell(uow.reservation(event.order_id) or remembered(event), [told], received.cause)
+            uow.caused(units, received.cause)
 
 
 def reserve_stock(placed: Sequence[Received[OrderPlaced]], uow: InventoryUnitOfWork) -> None:
@@ -122,6 +139,7 @@ def _unknown(sku: str) -> Refusal:
 HANDLERS: dict[type[Any], Any] = {
     OrderCancelled: release_stock,
     OrderShipped: ship_stock,
+    ReturnReceived: restock_returned,
     OrderPlaced: reserve_stock,
     OrderConfirmed: allocate_stock,
 }

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
-from schemas.contracts import OrderCancelled, OrderConfirmed, OrderPlaced, OrderShipped
+from schemas.contracts import OrderCancelled, OrderConfirmed, OrderPlaced, OrderShipped, ReturnReceived
 from services.chassis.audit import Audit
 from services.chassis.commands import Submitted
 from services.chassis.events import Cause, Event, Received, to_micros
@@ -16,7 +16,7 @@ from services.inventory.domain.variants import Variant
 from services.inventory.repository import audit, listing, reservations, stock, variants
 from services.inventory.settings import InventorySettings
 
-ORDER_EVENTS = (OrderPlaced, OrderConfirmed, OrderCancelled, OrderShipped)
+ORDER_EVENTS = (OrderPlaced, OrderConfirmed, OrderCancelled, OrderShipped, ReturnReceived)
 
 
 class InventoryUnitOfWork:
@@ -51,7 +51,9 @@ class InventoryUnitOfWork:
         events = [message.event for message in messages if isinstance(message, Received)]
         placed = [event for event in events if isinstance(event, ORDER_EVENTS)]
         self._load_reservations(reservations.lock(self.tx.connection, [event.order_id for event in placed]))
-        wanted = {line.sku for event in placed if isinstance(event, OrderPlaced) for line in event.lines}
+        wanted = {
+            line.sku for event in placed if isinstance(event, OrderPlaced | ReturnReceived) for line in event.lines
+        }
         wanted |= {line.sku for reservation in self._reservations.values() for line in reservation.lines}
         wanted |= {m.subject for m in messages if isinstance(m, Submitted) and m.subject is not None}
         self._lock_skus(wanted)

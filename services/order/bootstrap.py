@@ -13,6 +13,7 @@ from services.order.api.payments import payments
 from services.order.api.placing import placing
 from services.order.api.problems import PROBLEMS
 from services.order.api.refunds import refunds
+from services.order.api.returns import returns
 from services.order.api.statuses import statuses
 from services.order.handlers import CATALOG_HANDLERS, COMMANDS, FOREIGN, HANDLERS
 from services.order.handlers.stock import end_overdue
@@ -47,7 +48,7 @@ SERVICE = Service(
         Subscription(_ORDER, HANDLERS, foreign=FOREIGN, after=_CATALOG),
     ],
     commands=COMMANDS,
-    blueprints=[placing, lists, orders, statuses, payments, refunds],
+    blueprints=[placing, lists, orders, statuses, payments, refunds, returns],
     problems=PROBLEMS,
     settled=OrderUnitOfWork.settled,
     deadlines=_deadlines,

@@ -27,6 +27,7 @@ from services.order.repository import audit, catalog, details, history, lines, l
 from services.order.repository.payments import Payments
 from services.order.repository.refunds import Refunds
 from services.order.repository.requests import KnownRequest
+from services.order.repository.returns import Returns
 from services.order.repository.shipments import Shipments
 from services.order.settings import OrderSettings
 
@@ -43,6 +44,7 @@ class OrderUnitOfWork:
         catalog: what is known of the SKUs that are asked for.
         payments: of orders that are locked.
         refunds: of orders that are locked.
+        returns: of orders that are locked.
         shipments: of orders that are locked.
         settings: the service's settings.
 
@@ -54,6 +56,7 @@ class OrderUnitOfWork:
         self.catalog: dict[str, CatalogVariant] = {}
         self.payments = Payments(tx.connection)
         self.refunds = Refunds(tx.connection)
+        self.returns = Returns(tx.connection)
         self.shipments = Shipments(tx.connection)
         self._requests: dict[str, KnownRequest] = {}
         self._known_requests: frozenset[str] = frozenset()

@@ -33,7 +33,7 @@ class WantedRefund:
     """What somebody wants to be paid back: one of an amount, units of lines, or the shipping; all the rest for none.
 
     Args:
-        amount_minor: any amount.
+        amount_minor: any amount; with units, what they come to.
         units: item id → units.
         shipping: what is left of the shipping.
 
@@ -147,6 +147,11 @@ class Refundable:
         """Return for how many units of a line something was paid back already."""
         return sum(n for refund in self.refunds if refund.is_live for i, _, n in refund.lines if i == item_id)
 
+    def cost_of(self, units: Mapping[str, int]) -> int:
+        """Return what units of lines (item id → number) cost, behind those that were paid back already."""
+        lines = {line.item_id: line for line in self.content.lines}
+        return sum(_share(lines[item_id], self.units_of(item_id), n) for item_id, n in units.items())
+
 
 @dataclass(frozen=True, slots=True)
 class _Sum:
@@ -160,13 +165,7 @@ class _Sum:
 def create(
     known: Refundable, command: CreateRefund, when: When, ids: Sequence[str]
 ) -> tuple[list[Refund], list[RefundEvent]] | Refusal:
-    """Refund something of an order, which is changed in place.
-
-    Args:
-        known: the order, its row locked, and all its payments and refunds.
-        command: what is wanted.
-        when: time and actor.
-        ids: for the new refunds, at least one a payment.
+    """Refund something of an order, which is changed in place; `ids` are for the new refunds, at least one a payment.
 
     Returns:
         The refunds and what others are told, or why not.
@@ -263,12 +262,7 @@ def succeed(
 def settle(
     known: Refundable, refund: Refund, command: SettleRefund, when: When
 ) -> tuple[Refund, list[RefundEvent]] | Refusal:
-    """Take the report of what became of a refund; the same report again changes nothing.
-
-    Returns:
-        The refund as it is now and what others are told, or why not.
-
-    """
+    """Take the report of what became of a refund, which is returned as it is now; the same report again is no news."""
     order = known.order
     if refund.status is command.status:
         return refund, []
@@ -328,7 +322,7 @@ def _request(order: Order, refund: Refund, when: When) -> RefundRequested:
 
 def _sum_of(known: Refundable, wanted: WantedRefund) -> _Sum | Refusal:
     if wanted.amount_minor is not None:
-        return _Sum(wanted.amount_minor)
+        return _Sum(wanted.amount_minor, lines=_named(known, wanted.units or {}))
     if wanted.shipping:
         if known.shipping_minor <= 0:
             detail = f"nothing of the shipping of order {known.order.number} is left to be paid back"
@@ -352,8 +346,12 @@ def _of_lines(known: Refundable, units: Mapping[str, int]) -> _Sum | Refusal:
             faults.append(Fault(f"/lines/{i}/quantity", RefusalCode.REFUND_TOO_LARGE.value, detail))
     if faults:
         return Refusal(RefusalCode(faults[0].code), faults[0].detail, faults)
-    amount = sum(_share(lines[item_id], known.units_of(item_id), n) for item_id, n in units.items())
-    return _Sum(amount, lines=tuple((item_id, lines[item_id].sku, n) for item_id, n in units.items()))
+    return _Sum(known.cost_of(units), lines=_named(known, units))
+
+
+def _named(known: Refundable, units: Mapping[str, int]) -> tuple[tuple[str, str, int], ...]:
+    skus = {line.item_id: line.sku for line in known.content.lines}
+    return tuple((item_id, skus[item_id], n) for item_id, n in units.items())
 
 
 def _share(line: OrderLine, before: int, units: int) -> int:

@@ -45,6 +45,11 @@ class RefusalCode(StrEnum):
     REFUND_SETTLED = "refund_settled"
     REFUND_TOO_LARGE = "refund_too_large"
     NOTHING_TO_REFUND = "nothing_to_refund"
+    RETURN_NOT_FOUND = "return_not_found"
+    RETURN_NOT_ALLOWED = "return_not_allowed"
+    RETURN_WINDOW_CLOSED = "return_window_closed"
+    RETURN_TOO_LARGE = "return_too_large"
+    INVALID_RETURN_TRANSITION = "invalid_return_transition"
     VERSION_CHANGED = "precondition_failed"
 
 

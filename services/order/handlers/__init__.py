@@ -9,6 +9,7 @@ from schemas.contracts import (
     StockReleased,
     StockReservationExpired,
     StockReserved,
+    StockRestocked,
     StockShortfall,
     VariantPublished,
     VariantRetired,
@@ -16,7 +17,9 @@ from schemas.contracts import (
 from services.order.domain.orders import CancelOrder
 from services.order.domain.payments import ConfirmOrder
 from services.order.domain.placing import PlaceOrder
+from services.order.domain.receipts import ReceiveReturn
 from services.order.domain.refunds import CreateRefund, RefundRest, SettleRefund
+from services.order.domain.returns import DecideReturn, RequestReturn
 from services.order.domain.shipments import AdvanceOrder
 from services.order.handlers.catalog import publish_variants, retire_variants
 from services.order.handlers.orders import cancel_order
@@ -24,6 +27,7 @@ from services.order.handlers.payments import confirm_order
 from services.order.handlers.placing import place_order
 from services.order.handlers.refunds import create_refund, refund_rest, settle_refund
 from services.order.handlers.requests import place_requested_orders, reject_malformed_requests
+from services.order.handlers.returns import decide_return, note_restocked, receive_return, request_return
 from services.order.handlers.shipments import advance_order
 from services.order.handlers.stock import (
     cancel_expired,
@@ -41,6 +45,7 @@ HANDLERS: dict[type[Any], Any] = {
     StockReserved: note_reserved,
     StockShortfall: cancel_short,
     StockAllocated: note_allocated,
+    StockRestocked: note_restocked,
     OrderRequested: place_requested_orders,
 }
 CATALOG_HANDLERS: dict[type[Any], Any] = {VariantPublished: publish_variants, VariantRetired: retire_variants}
@@ -53,4 +58,7 @@ COMMANDS: dict[type[Any], Any] = {
     CreateRefund: create_refund,
     RefundRest: refund_rest,
     SettleRefund: settle_refund,
+    RequestReturn: request_return,
+    DecideReturn: decide_return,
+    ReceiveReturn: receive_return,
 }
