@@ -151,7 +151,7 @@ def test_what_had_left_and_is_not_back_is_expected(shipped: int, returned: int, 
 
 def test_a_receipt_proposes_what_its_units_cost_and_never_more_than_is_left() -> None:
     order = an_order("delivered", recorded_minor=2500, total_minor=2500)
-    known = Refundable(order, some_content(line()), [a_payment()], [])
+    known = Refundable(order, some_content(replace(line(), total_minor=2500)), [a_payment()], [])
     shares = [propose(known, {"i-1": units}) for units in (1, 2, 3)]
     assert [share and share.amount_minor for share in shares] == [833, 1666, 2500]
     order.refunded_minor = 2000
