@@ -6,7 +6,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from schemas.contracts import OrderRequested, VariantPublished, VariantRetired
+from schemas.contracts import (
+    OrderCancellationRequested,
+    OrderRequested,
+    PaymentReported,
+    VariantPublished,
+    VariantRetired,
+)
 from services.chassis import metrics
 from services.chassis.audit import Audit
 from services.chassis.commands import Submitted
@@ -17,9 +23,9 @@ from services.order.domain.details import OrderDetails
 from services.order.domain.drafts import CatalogVariant, Identity
 from services.order.domain.history import Change
 from services.order.domain.orders import Order, OrderContent
-from services.order.domain.payments import ConfirmOrder
+from services.order.domain.payments import ConfirmOrder, Payment
 from services.order.domain.placing import Placed, PlaceOrder
-from services.order.domain.requests import id_of
+from services.order.domain.requests import answer_id_of, id_of, order_id_of, payment_in, payment_of
 from services.order.domain.scopes import OrderFilter, Scope
 from services.order.domain.statuses import OrderStatus
 from services.order.domain.stuck import StuckOrder
@@ -35,6 +41,9 @@ DRAW_NUMBERS = sa.text("""
 SELECT nextval('order_numbers') AS number, (SELECT value FROM facts WHERE name = 'order_number_key') AS key
 FROM generate_series(1, :n)
 """)
+
+
+REPORTS = (PaymentReported, OrderCancellationRequested)
 
 
 class OrderUnitOfWork:
@@ -63,6 +72,7 @@ class OrderUnitOfWork:
         self._orders: dict[str, Order] = {}
         self._contents: dict[str, OrderContent] = {}
         self._revised: set[str] = set()
+        self._told: set[str] = set()
         self._placed: list[Placed] = []
         self._counts: list[int] = []
         self._number_key = b""
@@ -79,6 +89,7 @@ class OrderUnitOfWork:
         asked = [message for message in received if isinstance(message.event, OrderRequested)]
         illegible = [message.key for message in received if isinstance(message.event, Undecodable)]
         asked_under = [id_of(message.event, message.key) for message in asked]
+        asked_under += [answer_id_of(m.event, m.key) for m in received if isinstance(m.event, REPORTS)]
         self._requests = requests.lock(connection, [*asked_under, *illegible])
         self._known_requests = frozenset(self._requests)
         self._lock_orders(messages)
@@ -91,12 +102,17 @@ class OrderUnitOfWork:
 
     def _lock_orders(self, messages: Sequence[Any]) -> None:
         connection = self.tx.connection
-        answered = {m.event.order_id for m in messages if isinstance(m, Received) and hasattr(m.event, "order_id")}
+        events = [message.event for message in messages if isinstance(message, Received)]
+        # A stranger may call anything an order's id.
+        named = {order_id_of(event.order_id) for event in events if hasattr(event, "order_id")}
+        answered = {order_id for order_id in named if order_id is not None}
         commanded = {m.subject for m in messages if isinstance(m, Submitted) and m.subject is not None}
         self._orders = orders.lock(connection, answered | commanded)
         self._contents = lines.contents(connection, sorted(commanded & self._orders.keys()))
         confirming = [m.command for m in messages if isinstance(m, Submitted) and isinstance(m.command, ConfirmOrder)]
-        self.payments.load(command.payment for command in confirming if command.payment is not None)
+        reported = [payment_in(event) for event in events if isinstance(event, OrderRequested)]
+        reported += [p for e in events if isinstance(e, PaymentReported) and isinstance(p := payment_of(e), Payment)]
+        self.payments.load(p for p in [*reported, *(command.payment for command in confirming)] if p is not None)
 
     def _draw_numbers(self, n: int) -> None:
         drawn = self.tx.connection.execute(DRAW_NUMBERS, {"n": n}).all()
@@ -170,6 +186,7 @@ class OrderUnitOfWork:
         """Emit what happened to an order, if anything did."""
         if event is not None:
             order.events += 1
+            self._told.add(order.id)
             self.tx.emit(event, sequence=order.events, cause=cause._replace(correlation_id=order.id))
 
     def request(self, request_id: str) -> KnownRequest:
@@ -195,7 +212,8 @@ class OrderUnitOfWork:
         connection = self.tx.connection
         new = [placed.order for placed in self._placed]
         orders.insert(connection, [(placed.order, placed.content) for placed in self._placed])
-        changed = [self._orders[order_id] for order_id in sorted(self._orders) if self._orders[order_id].history]
+        # A report that is refused changes nothing of its order but the count of its events.
+        changed = [order for id_, order in sorted(self._orders.items()) if order.history or id_ in self._told]
         orders.update(connection, changed)
         for order_id in sorted(self._revised):
             lines.update(connection, self._contents[order_id], self._orders[order_id].total_minor)

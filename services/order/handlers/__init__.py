@@ -3,7 +3,9 @@
 from typing import Any
 
 from schemas.contracts import (
+    OrderCancellationRequested,
     OrderRequested,
+    PaymentReported,
     StockAllocated,
     StockRejected,
     StockReleased,
@@ -26,6 +28,7 @@ from services.order.handlers.orders import cancel_order
 from services.order.handlers.payments import confirm_order
 from services.order.handlers.placing import place_order
 from services.order.handlers.refunds import create_refund, refund_rest, settle_refund
+from services.order.handlers.reports import cancel_as_requested, take_reported_payments
 from services.order.handlers.requests import place_requested_orders, reject_malformed_requests
 from services.order.handlers.returns import decide_return, note_restocked, receive_return, request_return
 from services.order.handlers.shipments import advance_order
@@ -47,6 +50,8 @@ HANDLERS: dict[type[Any], Any] = {
     StockAllocated: note_allocated,
     StockRestocked: note_restocked,
     OrderRequested: place_requested_orders,
+    PaymentReported: take_reported_payments,
+    OrderCancellationRequested: cancel_as_requested,
 }
 CATALOG_HANDLERS: dict[type[Any], Any] = {VariantPublished: publish_variants, VariantRetired: retire_variants}
 FOREIGN = {OrderRequested.TOPIC: reject_malformed_requests}
