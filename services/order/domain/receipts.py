@@ -60,7 +60,10 @@ def receive(order: Order, known: Return, command: ReceiveReturn, when: When) -> 
     lines = tuple(_with(line, arrived.get(line.item_id)) for line in known.lines)
     complete = command.complete or all(line.received == line.quantity for line in lines)
     status = ReturnStatus.RECEIVED if complete else ReturnStatus.PARTIALLY_RECEIVED
-    order.note_change(order.status, "return_received" if complete else "return_partially_received", when)
+    if complete:
+        order.note_change(order.status, "return_received", when)
+    else:
+        order.note_change(order.status, "return_partially_received", when)
     skus = {line.item_id: line.sku for line in known.lines}
     told = ReturnReceived(
         order_id=order.id,

@@ -292,7 +292,10 @@ def _refuse_lines(known: Returnable, wanted: Sequence[WantedLine]) -> Refusal | 
 def _open(
     order: Order, lines: tuple[ReturnLine, ...], when: When, *, identity: Identity, terms: ReturnTerms, expected: bool
 ) -> tuple[Return, ReturnRequested]:
-    order.note_change(order.status, "return_expected" if expected else "return_requested", when)
+    if expected:
+        order.note_change(order.status, "return_expected", when)
+    else:
+        order.note_change(order.status, "return_requested", when)
     opened = Return(
         id=identity.return_id,
         order_id=order.id,

@@ -19,7 +19,7 @@ from services.chassis.events import Received
 from services.order.domain.history import When
 from services.order.domain.orders import CancelOrder, Order
 from services.order.domain.payments import Payment, note_failed
-from services.order.domain.refusals import Fault, RefusalCode
+from services.order.domain.refusals import Fault
 from services.order.domain.requests import answer_id_of, order_id_of, payment_of, refused
 from services.order.domain.statuses import CancelReason
 from services.order.handlers.orders import end_order
@@ -75,7 +75,7 @@ def _take(order: Order, payment: Payment, received: Received[PaymentReported], u
             note_failed(order, when)
     else:
         fault = Fault("/outcome", "unknown_outcome", "outcome is none of captured, failed")
-        _reject(received, order, fault.code, [fault], uow)
+        _reject(received, order, "unknown_outcome", [fault], uow)
 
 
 def _order_of(received: Received[Report], faults: Sequence[Fault], uow: OrderUnitOfWork) -> Order | None:
@@ -92,8 +92,8 @@ def _order_of(received: Received[Report], faults: Sequence[Fault], uow: OrderUni
     if order is None and order_id is not None and _may_become_known(received, uow):
         uow.tx.defer(received, "order_not_found", _RETRY_SECONDS)
     elif order is None:
-        code = RefusalCode.NOT_FOUND.value
-        _reject(received, None, code, [Fault("/order_id", code, "no order has this id")], uow)
+        fault = Fault("/order_id", "order_not_found", "no order has this id")
+        _reject(received, None, "order_not_found", [fault], uow)
     return order
 
 
