@@ -274,6 +274,29 @@ def test_a_receipt_that_makes_no_sense_is_refused(shop: Shop, lines: list[dict[s
     assert [error["pointer"] for error in refused.json()["errors"]] == [pointer]
 
 
+def test_the_customer_is_told_of_each_step_of_a_return_and_of_the_money(shop: Shop) -> None:
+    buyer = shop.callers.customer(email=f"{unique('returns')}@example.org")
+    order = delivered(shop, buyer, (shop.sku(), 2))
+    declined = ask(buyer, order).json()
+    shop.admin.post(f"{order['id']}/returns/{declined['id']}/decline/")
+    one = opened(shop, buyer, order, 2)
+    (refund,) = receive(shop.admin, order, one, 2, refund=True).json()["refunds"]
+    settled = shop.service.post(f"{order['id']}/refunds/{refund['id']}/settle/", {"status": "succeeded"})
+    assert settled.status_code == 200
+
+    def told() -> None:
+        answer = shop.admin.get("", service="notification", params={"order_id": order["id"], "limit": 100})
+        templates = Counter(row["template"] for row in answer.json()["data"])
+        assert {name: n for name, n in templates.items() if name.startswith("re")} == {
+            "return_declined": 1,
+            "return_approved": 1,
+            "return_received": 1,
+            "refund_issued": 1,
+        }
+
+    eventually(told, within=15)
+
+
 def test_what_was_paid_back_already_is_not_proposed_again(shop: Shop, buyer: Client) -> None:
     order = delivered(shop, buyer, (shop.sku(), 3))
     item = order["items"][0]["id"]

@@ -328,6 +328,7 @@ def _approve(order: Order, known: Return, when: When) -> tuple[Return, ReturnApp
         order_number=order.number,
         return_id=known.id,
         return_number=known.number,
+        expected=known.expected,
         approved_at=when.now,
     )
     return replace(known, status=ReturnStatus.APPROVED, decided_at=when.now), told
