@@ -1,6 +1,7 @@
 """What storefronts report by Kafka of orders that were placed, and payments that come with a request."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -217,6 +218,26 @@ def _encoded(event: Any) -> bytes:
 def test_an_order_is_found_however_its_id_is_spelled(shop: Shop, order: Order) -> None:
     tell(shop, report(order["id"].upper()))
     shop.await_order(order["id"], status="confirmed")
+
+
+def test_a_payment_and_a_cancel_at_once_lose_no_money_whoever_is_first(shop: Shop) -> None:
+    sku = shop.sku(50)
+    orders = [shop.customer.placed((sku, 2)) for _ in range(8)]
+    with ThreadPoolExecutor(16) as pool:
+        told = [pool.submit(shop.outsider.tell, report(order["id"])) for order in orders]
+        answers = [pool.submit(shop.callers.admin().cancel, order, wait=None) for order in orders]
+    assert {answer.result().status_code for answer in answers} == {200}
+    shop.probe.await_taken("order", *(event.result() for event in told))
+    for order in orders:
+        seen = shop.await_order(order["id"], status="cancelled", payment_status="refund_due")
+        assert seen["refunded_amount"] == "0.00"
+        (refund,) = shop.admin.get(f"{order['id']}/refunds/").json()["data"]
+        assert (refund["status"], refund["amount"]) == ("pending", "20.00")
+    eventually(lambda: _level(shop, sku, (50, 0, 0)), within=15)
+
+
+def _level(shop: Shop, sku: str, wanted: tuple[int, int, int]) -> None:
+    assert shop.admin.level(sku) == wanted
 
 
 # --- payments that come with a request
