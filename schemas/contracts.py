@@ -2725,6 +2725,7 @@ class ReturnApproved:
     order_number: The number that people use for the order, such as ORD48213307.
     return_id: The return, a UUIDv7 made by the order service.
     return_number: The number that people use for the return.
+    expected: True when nobody asked for it: the order was cancelled after its goods had left.
     approved_at: When it was approved.
     """
 
@@ -2735,6 +2736,7 @@ class ReturnApproved:
     order_number: str
     return_id: str
     return_number: str
+    expected: bool
     approved_at: int
 
     @property
@@ -2749,6 +2751,7 @@ class ReturnApproved:
             "order_number": self.order_number,
             "return_id": self.return_id,
             "return_number": self.return_number,
+            "expected": self.expected,
             "approved_at": self.approved_at,
         }
 
@@ -2760,6 +2763,7 @@ class ReturnApproved:
             order_number=record["order_number"],
             return_id=record["return_id"],
             return_number=record["return_number"],
+            expected=record["expected"],
             approved_at=record["approved_at"],
         )
 

@@ -11,6 +11,7 @@ from schemas.contracts import (
     OrderRevisionRejected,
     OrderRevisionRequested,
     OrderShipped,
+    ReturnReceived,
 )
 from services.chassis.commands import Submitted
 from services.chassis.events import Cause, Received, new_id
@@ -25,6 +26,7 @@ from services.inventory.domain.commands import (
     RetireVariant,
 )
 from services.inventory.domain.reservations import OrderEvent, Outcome, Terms, expire, react
+from services.inventory.domain.returns import put_back, remembered, sellable
 from services.inventory.domain.revisions import RevisionEvent
 from services.inventory.domain.stock import Because, StockLevel
 from services.inventory.domain.variants import Variant
@@ -43,6 +45,22 @@ def ship_stock(shipped: Sequence[Received[OrderShipped]], uow: InventoryUnitOfWo
     """Reacts to: order.OrderShipped.  Emits: StockShipped."""
     for received in shipped:
         _react(received, uow)
+
+
+def restock_returned(returned: Sequence[Received[ReturnReceived]], uow: InventoryUnitOfWork) -> None:
+    """Reacts to: order.ReturnReceived.  Emits: StockRestocked, where anything can be sold again."""
+    for received in returned:
+        event, units = received.event, sellable(received.event)
+        if not units.keys() <= uow.variants.keys():
+            uow.tx.defer(received, "ReturnReceived_of_unknown_sku")
+            continue
+        because = Because(
+            event_id=received.event_id, actor=_ACTOR, order_id=event.order_id, reference=event.return_number
+        )
+        told = put_back(event, uow.stock, because, uow.now)
+        if told is not None:
+            uow.tell(uow.reservation(event.order_id) or remembered(event), [told], received.cause)
+            uow.caused(units, received.cause)
 
 
 def reserve_stock(placed: Sequence[Received[OrderPlaced]], uow: InventoryUnitOfWork) -> None:
@@ -155,6 +173,7 @@ HANDLERS: dict[type[Any], Any] = {
     OrderShipped: ship_stock,
     OrderRevised: release_surplus,
     OrderRevisionRejected: withdraw_revisions,
+    ReturnReceived: restock_returned,
     OrderPlaced: reserve_stock,
     OrderRevisionRequested: reserve_difference,
     OrderConfirmed: allocate_stock,

@@ -12,6 +12,7 @@ from schemas.contracts import (
     OrderRevisionRejected,
     OrderRevisionRequested,
     OrderShipped,
+    ReturnReceived,
 )
 from services.chassis.audit import Audit
 from services.chassis.commands import Submitted
@@ -32,9 +33,10 @@ ORDER_EVENTS = (
     OrderRevisionRequested,
     OrderRevised,
     OrderRevisionRejected,
+    ReturnReceived,
 )
 # Those that are about units of SKUs which nothing may be held of.
-_WANTING = (OrderPlaced, OrderRevisionRequested, OrderShipped)
+_WANTING = (OrderPlaced, OrderRevisionRequested, OrderShipped, ReturnReceived)
 
 
 class InventoryUnitOfWork:

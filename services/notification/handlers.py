@@ -14,6 +14,10 @@ from schemas.contracts import (
     OrderPlaced,
     OrderShipped,
     OutOfStock,
+    RefundIssued,
+    ReturnApproved,
+    ReturnDeclined,
+    ReturnReceived,
 )
 from services.chassis.events import Received
 from services.notification.domain.notifications import (
@@ -58,6 +62,26 @@ def tell_of_cancellation(cancelled: Sequence[Received[OrderCancelled]], uow: Not
     _tell_customers(cancelled, uow)
 
 
+def tell_of_approval(approved: Sequence[Received[ReturnApproved]], uow: NotificationUnitOfWork) -> None:
+    """Reacts to: order.ReturnApproved.  Queues: return_approved, where the customer asked for the return."""
+    _tell_customers(approved, uow)
+
+
+def tell_of_refusal(declined: Sequence[Received[ReturnDeclined]], uow: NotificationUnitOfWork) -> None:
+    """Reacts to: order.ReturnDeclined.  Queues: return_declined."""
+    _tell_customers(declined, uow)
+
+
+def tell_of_arrival(returned: Sequence[Received[ReturnReceived]], uow: NotificationUnitOfWork) -> None:
+    """Reacts to: order.ReturnReceived.  Queues: return_received."""
+    _tell_customers(returned, uow)
+
+
+def tell_of_refund(issued: Sequence[Received[RefundIssued]], uow: NotificationUnitOfWork) -> None:
+    """Reacts to: order.RefundIssued.  Queues: refund_issued."""
+    _tell_customers(issued, uow)
+
+
 def warn_of_low_stock(reached: Sequence[Received[LowStockReached]], uow: NotificationUnitOfWork) -> None:
     """Reacts to: inventory.LowStockReached.  Queues: low_stock."""
     _tell_operator(reached, uow)
@@ -91,6 +115,10 @@ HANDLERS: dict[type[Any], Any] = {
     OrderShipped: tell_of_shipment,
     OrderDelivered: tell_of_delivery,
     OrderCancelled: tell_of_cancellation,
+    ReturnApproved: tell_of_approval,
+    ReturnDeclined: tell_of_refusal,
+    ReturnReceived: tell_of_arrival,
+    RefundIssued: tell_of_refund,
     LowStockReached: warn_of_low_stock,
     OutOfStock: warn_of_empty_stock,
 }

@@ -17,6 +17,7 @@ from services.order.api.payments import payments
 from services.order.api.placing import placing
 from services.order.api.problems import PROBLEMS
 from services.order.api.refunds import refunds
+from services.order.api.returns import returns
 from services.order.api.revisions import revisions
 from services.order.api.shipments import shipments
 from services.order.api.statuses import statuses
@@ -70,6 +71,7 @@ SERVICE = Service(
         statuses,
         payments,
         refunds,
+        returns,
         shipments,
         labels,
         revisions,

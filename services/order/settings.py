@@ -12,6 +12,7 @@ from services.chassis.settings import ServiceSettings
 from services.order.domain.drafts import PaymentMethod, ShopTerms
 from services.order.domain.orders import ConfirmTerms
 from services.order.domain.pricing import ShippingMethod, TaxRate
+from services.order.domain.returns import ReturnTerms
 
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")]
 TrackingLink = Annotated[str, StringConstraints(pattern=r"^https?://.*\{tracking_number\}")]
@@ -95,6 +96,10 @@ class OrderSettings(ServiceSettings):
     cancel_window_minutes: int | None = Field(
         default=None, ge=0, description="how long customers may cancel; unset: always"
     )
+    return_window_days: int = Field(
+        default=30, ge=0, le=36_500, description="how long after its delivery an order's goods may be sent back"
+    )
+    return_number_prefix: str = Field(default="RET", max_length=16, pattern=r"^[A-Z0-9-]*$")
     max_quantity_per_line: int = Field(default=1000, ge=1, le=1_000_000)
     place_wait_seconds: int = Field(default=0, ge=0, le=20, description="default of Prefer: wait when placing")
     public_url: str | None = Field(
@@ -160,6 +165,15 @@ class OrderSettings(ServiceSettings):
     def senders(self) -> Mapping[str, Mapping[str, str | None]]:
         """Location → the address that its labels bear."""
         return {location: entry.model_dump() for location, entry in self.ship_from.items()}
+
+    @cached_property
+    def return_terms(self) -> ReturnTerms:
+        """The shop's rules for returns."""
+        return ReturnTerms(
+            window_days=self.return_window_days,
+            number_prefix=self.return_number_prefix,
+            number_length=self.order_number_length,
+        )
 
     def is_prepaid(self, payment_method: str) -> bool:
         """Return whether an order needs a payment to be confirmed; so it does where its method was abolished since."""

@@ -6,7 +6,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from schemas.contracts import OrderRequested, VariantPublished, VariantRetired
+from schemas.contracts import (
+    OrderCancellationRequested,
+    OrderRequested,
+    PaymentReported,
+    VariantPublished,
+    VariantRetired,
+)
 from services.chassis.audit import Audit
 from services.chassis.commands import Submitted
 from services.chassis.events import Cause, Event, Received, new_id, to_micros
@@ -18,9 +24,9 @@ from services.order.domain.drafts import CatalogVariant, Identity
 from services.order.domain.edits import AddItem, ReviseOrder
 from services.order.domain.history import Change
 from services.order.domain.orders import Order, OrderContent
-from services.order.domain.payments import ConfirmOrder
+from services.order.domain.payments import ConfirmOrder, Payment
 from services.order.domain.placing import Placed, PlaceOrder
-from services.order.domain.requests import id_of
+from services.order.domain.requests import answer_id_of, id_of, order_id_of, payment_in, payment_of
 from services.order.domain.scopes import OrderFilter, Scope
 from services.order.domain.stuck import StuckOrder
 from services.order.domain.timeline import NOTED
@@ -29,6 +35,7 @@ from services.order.repository import audit, catalog, details, history, lines, l
 from services.order.repository.payments import Payments
 from services.order.repository.refunds import Refunds
 from services.order.repository.requests import KnownRequest
+from services.order.repository.returns import Returns
 from services.order.repository.revisions import Revisions
 from services.order.repository.shipments import Shipments
 from services.order.repository.tickets import Tickets
@@ -42,6 +49,9 @@ FROM generate_series(1, :n)
 """)
 
 
+REPORTS = (PaymentReported, OrderCancellationRequested)
+
+
 class OrderUnitOfWork:
     """What a handler of the order service works on.
 
@@ -50,6 +60,7 @@ class OrderUnitOfWork:
         payments: of orders that are locked.
         refunds: of orders that are locked.
         revisions: of orders that are locked.
+        returns: of orders that are locked.
         shipments: of orders that are locked.
         tickets: for streams.
         timeline: of any orders.
@@ -64,6 +75,7 @@ class OrderUnitOfWork:
         self.payments = Payments(tx.connection)
         self.refunds = Refunds(tx.connection)
         self.revisions = Revisions(tx.connection)
+        self.returns = Returns(tx.connection)
         self.shipments = Shipments(tx.connection)
         self.tickets = Tickets(tx.connection)
         self.timeline = Timeline(tx.connection)
@@ -96,6 +108,7 @@ class OrderUnitOfWork:
         asked = [message for message in received if isinstance(message.event, OrderRequested)]
         illegible = [message.key for message in received if isinstance(message.event, Undecodable)]
         asked_under = [id_of(message.event, message.key) for message in asked]
+        asked_under += [answer_id_of(m.event, m.key) for m in received if isinstance(m.event, REPORTS)]
         self._requests = requests.lock(connection, [*asked_under, *illegible])
         self._known_requests = frozenset(self._requests)
         self._lock_orders(messages)
@@ -111,12 +124,16 @@ class OrderUnitOfWork:
     def _lock_orders(self, messages: Sequence[Any]) -> None:
         connection = self.tx.connection
         events = [m.event for m in messages if isinstance(m, Received) and not isinstance(m.event, NOTED)]
-        answered = {event.order_id for event in events if hasattr(event, "order_id")}
+        # A stranger may call anything an order's id.
+        named = {order_id_of(event.order_id) for event in events if hasattr(event, "order_id")}
+        answered = {order_id for order_id in named if order_id is not None}
         commanded = {m.subject for m in messages if isinstance(m, Submitted) and m.subject is not None}
         self._orders = orders.lock(connection, answered | commanded)
         self._contents = lines.contents(connection, sorted(commanded & self._orders.keys()))
         confirming = [m.command for m in messages if isinstance(m, Submitted) and isinstance(m.command, ConfirmOrder)]
-        self.payments.load(command.payment for command in confirming if command.payment is not None)
+        reported = [payment_in(event) for event in events if isinstance(event, OrderRequested)]
+        reported += [p for e in events if isinstance(e, PaymentReported) and isinstance(p := payment_of(e), Payment)]
+        self.payments.load(p for p in [*reported, *(command.payment for command in confirming)] if p is not None)
 
     def _draw_numbers(self, n: int) -> None:
         drawn = self.tx.connection.execute(DRAW_NUMBERS, {"n": n}).all()
@@ -238,7 +255,9 @@ class OrderUnitOfWork:
         connection = self.tx.connection
         new = [placed.order for placed in self._placed]
         orders.insert(connection, [(placed.order, placed.content) for placed in self._placed])
-        changed = [self._orders[order_id] for order_id in sorted(self._orders) if self._orders[order_id].history]
+        # A report that is refused changes nothing of its order but the count of its events.
+        told_of = {order_id for order_id, _ in self._told}
+        changed = [order for id_, order in sorted(self._orders.items()) if order.history or id_ in told_of]
         orders.update(connection, changed)
         for order_id in sorted(self._revised):
             lines.update(connection, self._contents[order_id], self._orders[order_id].total_minor)

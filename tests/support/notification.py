@@ -250,6 +250,45 @@ def cancelled(order_id: str, **changes: Any) -> contracts.OrderCancelled:
     return contracts.OrderCancelled(**{**values, **changes})
 
 
+def return_approved(order_id: str, **changes: Any) -> contracts.ReturnApproved:
+    values: dict[str, Any] = {**_of_return(order_id), "expected": False, "approved_at": 0}
+    return contracts.ReturnApproved(**{**values, **changes})
+
+
+def return_declined(order_id: str) -> contracts.ReturnDeclined:
+    return contracts.ReturnDeclined(**_of_return(order_id), reason="worn", declined_at=0)
+
+
+def return_received(order_id: str, *units: tuple[str, int], complete: bool = True) -> contracts.ReturnReceived:
+    """Return a receipt of these (SKU, units)."""
+    disposition = contracts.ReturnReceivedLineDisposition.RESTOCK
+    lines = tuple(
+        contracts.ReturnReceivedLine(item_id=new_id(), sku=sku, received=n, damaged=0, disposition=disposition)
+        for sku, n in units
+    )
+    parts = {"location": "main", "lines": lines, "complete": complete, "received_at": 0}
+    return contracts.ReturnReceived(**_of_return(order_id), **parts)
+
+
+def refund_issued(order_id: str, **changes: Any) -> contracts.RefundIssued:
+    values: dict[str, Any] = {
+        "order_id": order_id,
+        "order_number": "ORD10000001",
+        "refund_id": new_id(),
+        "provider": "stripe",
+        "amount_minor": 700,
+        "refunded_total_minor": 700,
+        "currency": "EUR",
+        "settled_at": 0,
+    }
+    return contracts.RefundIssued(**{**values, **changes})
+
+
+def _of_return(order_id: str) -> dict[str, Any]:
+    names = {"order_number": "ORD10000001", "return_number": "RET10000002"}
+    return {"order_id": order_id, "return_id": new_id(), **names}
+
+
 def low_stock(sku: str = "SHIRT-1") -> contracts.LowStockReached:
     return contracts.LowStockReached(
         sku=sku, product_name="Shirt", variant_name="blue", available=3, threshold=5, reached_at=0

@@ -24,6 +24,7 @@ from services.inventory.repository import audit as inventory_books
 from services.notification.bootstrap import SERVICE as NOTIFICATION
 from services.notification.domain.deliveries import RETRIES_EXHAUSTED
 from services.order.bootstrap import SERVICE as ORDER
+from services.order.domain.refusals import RefusalCode
 from services.order.domain.statuses import CancelReason, PendingOperation
 from services.order.repository import audit as order_books
 
@@ -66,7 +67,7 @@ def reasons() -> Mapping[str, set[str]]:
         "Why an order was cancelled": {reason.value for reason in CancelReason},
         "What an order waits for": {*PendingOperation, *_stuck_reasons()},
         "What an order's history says": {*_texts("services/order", "note_change", 1), *_texts_of_deadlines()},
-        "Why a request by Kafka was refused": set(_texts("services/order/handlers/requests.py", "_reject", 2)),
+        "Why a request by Kafka was refused": _refused_by_kafka(),
         "Why a key is parked": {*_texts("services", "defer", 1), *_parked_by_inventory()},
         "What a reservation is": {status.value for status in Reservation},
         "Why stock moved": {kind.value for kind in MovementKind},
@@ -93,6 +94,19 @@ def _of_processes() -> dict[str, set[str]]:
     engine = sa.create_engine("postgresql+psycopg2://nobody@nowhere/nothing")
     told = collectors.DatabaseCollector(engine, [], "order", settings_of(ORDER)).collect()
     return {family.name: set(family.samples[0].labels) for family in islice(told, 2)}
+
+
+def _refused_by_kafka() -> set[str]:
+    """Return what requests and reports are refused with: codes of their own, and those of the commands behind them."""
+    handlers = ("services/order/handlers/requests.py", "services/order/handlers/reports.py")
+    own = {code for where in handlers for code in _texts(where, "_reject", 2)}
+    return own | {
+        RefusalCode.PAYMENT_MISMATCH.value,
+        RefusalCode.PAYMENT_REFERENCE_USED.value,
+        RefusalCode.ALREADY_PAID.value,
+        RefusalCode.ORDER_CANCELLED.value,
+        RefusalCode.INVALID_TRANSITION.value,
+    }
 
 
 def _stuck_reasons() -> set[str]:

@@ -69,6 +69,7 @@ HASTY: Mapping[str, str] = {
     "SAGA_TIMEOUT_SECONDS": "2",
     "ALLOCATION_TIMEOUT_SECONDS": "2",
     "CANCEL_WINDOW_MINUTES": "0",
+    "RETURN_WINDOW_DAYS": "0",
     "PLACE_WAIT_SECONDS": "5",
     "HTTP_WORKERS": "1",
 }

@@ -23,11 +23,13 @@ from services.order.domain.history import Change
 from services.order.domain.orders import Order, OrderContent
 from services.order.domain.payments import Payment
 from services.order.domain.refunds import Refund
+from services.order.domain.returns import Identity, Return
 from services.order.domain.revisions import Revision
 from services.order.domain.shipments import Shipment
 from services.order.handlers.stock import end_overdue
 from services.order.repository.payments import Payments
 from services.order.repository.refunds import Refunds
+from services.order.repository.returns import Returns
 from services.order.repository.revisions import Revisions
 from services.order.repository.shipments import Shipments
 from services.order.settings import OrderSettings
@@ -106,6 +108,7 @@ class OrderService:
     payments: dict[str, list[Payment]] = field(default_factory=dict)
     refunds: dict[str, Refund] = field(default_factory=dict)
     revisions: dict[tuple[str, int], Revision] = field(default_factory=dict)
+    returns: dict[str, Return] = field(default_factory=dict)
     shipments: dict[str, list[Shipment]] = field(default_factory=dict)
 
     def handle(self, message: Message, now: int) -> Result:
@@ -177,6 +180,25 @@ class MemoryRevisions(Revisions):
         self._revisions[revision.order_id, revision.revision] = revision
 
 
+class MemoryReturns(Returns):
+    """The returns, over a dictionary."""
+
+    def __init__(self, service: OrderService) -> None:
+        self._returns = service.returns
+
+    def of(self, order_id: str) -> list[Return]:
+        return [one for one in self._returns.values() if one.order_id == order_id]
+
+    def new_identity(self) -> Identity:
+        return Identity(return_id=new_id(), count=len(self._returns), number_key=b"r" * 32)
+
+    def add(self, one: Return) -> None:
+        self._returns[one.id] = one
+
+    def update(self, one: Return) -> None:
+        self._returns[one.id] = one
+
+
 class MemoryShipments(Shipments):
     """The shipments, over a dictionary."""
 
@@ -210,6 +232,7 @@ class MemoryOrders(OrderUnitOfWork):
         self.payments = MemoryPayments(service)
         self.refunds = MemoryRefunds(service)
         self.revisions = MemoryRevisions(service)
+        self.returns = MemoryReturns(service)
         self.shipments = MemoryShipments(service)
         self._counts = [len(service.orders)]
         self._number_key = b"k" * 32

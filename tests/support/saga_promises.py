@@ -41,9 +41,23 @@ def _check_order(saga: Saga, order_id: str) -> None:
     assert (order.recorded_minor, order.refund_due_minor) == (recorded, max(0, recorded - owed))
     refunds = [refund for refund in saga.order.refunds.values() if refund.order_id == order_id]
     assert order.refunding_minor == sum(refund.amount_minor for refund in refunds) == order.refund_due_minor
+    _check_returns(saga, order_id, wanted)
     history = saga.order.history[order_id]
     assert [row.previous_status for row in history] == [None, *(row.status for row in history[:-1])]
     assert (len(history), history[-1].status) == (order.version, order.status)
+
+
+def _check_returns(saga: Saga, order_id: str, wanted: Counter[str]) -> None:
+    """Of a cancelled order whose goods had left, all of them are expected back, once; of no other is anything."""
+    expected = (
+        saga.order.orders[order_id].status == "cancelled" and saga.inventory.reservations[order_id].status == "shipped"
+    )
+    returns = [one for one in saga.order.returns.values() if one.order_id == order_id]
+    assert [(one.status, one.expected) for one in returns] == ([("approved", True)] if expected else [])
+    units: Counter[str] = Counter()
+    for line in (line for one in returns for line in one.lines):
+        units[line.sku] += line.quantity
+    assert units == (wanted if expected else Counter())
 
 
 def _check_books(saga: Saga) -> None:

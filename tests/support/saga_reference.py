@@ -112,7 +112,9 @@ class Expected:
             return None, []
         if "cancelled" not in STATUS_TABLE[order.status] or (own and order.status not in ("pending", "confirmed")):
             return "invalid_status_transition", []
-        return None, self._cancel(order, kept=order.paid and not refund)
+        # What has left is expected back.
+        expected = ["ReturnRequested", "ReturnApproved"] if order.status == "shipped" else []
+        return None, self._cancel(order, kept=order.paid and not refund) + expected
 
     def _cancel(self, order: ExpectedOrder, *, kept: bool = False) -> Told:
         order.status, order.awaits, order.stuck, order.kept = "cancelled", None, None, kept

@@ -50,6 +50,10 @@ EVENTS = (
     support.shipped(ORDER),
     support.delivered(ORDER),
     support.cancelled(ORDER),
+    support.return_approved(ORDER),
+    support.return_declined(ORDER),
+    support.return_received(ORDER, ("SHIRT-1", 2)),
+    support.refund_issued(ORDER),
     support.low_stock(),
     support.out_of_stock(),
 )
@@ -83,6 +87,29 @@ def test_a_part_of_an_order_is_told_with_what_is_in_it_where_to_follow_it_and_wh
 
 def test_goods_of_a_cancelled_order_that_left_all_the_same_are_no_news_for_its_customer() -> None:
     assert mail_to_customer(replace(support.shipped(ORDER), unexpected=True), KNOWN) is None
+
+
+def test_a_return_is_told_with_its_number_and_what_arrived() -> None:
+    assert "RET10000002" in render(support.return_approved(ORDER)).text
+    some = render(support.return_received(ORDER, ("SOCKS-9", 3), complete=False))
+    assert some.subject == "Part of your return RET10000002 has arrived"
+    assert "3 x SOCKS-9" in some.text.splitlines()
+
+
+def test_a_refund_is_told_with_what_came_before() -> None:
+    first = render(support.refund_issued(ORDER))
+    assert first.subject == "We have paid back €7.00 for your order ORD10000001"
+    assert "before" not in first.text
+    assert "you got back €9.00" in render(support.refund_issued(ORDER, refunded_total_minor=900)).text
+
+
+@pytest.mark.parametrize(
+    "event",
+    [support.return_approved(ORDER, expected=True), support.return_received(ORDER, complete=True)],
+    ids=["of a return that nobody asked for", "of a receipt with nothing in it"],
+)
+def test_what_tells_a_customer_nothing_makes_no_mail(event: Any) -> None:
+    assert mail_to_customer(event, KNOWN) is None
 
 
 def test_an_order_is_told_with_its_lines_and_totals() -> None:

@@ -20,7 +20,15 @@ Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Location = Literal["main"]
 ReservationState = Literal["reserved", "rejected", "allocated", "expired", "released", "shipped", "cancelled_first"]
 MovementKind = Literal[
-    "received", "reserved", "released", "reservation_expired", "allocated", "shipped", "adjusted", "written_off"
+    "received",
+    "reserved",
+    "released",
+    "reservation_expired",
+    "allocated",
+    "shipped",
+    "returned",
+    "adjusted",
+    "written_off",
 ]
 
 

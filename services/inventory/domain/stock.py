@@ -22,6 +22,7 @@ class MovementKind(StrEnum):
     RESERVATION_EXPIRED = "reservation_expired"
     ALLOCATED = "allocated"
     SHIPPED = "shipped"
+    RETURNED = "returned"
     ADJUSTED = "adjusted"
     WRITTEN_OFF = "written_off"
 

@@ -20,9 +20,14 @@ from schemas.contracts import (
     OrderPlaced,
     OrderShipped,
     OutOfStock,
+    RefundIssued,
+    ReturnApproved,
+    ReturnDeclined,
+    ReturnReceived,
 )
 
-OrderEvent = OrderPlaced | OrderConfirmed | OrderShipped | OrderDelivered | OrderCancelled
+ReturnEvent = ReturnApproved | ReturnDeclined | ReturnReceived
+OrderEvent = OrderPlaced | OrderConfirmed | OrderShipped | OrderDelivered | OrderCancelled | ReturnEvent | RefundIssued
 StockAlert = LowStockReached | OutOfStock
 # What a mail needs of its event or its order, as it is kept: values that JSON knows.
 Facts = dict[str, Any]
@@ -50,6 +55,10 @@ class Template(StrEnum):
     ORDER_SHIPPED = "order_shipped"
     ORDER_DELIVERED = "order_delivered"
     ORDER_CANCELLED = "order_cancelled"
+    RETURN_APPROVED = "return_approved"
+    RETURN_DECLINED = "return_declined"
+    RETURN_RECEIVED = "return_received"
+    REFUND_ISSUED = "refund_issued"
     LOW_STOCK = "low_stock"
     OUT_OF_STOCK = "out_of_stock"
 
@@ -222,6 +231,12 @@ def mail_to_customer(event: OrderEvent, subject: Subject) -> Mail | None:
     # They were told that the order is off; what becomes of goods that left all the same is for a person to say.
     if isinstance(event, OrderShipped) and event.unexpected:
         return None
+    # Nobody asked for it: it follows from a cancel, whose own mail tells what there is to tell.
+    if isinstance(event, ReturnApproved) and event.expected:
+        return None
+    # It only says that nothing more will come.
+    if isinstance(event, ReturnReceived) and not event.lines:
+        return None
     template, facts = _CUSTOMER_MAILS[type(event)]
     return Mail(template=template, audience=Audience.CUSTOMER, recipient=subject.email, facts=facts(event))
 
@@ -265,12 +280,32 @@ def _cancelled(event: OrderCancelled) -> Facts:
     return {"reason": event.reason.value, "refund_minor": event.refund_minor}
 
 
+def _return(event: ReturnApproved | ReturnDeclined) -> Facts:
+    return {"return_number": event.return_number}
+
+
+def _returned(event: ReturnReceived) -> Facts:
+    return {
+        "return_number": event.return_number,
+        "complete": event.complete,
+        "lines": [(line.item_id, line.sku, line.received) for line in event.lines],
+    }
+
+
+def _refunded(event: RefundIssued) -> Facts:
+    return {"amount_minor": event.amount_minor, "refunded_total_minor": event.refunded_total_minor}
+
+
 _CUSTOMER_MAILS: Mapping[type[OrderEvent], tuple[Template, Callable[[Any], Facts]]] = {
     OrderPlaced: (Template.ORDER_PLACED, _nothing_more),
     OrderConfirmed: (Template.ORDER_CONFIRMED, _confirmed),
     OrderShipped: (Template.ORDER_SHIPPED, _shipped),
     OrderDelivered: (Template.ORDER_DELIVERED, _delivered),
     OrderCancelled: (Template.ORDER_CANCELLED, _cancelled),
+    ReturnApproved: (Template.RETURN_APPROVED, _return),
+    ReturnDeclined: (Template.RETURN_DECLINED, _return),
+    ReturnReceived: (Template.RETURN_RECEIVED, _returned),
+    RefundIssued: (Template.REFUND_ISSUED, _refunded),
 }
 
 # What completes "Your order … was cancelled because". A suspicion is not told to whom it is about.

@@ -29,7 +29,7 @@ def list_refunds(call: OrderCall, order_id: Id) -> Answer:
     known = known_order(call, order_id, OWNERS)
     with call.queries() as uow:
         found = view_refunds(uow, known.order)
-    return answer(Page[models.Refund](data=[_shown(refund) for refund in found], next_cursor=None), 200)
+    return answer(Page[models.Refund](data=[refund_of(refund) for refund in found], next_cursor=None), 200)
 
 
 @refunds.post(
@@ -94,7 +94,7 @@ def _wanted(order: Order, body: models.RefundCreate) -> WantedRefund:
 def _made(outcome: Refunded | Refusal, _uow: OrderUnitOfWork) -> Answer:
     if isinstance(outcome, Refusal):
         raise problem_of(outcome)
-    first, *further = (_shown(refund) for refund in outcome.refunds)
+    first, *further = (refund_of(refund) for refund in outcome.refunds)
     model = models.RefundsMade(**dict(first), further=further)
     location = f"{PREFIX}/{outcome.order.id}/refunds/{first.id}/"
     return answer(model, 201, version=outcome.order.version, location=location)
@@ -103,10 +103,11 @@ def _made(outcome: Refunded | Refusal, _uow: OrderUnitOfWork) -> Answer:
 def _settled(outcome: Refunded | Refusal, _uow: OrderUnitOfWork) -> Answer:
     if isinstance(outcome, Refusal):
         raise problem_of(outcome)
-    return answer(_shown(outcome.refunds[0]), 200, version=outcome.order.version)
+    return answer(refund_of(outcome.refunds[0]), 200, version=outcome.order.version)
 
 
-def _shown(refund: Refund) -> models.Refund:
+def refund_of(refund: Refund) -> models.Refund:
+    """Return a refund as it is shown."""
     return models.Refund(
         id=refund.id,
         status=refund.status,

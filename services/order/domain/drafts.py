@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from services.order.domain.payments import Payment
 from services.order.domain.pricing import NO_TAX, ShippingMethod, TaxRate
 
 Address = Mapping[str, str | None]
@@ -38,6 +39,7 @@ class OrderDraft:
         shipping_method: None for the first.
         payment_method: None for the first.
         expected_total: refuse unless this is the total.
+        payment: what was paid already; refuse unless it is the total.
 
     """
 
@@ -56,6 +58,7 @@ class OrderDraft:
     expected_total: Amount | None = None
     currency: str | None = None
     request_id: str | None = None
+    payment: Payment | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,6 +75,11 @@ def with_shipped(lines: Sequence[OrderLine], units: Mapping[str, int]) -> tuple[
     return tuple(replace(line, shipped_quantity=line.shipped_quantity + units.get(line.item_id, 0)) for line in lines)
 
 
+def with_returned(lines: Sequence[OrderLine], units: Mapping[str, int]) -> tuple[OrderLine, ...]:
+    """Return lines of which these units (item id → number) came back too."""
+    return tuple(replace(line, returned_quantity=line.returned_quantity + units.get(line.item_id, 0)) for line in lines)
+
+
 def by_location(lines: Sequence[OrderLine], held: Sequence[Held]) -> list[tuple[OrderLine, str, int]]:
     """Spread what has not left over the locations at which inventory holds it: (line, location, units) each.
 

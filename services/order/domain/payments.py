@@ -43,6 +43,15 @@ def record(order: Order, payment: Payment, when: When) -> None:
     order.note_change(order.status, "payment_recorded", when, public=False)
 
 
+def note_failed(order: Order, when: When) -> None:
+    """Note that a payment failed, where the order still waits for one."""
+    ended = order.status in (OrderStatus.CANCELLED, OrderStatus.REFUNDED)
+    if ended or order.is_paid or order.payment_failed:
+        return
+    order.payment_failed = True
+    order.note_change(order.status, "payment_failed", when)
+
+
 def refuse_payment(code: RefusalCode, pointer: str, detail: str) -> Refusal:
     """Return the refusal of a payment; `pointer` is a JSON Pointer into the payment, empty for all of it."""
     return Refusal(code, detail, faults=[Fault(pointer, code.value, detail)])

@@ -9,6 +9,7 @@ from services.order.domain.history import Actor, When
 from services.order.domain.lines import OrderLine
 from services.order.domain.numbers import order_number
 from services.order.domain.orders import Order, OrderContent
+from services.order.domain.payments import record
 from services.order.domain.pricing import ShippingMethod, Totals, total_up
 from services.order.domain.refusals import Fault
 from services.order.domain.statuses import PendingOperation
@@ -68,7 +69,7 @@ def price(draft: OrderDraft, catalog: Mapping[str, CatalogVariant], terms: ShopT
 
 
 def place(draft: OrderDraft, priced: Priced, terms: ShopTerms, identity: Identity, when: When) -> Placed:
-    """Make an order of a priced draft; inventory is asked to reserve next."""
+    """Make an order of a priced draft, paid if its payment is the total; inventory is asked to reserve next."""
     totals = priced.totals
     order = Order(
         id=identity.order_id,
@@ -83,6 +84,9 @@ def place(draft: OrderDraft, priced: Priced, terms: ShopTerms, identity: Identit
         updated_at=when.now,
     )
     order.note_change(order.status, "placed", when)
+    if draft.payment is not None:
+        record(order, draft.payment, when)
+        order.confirm_when_reserved = True
     content = OrderContent(
         order_id=order.id,
         request_id=draft.request_id,

@@ -33,7 +33,7 @@ class WantedRefund:
     """What somebody wants to be paid back: one of an amount, units of lines, or the shipping; all the rest for none.
 
     Args:
-        amount_minor: any amount.
+        amount_minor: any amount; with units, what they come to.
         units: item id → units.
         shipping: what is left of the shipping.
 
@@ -143,9 +143,20 @@ class Refundable:
         shipping = self.order.total_minor - sum(line.total_minor for line in self.content.lines)
         return shipping - sum(refund.shipping_minor for refund in self.refunds if refund.is_live)
 
+    def left_of(self, provider: str, reference: str) -> int:
+        """Return what could still be paid back of one payment."""
+        paid = sum(p.amount_minor for p in self.payments if (p.provider, p.reference) == (provider, reference))
+        back = [r for r in self.refunds if r.is_live and (r.provider, r.reference) == (provider, reference)]
+        return paid - sum(refund.amount_minor for refund in back)
+
     def units_of(self, item_id: str) -> int:
         """Return for how many units of a line something was paid back already."""
         return sum(n for refund in self.refunds if refund.is_live for i, _, n in refund.lines if i == item_id)
+
+    def cost_of(self, units: Mapping[str, int]) -> int:
+        """Return what units of lines (item id → number) cost, behind those that were paid back already."""
+        lines = {line.item_id: line for line in self.content.lines}
+        return sum(_share(lines[item_id], self.units_of(item_id), n) for item_id, n in units.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +171,7 @@ class _Sum:
 def create(
     known: Refundable, command: CreateRefund, when: When, ids: Sequence[str]
 ) -> tuple[list[Refund], list[RefundEvent]] | Refusal:
-    """Refund something of an order, which is changed in place.
-
-    Args:
-        known: the order, its row locked, and all its payments and refunds.
-        command: what is wanted.
-        when: time and actor.
-        ids: for the new refunds, at least one a payment.
+    """Refund something of an order, which is changed in place; `ids` are for the new refunds, at least one a payment.
 
     Returns:
         The refunds and what others are told, or why not.
@@ -252,12 +257,7 @@ def succeed(
 def settle(
     known: Refundable, refund: Refund, command: SettleRefund, when: When
 ) -> tuple[Refund, list[RefundEvent]] | Refusal:
-    """Take the report of what became of a refund; the same report again changes nothing.
-
-    Returns:
-        The refund as it is now and what others are told, or why not.
-
-    """
+    """Take the report of what became of a refund, which is returned as it is now; the same report again is no news."""
     order = known.order
     if refund.status is command.status:
         return refund, []
@@ -266,9 +266,10 @@ def settle(
     if refund.status is RefundStatus.PENDING and command.status is RefundStatus.FAILED:
         return _fail(order, refund, command.failure_code or "unspecified", when)
     if refund.status is RefundStatus.FAILED and command.status is RefundStatus.PENDING:
-        if refund.amount_minor > known.rest_minor:
-            detail = f"{known.rest_minor} minor units of {order.currency} are left, less than refund {refund.id}"
-            return Refusal(RefusalCode.REFUND_TOO_LARGE, detail, facts={"refundable_minor": known.rest_minor})
+        left = min(known.rest_minor, known.left_of(refund.provider, refund.reference))
+        if refund.amount_minor > left:
+            detail = f"{left} minor units of its payment are left, less than refund {refund.id}; ask for a new one"
+            return Refusal(RefusalCode.REFUND_TOO_LARGE, detail, facts={"refundable_minor": left})
         return _retry(order, refund, when)
     detail = f"refund {refund.id} {refund.status}; it cannot become {command.status} any more"
     return Refusal(RefusalCode.REFUND_SETTLED, detail)
@@ -340,7 +341,7 @@ def _too_large(known: Refundable, amount_minor: int) -> Refusal:
 
 def _sum_of(known: Refundable, wanted: WantedRefund) -> _Sum | Refusal:
     if wanted.amount_minor is not None:
-        return _Sum(wanted.amount_minor)
+        return _Sum(wanted.amount_minor, lines=_named(known, wanted.units or {}))
     if wanted.shipping:
         if known.shipping_minor <= 0:
             detail = f"nothing of the shipping of order {known.order.number} is left to be paid back"
@@ -364,8 +365,12 @@ def _of_lines(known: Refundable, units: Mapping[str, int]) -> _Sum | Refusal:
             faults.append(Fault(f"/lines/{i}/quantity", RefusalCode.REFUND_TOO_LARGE.value, detail))
     if faults:
         return Refusal(RefusalCode(faults[0].code), faults[0].detail, faults)
-    amount = sum(_share(lines[item_id], known.units_of(item_id), n) for item_id, n in units.items())
-    return _Sum(amount, lines=tuple((item_id, lines[item_id].sku, n) for item_id, n in units.items()))
+    return _Sum(known.cost_of(units), lines=_named(known, units))
+
+
+def _named(known: Refundable, units: Mapping[str, int]) -> tuple[tuple[str, str, int], ...]:
+    skus = {line.item_id: line.sku for line in known.content.lines}
+    return tuple((item_id, skus[item_id], n) for item_id, n in units.items())
 
 
 def _share(line: OrderLine, before: int, units: int) -> int:
@@ -379,7 +384,7 @@ def _spread(known: Refundable, wanted: _Sum, reason: str, when: When, ids: Seque
     conceded = max(0, wanted.amount_minor - order.unrequested_refund_minor)
     refunds: list[Refund] = []
     for payment, refund_id in zip(reversed(known.payments), ids, strict=False):
-        part = min(left, payment.amount_minor - _paid_back(known.refunds, payment))
+        part = min(left, known.left_of(payment.provider, payment.reference))
         if part <= 0:
             continue
         first = not refunds
@@ -405,8 +410,3 @@ def _spread(known: Refundable, wanted: _Sum, reason: str, when: When, ids: Seque
         raise ValueError(f"order {order.number}: its payments are {left} short of what was recorded")
     order.conceded_minor += sum(refund.conceded_minor for refund in refunds)
     return refunds
-
-
-def _paid_back(refunds: Sequence[Refund], payment: Payment) -> int:
-    of_payment = (payment.provider, payment.reference)
-    return sum(r.amount_minor for r in refunds if r.is_live and (r.provider, r.reference) == of_payment)

@@ -56,6 +56,11 @@ class RefusalCode(StrEnum):
     LAST_ITEM = "last_item"
     REVISION_NOT_FOUND = "revision_not_found"
     AMOUNT_DUE_OPEN = "amount_due_open"
+    RETURN_NOT_FOUND = "return_not_found"
+    RETURN_NOT_ALLOWED = "return_not_allowed"
+    RETURN_WINDOW_CLOSED = "return_window_closed"
+    RETURN_TOO_LARGE = "return_too_large"
+    INVALID_RETURN_TRANSITION = "invalid_return_transition"
     VERSION_CHANGED = "precondition_failed"
 
 

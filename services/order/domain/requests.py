@@ -7,9 +7,16 @@ text and every number of entries has a bound here, and no fault repeats a text, 
 import re
 from collections.abc import Iterator, Mapping
 
-from schemas.contracts import OrderRequested, OrderRequestedAddress
+from schemas.contracts import (
+    OrderCancellationRequested,
+    OrderRequested,
+    OrderRequestedAddress,
+    OrderRequestedPayment,
+    PaymentReported,
+)
 from services.order.domain.drafts import Discount, OrderDraft, WantedItem
-from services.order.domain.refusals import Fault
+from services.order.domain.payments import Payment
+from services.order.domain.refusals import Fault, Refusal, RefusalCode
 
 # Longest texts, in characters; REST's models use the same.
 MAX_ID, MAX_EMAIL, MAX_NOTES, MAX_ADDRESS_FIELD, MAX_METADATA_VALUE = 128, 254, 2000, 200, 500
@@ -19,6 +26,10 @@ MAX_ITEMS, MAX_DISCOUNTS, MAX_METADATA = 200, 20, 50
 EMAIL = r"^[^@\s\x01-\x1f\x7f-\x9f<>,;]+@[^@\s\x01-\x1f\x7f-\x9f<>,;]+$"
 COUNTRY = r"^[A-Z]{2}$"
 LOCALE = r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$"
+CURRENCY = r"^[A-Z]{3}$"
+# As of an order's subtotal: what every reader of an event or of JSON can hold exactly.
+MAX_AMOUNT_MINOR = 2**52
+_UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _REQUIRED = ("first_name", "last_name", "address1", "city", "postal_code", "country_code")
 
 
@@ -55,7 +66,69 @@ def draft_of(request: OrderRequested) -> OrderDraft | list[Fault]:
         discounts=tuple(Discount(discount.code, discount.amount_minor) for discount in request.discounts),
         expected_total=request.expected_total_minor,
         currency=request.currency,
+        payment=payment_in(request),
     )
+
+
+def order_id_of(text: str) -> str | None:
+    """Return what names an order as its id is kept, None where it has no such form."""
+    return text.lower() if re.fullmatch(_UUID, text) else None
+
+
+def answer_id_of(event: PaymentReported | OrderCancellationRequested, record_key: str) -> str:
+    """Return the id under which a report about no known order is answered, as `id_of` does."""
+    usable = not any(_text("/order_id", event.order_id, MAX_ID, required=True))
+    return event.order_id if usable else record_key
+
+
+def payment_in(request: OrderRequested) -> Payment | None:
+    """Return the payment that came with a request, None where there is none that could be kept."""
+    sent = request.payment
+    return None if sent is None or any(_payment_faults("", sent)) else _payment(sent)
+
+
+def payment_of(report: PaymentReported) -> Payment | list[Fault]:
+    """Return the payment that a report is about, or everything that is wrong with its form."""
+    faults = list(_payment_faults("", report))
+    return faults or _payment(report)
+
+
+def refused(refusal: Refusal) -> list[Fault]:
+    """Return what a refused report is answered with: nothing of what was sent, which may be personal."""
+    if refusal.code is RefusalCode.PAYMENT_REFERENCE_USED:
+        return [reference_used("/reference")]
+    return list(refusal.faults) or [Fault("", refusal.code.value, refusal.detail)]
+
+
+def reference_used(pointer: str) -> Fault:
+    """Return the fault of a payment that paid another order."""
+    return Fault(pointer, RefusalCode.PAYMENT_REFERENCE_USED.value, "this reference is recorded for another order")
+
+
+def paid_otherwise(payment: Payment, total_minor: int, currency: str) -> list[Fault]:
+    """Return what is wrong with a payment that came with a request for an order of this total."""
+    code = RefusalCode.PAYMENT_MISMATCH.value
+    if payment.currency != currency:
+        return [Fault("/payment/currency", code, f"the order is in {currency}, not {payment.currency}")]
+    if payment.amount_minor != total_minor:
+        detail = f"the total is {total_minor} minor units of {currency}, not {payment.amount_minor}"
+        return [Fault("/payment/amount_minor", code, detail)]
+    return []
+
+
+def _payment(sent: OrderRequestedPayment | PaymentReported) -> Payment:
+    return Payment(
+        provider=sent.provider, reference=sent.reference, amount_minor=sent.amount_minor, currency=sent.currency
+    )
+
+
+def _payment_faults(at: str, sent: OrderRequestedPayment | PaymentReported) -> Iterator[Fault]:
+    yield from _text(f"{at}/provider", sent.provider, MAX_ID, required=True)
+    yield from _text(f"{at}/reference", sent.reference, MAX_ID, required=True)
+    yield from _text(f"{at}/currency", sent.currency, MAX_ID, required=True, pattern=CURRENCY)
+    if not 0 <= sent.amount_minor <= MAX_AMOUNT_MINOR:
+        detail = f"{at}/amount_minor is between 0 and {MAX_AMOUNT_MINOR}"
+        yield Fault(f"{at}/amount_minor", "invalid_amount", detail)
 
 
 def _faults(request: OrderRequested) -> Iterator[Fault]:
@@ -81,6 +154,8 @@ def _faults(request: OrderRequested) -> Iterator[Fault]:
     yield from _address_faults("/shipping_address", _address(request.shipping_address))
     if request.billing_address is not None:
         yield from _address_faults("/billing_address", _address(request.billing_address))
+    if request.payment is not None:
+        yield from _payment_faults("/payment", request.payment)
 
 
 def _text(

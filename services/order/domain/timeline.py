@@ -7,11 +7,11 @@ others told without changing the order, such as mails. Entries are in causal ord
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from schemas.contracts import NotificationFailed, NotificationSent, StockRestocked, StockShipped
+from schemas.contracts import NotificationFailed, NotificationSent, StockShipped
 from services.order.domain.history import Change
 
 # What others tell of an order that changes nothing of it.
-NOTED = (NotificationSent, NotificationFailed, StockShipped, StockRestocked)
+NOTED = (NotificationSent, NotificationFailed, StockShipped)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,9 @@ from typing import Any
 from schemas.contracts import (
     NotificationFailed,
     NotificationSent,
+    OrderCancellationRequested,
     OrderRequested,
+    PaymentReported,
     StockAllocated,
     StockRejected,
     StockReleased,
@@ -24,7 +26,9 @@ from services.order.domain.erasure import EraseCustomer
 from services.order.domain.orders import CancelOrder
 from services.order.domain.payments import ConfirmOrder
 from services.order.domain.placing import PlaceOrder
+from services.order.domain.receipts import ReceiveReturn
 from services.order.domain.refunds import CreateRefund, RefundRest, SettleRefund
+from services.order.domain.returns import DecideReturn, RequestReturn
 from services.order.domain.shipments import AdvanceOrder, CreateShipment
 from services.order.domain.streams import IssueTicket, RedeemTicket
 from services.order.handlers.catalog import publish_variants, retire_variants
@@ -34,7 +38,9 @@ from services.order.handlers.orders import cancel_order
 from services.order.handlers.payments import confirm_order
 from services.order.handlers.placing import place_order
 from services.order.handlers.refunds import create_refund, refund_rest, settle_refund
+from services.order.handlers.reports import cancel_as_requested, take_reported_payments
 from services.order.handlers.requests import place_requested_orders, reject_malformed_requests
+from services.order.handlers.returns import decide_return, note_restocked, receive_return, request_return
 from services.order.handlers.revisions import revise_order
 from services.order.handlers.shipments import advance_order, create_shipment, record_carrier_event
 from services.order.handlers.stock import (
@@ -46,7 +52,7 @@ from services.order.handlers.stock import (
     note_reserved,
 )
 from services.order.handlers.streams import issue_ticket, redeem_ticket
-from services.order.handlers.timeline import note_failed, note_restocked, note_sent, note_shipped
+from services.order.handlers.timeline import note_failed, note_sent, note_shipped
 
 HANDLERS: dict[type[Any], Any] = {
     StockReleased: note_released,
@@ -55,11 +61,13 @@ HANDLERS: dict[type[Any], Any] = {
     StockReserved: note_reserved,
     StockShortfall: cancel_short,
     StockAllocated: note_allocated,
+    StockRestocked: note_restocked,
     OrderRequested: place_requested_orders,
     StockShipped: note_shipped,
-    StockRestocked: note_restocked,
     NotificationSent: note_sent,
     NotificationFailed: note_failed,
+    PaymentReported: take_reported_payments,
+    OrderCancellationRequested: cancel_as_requested,
 }
 CATALOG_HANDLERS: dict[type[Any], Any] = {VariantPublished: publish_variants, VariantRetired: retire_variants}
 FOREIGN = {OrderRequested.TOPIC: reject_malformed_requests}
@@ -78,4 +86,7 @@ COMMANDS: dict[type[Any], Any] = {
     SettleRefund: settle_refund,
     ReviseOrder: revise_order,
     ChangeDetails: change_details,
+    RequestReturn: request_return,
+    DecideReturn: decide_return,
+    ReceiveReturn: receive_return,
 }

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.chassis.commands import Submitted
+from services.chassis.events import Cause
 from services.order.domain.details import OrderDetails
+from services.order.domain.history import When
 from services.order.domain.orders import CancelOrder, Order, cancel
 from services.order.domain.refusals import Refusal
 from services.order.domain.scopes import OrderFilter, Scope
 from services.order.domain.stuck import StuckOrder
 from services.order.handlers.commands import Accepted, Outcome, order_of, when_of
 from services.order.handlers.refunds import request_due_refunds
+from services.order.handlers.returns import expect_return
 from services.order.handlers.revisions import close_revision
 from services.order.unit_of_work import OrderUnitOfWork
 
@@ -32,16 +35,23 @@ class OrderView:
 
 
 def cancel_order(submitted: Submitted[CancelOrder], uow: OrderUnitOfWork) -> Outcome:
-    """Cancel an order.  Emits: OrderCancelled, RefundRequested."""
+    """Cancel an order.  Emits: OrderCancelled; ReturnRequested, ReturnApproved of what had left; RefundRequested."""
     order = order_of(submitted, uow)
     if isinstance(order, Refusal):
         return order
-    when = when_of(submitted, uow)
-    told, refusal = cancel(order, submitted.command, when, uow.content(order.id).lines)
-    uow.tell(order, told, submitted.cause)
-    close_revision(order, when, uow)
-    request_due_refunds(order, "cancelled", when, submitted.cause, uow)
+    refusal = end_order(order, submitted.command, when_of(submitted, uow), submitted.cause, uow)
     return refusal or Accepted(order)
+
+
+def end_order(order: Order, command: CancelOrder, when: When, cause: Cause, uow: OrderUnitOfWork) -> Refusal | None:
+    """Cancel an order that is locked, with all that follows from it; see `cancel_order`."""
+    told, refusal = cancel(order, command, when, uow.content(order.id).lines)
+    uow.tell(order, told, cause)
+    if told is not None:
+        expect_return(order, when, cause, uow)
+    close_revision(order, when, uow)
+    request_due_refunds(order, "cancelled", when, cause, uow)
+    return refusal
 
 
 def find_order(uow: OrderUnitOfWork, scope: Scope, id_or_number: str) -> Order | None:

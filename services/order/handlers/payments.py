@@ -1,8 +1,11 @@
 """Payments that are reported, and what they confirm."""
 
 from services.chassis.commands import Submitted
+from services.chassis.events import Cause
 from services.order.domain import payments
-from services.order.domain.payments import ConfirmOrder
+from services.order.domain.history import When
+from services.order.domain.orders import Order
+from services.order.domain.payments import ConfirmOrder, Payment
 from services.order.domain.refusals import Refusal
 from services.order.handlers.commands import Accepted, Outcome, order_of, when_of
 from services.order.handlers.refunds import request_due_refunds
@@ -14,11 +17,18 @@ def confirm_order(submitted: Submitted[ConfirmOrder], uow: OrderUnitOfWork) -> O
     order = order_of(submitted, uow)
     if isinstance(order, Refusal):
         return order
-    payment = submitted.command.payment
+    refusal = take_payment(order, submitted.command.payment, when_of(submitted, uow), submitted.cause, uow)
+    return refusal or Accepted(order)
+
+
+def take_payment(
+    order: Order, payment: Payment | None, when: When, cause: Cause, uow: OrderUnitOfWork
+) -> Refusal | None:
+    """Confirm an order that is locked, with the payment, if there is one, whose holder is loaded; see above."""
     holder = uow.payments.holder(payment) if payment else None
     if payment is not None and holder not in (None, order.id):
         return payments.refuse_used(payment)
-    version, when = order.version, when_of(submitted, uow)
+    version = order.version
     told, refusal = payments.confirm(
         order,
         payment,
@@ -30,6 +40,6 @@ def confirm_order(submitted: Submitted[ConfirmOrder], uow: OrderUnitOfWork) -> O
     # A payment of nothing for an order that costs nothing is recorded too.
     if payment is not None and holder is None and order.version != version:
         uow.payments.add(order.id, payment, uow.now)
-    uow.tell(order, told, submitted.cause)
-    request_due_refunds(order, "not_due", when, submitted.cause, uow)
-    return refusal or Accepted(order)
+    uow.tell(order, told, cause)
+    request_due_refunds(order, "not_due", when, cause, uow)
+    return refusal

@@ -28,7 +28,7 @@ def create_refund(submitted: Submitted[CreateRefund], uow: OrderUnitOfWork) -> R
     order = order_of(submitted, uow)
     if isinstance(order, Refusal):
         return order
-    known = _refundable(order, uow)
+    known = refundable(order, uow)
     made = refunds.create(known, submitted.command, when_of(submitted, uow), [new_id() for _ in known.payments])
     if isinstance(made, Refusal):
         return made
@@ -43,7 +43,7 @@ def refund_rest(submitted: Submitted[RefundRest], uow: OrderUnitOfWork) -> Outco
         return order
     if order.status is OrderStatus.REFUNDED:
         return Accepted(order)
-    known = _refundable(order, uow)
+    known = refundable(order, uow)
     made = refunds.refund_rest(known, submitted.command, when_of(submitted, uow), [new_id() for _ in known.payments])
     if isinstance(made, Refusal):
         return made
@@ -56,7 +56,7 @@ def settle_refund(submitted: Submitted[SettleRefund], uow: OrderUnitOfWork) -> R
     order, command = order_of(submitted, uow), submitted.command
     if isinstance(order, Refusal):
         return order
-    known = _refundable(order, uow)
+    known = refundable(order, uow)
     refund = next((refund for refund in known.refunds if refund.id == command.refund_id), None)
     if refund is None:
         detail = f"order {order.number} has no refund {command.refund_id!r}"
@@ -74,7 +74,7 @@ def settle_refund(submitted: Submitted[SettleRefund], uow: OrderUnitOfWork) -> R
 def request_due_refunds(order: Order, reason: str, when: When, cause: Cause, uow: OrderUnitOfWork) -> None:
     """Ask for what has become due by itself.  Emits: RefundRequested."""
     if order.unrequested_refund_minor:
-        known = _refundable(order, uow)
+        known = refundable(order, uow)
         made = refunds.request_due(known, reason, when, [new_id() for _ in known.payments])
         _keep(order, *made, cause, uow)
 
@@ -84,7 +84,8 @@ def view_refunds(uow: OrderUnitOfWork, order: Order) -> Sequence[Refund]:
     return uow.refunds.of(order.id)
 
 
-def _refundable(order: Order, uow: OrderUnitOfWork) -> Refundable:
+def refundable(order: Order, uow: OrderUnitOfWork) -> Refundable:
+    """Return an order with what was paid for it and back."""
     return Refundable(order, uow.content(order.id), uow.payments.of(order.id), uow.refunds.of(order.id))
 
 

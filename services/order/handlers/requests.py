@@ -10,17 +10,21 @@ from services.chassis.events import Cause, Received
 from services.chassis.incoming import Undecodable
 from services.order.domain.drafts import OrderDraft
 from services.order.domain.history import Actor, When
-from services.order.domain.placing import place, price
+from services.order.domain.payments import Payment
+from services.order.domain.placing import Priced, place, price
 from services.order.domain.refusals import Fault
-from services.order.domain.requests import draft_of, id_of
+from services.order.domain.requests import draft_of, id_of, paid_otherwise, reference_used
 from services.order.unit_of_work import OrderUnitOfWork
 
 _RETRY_SECONDS = 1.0
-_STOREFRONT = Actor(type="service", id="storefront")
+STOREFRONT = Actor(type="service", id="storefront")
 
 
 def place_requested_orders(requested: Sequence[Received[OrderRequested]], uow: OrderUnitOfWork) -> None:
-    """Reacts to: storefront.OrderRequested.  Emits: OrderPlaced | OrderRequestRejected."""
+    """Reacts to: storefront.OrderRequested.  Emits: OrderPlaced | OrderRequestRejected.
+
+    A payment that came with it confirms the order once its stock is reserved, and is due for refund if it is not.
+    """
     for received in requested:
         request = received.event
         digest = hashlib.sha256(json.dumps(request.to_avro(), sort_keys=True).encode()).hexdigest()
@@ -62,10 +66,24 @@ def _place(received: Received[OrderRequested], draft: OrderDraft, digest: str, u
     if isinstance(priced, list):
         _reject(request.request_id, priced, "invalid_request", received.cause, uow)
         return
-    when = When(now=uow.now, actor=_STOREFRONT, event_id=received.event_id)
+    unpaid = _payment_faults(draft.payment, priced, uow)
+    if unpaid:
+        _reject(request.request_id, unpaid, unpaid[0].code, received.cause, uow)
+        return
+    when = When(now=uow.now, actor=STOREFRONT, event_id=received.event_id)
     placed = place(draft, priced, terms, uow.new_identity(len(draft.items)), when)
     request.order_id = placed.order.id
     uow.add(placed, received.cause)
+    if draft.payment is not None:
+        uow.payments.add(placed.order.id, draft.payment, uow.now)
+
+
+def _payment_faults(payment: Payment | None, priced: Priced, uow: OrderUnitOfWork) -> list[Fault]:
+    if payment is None:
+        return []
+    if uow.payments.holder(payment) is not None:
+        return [reference_used("/payment/reference")]
+    return paid_otherwise(payment, priced.totals.total, priced.currency)
 
 
 def _may_become_known(received: Received[OrderRequested], faults: Sequence[Fault], uow: OrderUnitOfWork) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from schemas.contracts import NotificationFailed, NotificationSent, OrderPlaced, StockRestocked, StockShipped
+from schemas.contracts import NotificationFailed, NotificationSent, OrderPlaced, StockShipped
 from services.chassis.events import Received
 from services.order.domain.orders import Order
 from services.order.domain.timeline import Entry, timeline
@@ -23,11 +23,6 @@ def note_failed(failed: Sequence[Received[NotificationFailed]], uow: OrderUnitOf
 def note_shipped(shipped: Sequence[Received[StockShipped]], uow: OrderUnitOfWork) -> None:
     """Reacts to: inventory.StockShipped.  Emits: nothing."""
     uow.timeline.note([(each, None) for each in shipped])
-
-
-def note_restocked(restocked: Sequence[Received[StockRestocked]], uow: OrderUnitOfWork) -> None:
-    """Reacts to: inventory.StockRestocked.  Emits: nothing."""
-    uow.timeline.note([(each, None) for each in restocked])
 
 
 def view_timeline(uow: OrderUnitOfWork, order: Order) -> list[Entry]:

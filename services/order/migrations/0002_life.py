@@ -126,6 +126,26 @@ CREATE TABLE shipment_events (
 );
 -- What should leave, and of which nobody was told that it did not.
 CREATE INDEX orders_ship_by ON orders (ship_by) WHERE overdue_at IS NULL AND status = 'processing';
+-- Goods that come back; that of no line more does than had left, the CHECK on order_items sees to.
+CREATE TABLE returns (
+    id             uuid PRIMARY KEY,
+    order_id       uuid        NOT NULL,
+    return_number  text        NOT NULL UNIQUE,
+    status         text        NOT NULL CHECK (status IN
+        ('requested', 'approved', 'declined', 'partially_received', 'received')),
+    expected       boolean     NOT NULL,
+    note           text,
+    decline_reason text,
+    lines          jsonb       NOT NULL,
+    requested_at   timestamptz NOT NULL,
+    decided_at     timestamptz,
+    received_at    timestamptz
+);
+CREATE INDEX returns_order ON returns (order_id, requested_at, id);
+CREATE SEQUENCE return_numbers MINVALUE 0 START 0;
+-- 32 bytes in hex, made once for the database's life.
+INSERT INTO facts (name, value)
+    SELECT 'return_number_key', replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '');
 """
 
 
