@@ -46,6 +46,8 @@ _BEYOND_SCHEMAS = re.compile(
     "|goes with status"  # the fields of a status update
     "|send either quantity"  # the two ways to adjust
     "|a payment needs"  # all parts of it, or none
+    "|items name an item twice"  # of a shipment
+    "|is beyond the years"  # a time that is none in UTC
 )
 _TRIES = 25
 _TURNS = itertools.count()

@@ -66,6 +66,7 @@ def sow(shop: Shop) -> Seeds:
     vendor, keys = unique("vendor"), [unique("poison"), unique("poison")]
     sku = shop.sku(stock=1000, vendor_id=vendor)
     orders = [_lived(shop, sku, life) for life in _LIVES]
+    shipments = [shipment["id"] for order in orders for shipment in shop.admin.order(order)["shipments"]]
     for topic, kind in _POISON.items():
         for key in keys * _POISON_EACH:
             shop.outsider.write(topic, key.encode(), b"poison", {"ce_type": kind})
@@ -84,7 +85,7 @@ def sow(shop: Shop) -> Seeds:
     return Seeds(
         shop,
         vendor,
-        {"order_id": orders, "sku": [sku], "notification_id": eventually(mailed, within=20)},
+        {"order_id": orders, "shipment_id": shipments, "sku": [sku], "notification_id": eventually(mailed, within=20)},
         {service: eventually(lambda service=service: parked(service), within=20) for service in SERVICES},
     )
 
@@ -138,6 +139,15 @@ def succeeding(seeds: Seeds) -> Mapping[str, Callable[[], dict[str, Any]]]:
         body |= {"amount": order["amount_due"], "currency": order["currency"]}
         return {"path_parameters": {"order_id": order["id"]}, "headers": {}, "body": body}
 
+    def in_processing() -> dict[str, Any]:
+        return {"path_parameters": {"order_id": _lived(shop, sku, _LIVES[3])}, "headers": {}}
+
+    def of_shipment() -> dict[str, Any]:
+        order = shop.admin.order(_lived(shop, sku, _LIVES[4]))
+        path = {"order_id": order["id"], "shipment_id": order["shipments"][0]["id"]}
+        body = {"event_id": unique("carrier"), "type": "in_transit", "occurred_at": "2026-01-05T10:00:00Z"}
+        return {"path_parameters": path, "headers": {}, "body": body}
+
     reason = {"body": {"reason": "made by a test"}, "headers": {}}
     variant = {"product_name": "Tea", "price": "1.00", "currency": "EUR"}
     return {
@@ -145,6 +155,9 @@ def succeeding(seeds: Seeds) -> Mapping[str, Callable[[], dict[str, Any]]]:
         "POST /api/v1/orders/{order_id}/confirm/": payment,
         "POST /api/v1/orders/{order_id}/cancel/": of_order,
         "PATCH /api/v1/orders/{order_id}/status/": lambda: {**of_order(), "body": {"status": "cancelled"}},
+        "POST /api/v1/orders/{order_id}/shipments/": lambda: {**in_processing(), "body": {}},
+        "POST /api/v1/orders/{order_id}/shipments/{shipment_id}/events/": of_shipment,
+        "GET /api/v1/orders/{order_id}/label/": lambda: {**in_processing(), "query": {}},
         "PUT /api/v1/inventory/variants/{sku}/": lambda: {"body": variant, "headers": {}},
         "POST /api/v1/inventory/stock/{sku}/adjustments/": lambda: {
             "body": {"quantity": 1, "reason": "counted"},
