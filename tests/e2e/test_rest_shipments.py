@@ -1,5 +1,8 @@
 """An order that leaves in parts, by vendor and location, and is followed to the door by what carriers tell."""
 
+import os
+import subprocess
+import sys
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+from deploy.local.services import ROOT
 from tests.support.code128 import barcodes
 from tests.support.eventually import eventually
 from tests.support.running_shop import Shop
@@ -427,3 +431,23 @@ def _ticks(shop: Shop, least: int) -> int:
     ticks = int(float(seconds) * 3)
     assert ticks >= least
     return ticks
+
+
+def test_the_books_of_shipments_balance_and_say_so_when_they_do_not(shop: Shop) -> None:
+    assert "shipments_equal_lines" not in shop.operate("order", "audit")
+    order = processing(shop, (shop.sku(), 3))
+    shipped(shop.admin, order, items=items(order, 2))
+    lose = "UPDATE order_items SET shipped_quantity = shipped_quantity - :n WHERE order_id = CAST(:id AS uuid)"
+    shop.probe.execute("order", lose, id=order["id"], n=1)
+    audit = subprocess.run(
+        [sys.executable, "-m", "services.order", "audit"],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "300", **shop.stack.environment("order")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    shop.probe.execute("order", lose, id=order["id"], n=-1)
+    assert audit.returncode == 1
+    assert "shipments_equal_lines" in audit.stdout
+    assert order["order_number"] in audit.stdout
