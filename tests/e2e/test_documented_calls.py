@@ -52,6 +52,8 @@ _BEYOND_SCHEMAS = re.compile(
     "|a payment needs"  # all parts of it, or none
     "|send one of"  # the ways to refund
     "|name an item twice"  # the lines of a refund
+    "|items name an item twice"  # of a shipment
+    "|is beyond the years"  # a time that is none in UTC
     "|Last-Event-ID"  # a header that no document describes
 )
 # The same, of a name in `metadata`.

@@ -225,7 +225,7 @@ def succeeding(seeds: Seeds) -> Mapping[str, Callable[[], dict[str, Any]]]:
         "POST /api/v1/orders/{order_id}/refunds/{refund_id}/settle/": lambda: {**settled(), "body": {}},
         "POST /api/v1/orders/{order_id}/shipments/": lambda: {**processed(), "body": {}},
         "POST /api/v1/orders/{order_id}/shipments/{shipment_id}/events/": carried,
-        "GET /api/v1/orders/{order_id}/label/": processed,
+        "GET /api/v1/orders/{order_id}/label/": lambda: {**processed(), "query": {}},
         "GET /api/v1/orders/stream/{ticket}/": ticket,
         "PUT /api/v1/inventory/variants/{sku}/": lambda: {"body": variant, "headers": {}},
         "POST /api/v1/inventory/stock/{sku}/adjustments/": lambda: {

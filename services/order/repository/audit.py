@@ -36,6 +36,14 @@ FROM orders o LEFT JOIN (
 WHERE (o.refunded_minor, o.refunding_minor, o.conceded_minor)
     <> (coalesce(r.refunded, 0), coalesce(r.refunding, 0), coalesce(r.conceded, 0)) ORDER BY 1
 """)
+SHIPMENTS_AGAINST_LINES = sa.text("""
+SELECT o.order_number, i.sku, i.shipped_quantity, coalesce(s.units, 0) AS units_in_shipments FROM order_items i
+JOIN orders o ON o.id = i.order_id
+LEFT JOIN (SELECT order_id, (line ->> 0)::uuid AS item_id, sum((line ->> 2)::int)::bigint AS units
+           FROM shipments, jsonb_array_elements(lines) line GROUP BY 1, 2) s
+    ON s.order_id = i.order_id AND s.item_id = i.id
+WHERE i.shipped_quantity <> coalesce(s.units, 0) ORDER BY 1, 2
+""")
 TOTALS = sa.text("""
 SELECT (SELECT count(*) FROM orders) AS orders, (SELECT count(*) FROM order_items) AS lines,
        (SELECT count(*) FROM order_history) AS history_rows, (SELECT count(*) FROM payments) AS payments,
@@ -46,6 +54,7 @@ CHECKS = {
     "refunds_equal_orders": REFUNDS_AGAINST_ORDERS,
     "history_equals_version": HISTORY_AGAINST_VERSION,
     "totals_equal_lines": TOTALS_AGAINST_LINES,
+    "shipments_equal_lines": SHIPMENTS_AGAINST_LINES,
 }
 
 

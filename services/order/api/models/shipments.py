@@ -2,9 +2,9 @@
 
 from datetime import date, datetime
 
-from pydantic import AwareDatetime, BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
-from services.chassis.http.models import Body
+from services.chassis.http.models import Body, Moment
 from services.order.api.models.fields import Id, Notes
 from services.order.domain.carriers import CarrierEventType, ShipmentStatus
 from services.order.domain.requests import MAX_ITEMS
@@ -43,7 +43,7 @@ class CarrierEventCreate(Body):
 
     event_id: Id = Field(description="the carrier's own id of what it tells")
     type: CarrierEventType
-    occurred_at: AwareDatetime = Field(description="when it happened, by the carrier's clock")
+    occurred_at: Moment = Field(description="when it happened, by the carrier's clock")
     place: Id | None = Field(default=None, description="as the carrier names its places; never anyone's address")
     message: Notes | None = None
 
