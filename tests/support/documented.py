@@ -89,8 +89,12 @@ def sow(shop: Shop) -> Seeds:
         return rows
 
     paid = [order for order, life in zip(orders, _LIVES, strict=True) if "confirmed" in life]
+    seen = [shop.admin.order(order) for order in orders + paid]
+    assert shop.admin.change_item(seen[0], seen[0]["items"][0], 2).status_code == 200
     values = {
         "order_id": [*orders, *paid],
+        "item_id": [order["items"][0]["id"] for order in seen],
+        "revision": ["1"],
         "refund_id": [_GONE] * len(orders) + [_refunded(shop, order) for order in paid],
         "ticket": [_GONE],
         "sku": [sku],
@@ -171,12 +175,25 @@ def succeeding(seeds: Seeds) -> Mapping[str, Callable[[], dict[str, Any]]]:
         url: str = shop.admin.post(f"{seeds.ended[0]}/stream/tickets/").json()["url"]
         return {"path_parameters": {"ticket": url.rstrip("/").rpartition("/")[2]}, "headers": {}}
 
+    def of_item() -> dict[str, Any]:
+        order = shop.service.placed((sku, 1), (sku, 1), customer_id=unique("c"), customer_email="ada@shop.example")
+        path = {"order_id": order["id"], "item_id": order["items"][0]["id"]}
+        return {"path_parameters": path, "headers": {"If-Match": "*"}}
+
     reason = {"body": {"reason": "made by a test"}, "headers": {}}
     variant = {"product_name": "Tea", "price": "1.00", "currency": "EUR"}
     return {
         "POST /api/v1/orders/": lambda: {"body": order_body((sku, 1)), "headers": {}},
         "POST /api/v1/orders/{order_id}/confirm/": payment,
         "POST /api/v1/orders/{order_id}/cancel/": of_order,
+        "PUT /api/v1/orders/{order_id}/": lambda: {
+            **of_order(),
+            "headers": {"If-Match": "*"},
+            "body": {"notes": "ring twice"},
+        },
+        "POST /api/v1/orders/{order_id}/items/": lambda: {**of_order(), "body": {"sku": sku, "quantity": 1}},
+        "PUT /api/v1/orders/{order_id}/items/{item_id}/": lambda: {**of_item(), "body": {"quantity": 2}},
+        "DELETE /api/v1/orders/{order_id}/items/{item_id}/": of_item,
         "PATCH /api/v1/orders/{order_id}/status/": lambda: {**of_order(), "body": {"status": "cancelled"}},
         "POST /api/v1/orders/{order_id}/refunds/": lambda: {**paid(), "body": {"amount": "0.01"}},
         "POST /api/v1/orders/{order_id}/refunds/{refund_id}/settle/": lambda: {**settled(), "body": {}},
