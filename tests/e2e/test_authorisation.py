@@ -25,6 +25,12 @@ EXPECTED = {
     "GET /api/v1/orders/vendor/": "tffyyyfff",
     "GET /api/v1/orders/stream/{ticket}/": "yyyyyyyyy",
     "GET /api/v1/orders/{order_id}/": "tynynyyyy",
+    "PUT /api/v1/orders/{order_id}/": "tfffnyfyf",
+    "GET /api/v1/orders/{order_id}/items/": "tynynyfyy",
+    "POST /api/v1/orders/{order_id}/items/": "tffffffyf",
+    "PUT /api/v1/orders/{order_id}/items/{item_id}/": "tffffffyf",
+    "DELETE /api/v1/orders/{order_id}/items/{item_id}/": "tffffffyf",
+    "GET /api/v1/orders/{order_id}/revisions/{revision}/": "tynynyfyy",
     "POST /api/v1/orders/{order_id}/cancel/": "tynffffyy",
     "POST /api/v1/orders/{order_id}/confirm/": "tffffffyy",
     "PATCH /api/v1/orders/{order_id}/status/": "tfffnyfyy",
@@ -43,9 +49,12 @@ EXPECTED = {
 ANSWERS = {"t": {401}, "f": {403}, "n": {404}}
 # Of a route that is about something made up, 404 is what those get who may ask.
 MADE_UP = "01890a5d-ac96-774b-bcce-b302099a8057"
-ABOUT_MADE_UP = ("{parked_id}", "{refund_id}", "{ticket}")
+ABOUT_MADE_UP = ("{parked_id}", "{refund_id}", "{ticket}", "{item_id}", "{revision}")
 BODIES: Mapping[str, Callable[[str], Any]] = {
     "POST /api/v1/orders/": lambda sku: order_body((sku, 1)),
+    "PUT /api/v1/orders/{order_id}/": lambda _sku: {"notes": "by the matrix"},
+    "POST /api/v1/orders/{order_id}/items/": lambda sku: {"sku": sku, "quantity": 1},
+    "PUT /api/v1/orders/{order_id}/items/{item_id}/": lambda _sku: {"quantity": 2},
     "POST /api/v1/orders/{order_id}/cancel/": lambda _sku: {"note": "by the matrix"},
     "POST /api/v1/orders/{order_id}/confirm/": lambda _sku: {},
     "PATCH /api/v1/orders/{order_id}/status/": lambda _sku: {"status": "processing"},
@@ -85,8 +94,9 @@ class Cast:
             path = path.replace(name, MADE_UP)
         body = BODIES[route](self.sku) if route in BODIES else None
         key = unique("matrix") if method != "GET" else None
+        read = {"If-Match": "*"} if method == "PUT" else {}
         with self.persons[person].call(
-            method, path.replace("{order_id}", order_id), json=body, key=key, stream=True
+            method, path.replace("{order_id}", order_id), json=body, key=key, headers=read, stream=True
         ) as answer:
             return answer
 
