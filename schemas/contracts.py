@@ -2300,6 +2300,8 @@ class OrderShipped:
     location: Code of the stock location that the shipment left.
     carrier: Who carries it, as the warehouse named them.
     tracking_number: The carrier's tracking number; null when there is none.
+    tracking_url: Where people follow the shipment, from the shop's address for its carrier; null when there is
+        none.
     estimated_delivery: Day of the expected delivery, YYYY-MM-DD at the destination; null when unknown.
     lines: The shipment's lines.
     complete: True when everything of the order has been shipped with this shipment.
@@ -2319,6 +2321,7 @@ class OrderShipped:
     location: str
     carrier: str
     tracking_number: str | None = None
+    tracking_url: str | None = None
     estimated_delivery: str | None = None
     lines: tuple[OrderShippedLine, ...]
     complete: bool
@@ -2341,6 +2344,7 @@ class OrderShipped:
             "location": self.location,
             "carrier": self.carrier,
             "tracking_number": self.tracking_number,
+            "tracking_url": self.tracking_url,
             "estimated_delivery": self.estimated_delivery,
             "lines": [
                 {
@@ -2367,6 +2371,7 @@ class OrderShipped:
             location=record["location"],
             carrier=record["carrier"],
             tracking_number=record["tracking_number"],
+            tracking_url=record["tracking_url"],
             estimated_delivery=record["estimated_delivery"],
             lines=tuple([
                 OrderShippedLine(

@@ -1,5 +1,6 @@
 """Tokens for the local stack, signed with its development secret."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ def mint(
     subject: str | None = None,
     vendor: str | None = None,
     email: str | None = None,
+    locations: Sequence[str] = (),
     lifetime: timedelta = timedelta(hours=12),
 ) -> str:
     """Return a bearer token for one role; `subject` defaults to a name made from the role.
@@ -40,4 +42,5 @@ def mint(
         "exp": now + lifetime,
     }
     claims |= {name: value for name, value in {"vendor_id": vendor, "email": email}.items() if value}
+    claims |= {"locations": list(locations)} if locations else {}
     return jwt.encode(claims, settings.secret, algorithm=settings.algorithm)

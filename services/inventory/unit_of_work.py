@@ -33,8 +33,8 @@ ORDER_EVENTS = (
     OrderRevised,
     OrderRevisionRejected,
 )
-# Those that want units of SKUs which nothing may be held of yet.
-_WANTING = (OrderPlaced, OrderRevisionRequested)
+# Those that are about units of SKUs which nothing may be held of.
+_WANTING = (OrderPlaced, OrderRevisionRequested, OrderShipped)
 
 
 class InventoryUnitOfWork:
@@ -69,6 +69,7 @@ class InventoryUnitOfWork:
         events = [message.event for message in messages if isinstance(message, Received)]
         placed = [event for event in events if isinstance(event, ORDER_EVENTS)]
         self._load_reservations(reservations.lock(self.tx.connection, [event.order_id for event in placed]))
+        # What ships unexpectedly may be held by no reservation.
         wanted = {line.sku for event in placed if isinstance(event, _WANTING) for line in event.lines}
         wanted |= {line.sku for reservation in self._reservations.values() for line in reservation.lines}
         wanted |= {m.subject for m in messages if isinstance(m, Submitted) and m.subject is not None}

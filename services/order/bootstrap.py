@@ -10,6 +10,7 @@ from services.chassis.runtime import Runtime
 from services.chassis.service import Service
 from services.order import audit, erase, stuck
 from services.order.api.details import details
+from services.order.api.labels import labels
 from services.order.api.lists import lists
 from services.order.api.orders import orders
 from services.order.api.payments import payments
@@ -17,10 +18,12 @@ from services.order.api.placing import placing
 from services.order.api.problems import PROBLEMS
 from services.order.api.refunds import refunds
 from services.order.api.revisions import revisions
+from services.order.api.shipments import shipments
 from services.order.api.statuses import statuses
 from services.order.api.streams import streams
 from services.order.api.timeline import timelines
 from services.order.handlers import CATALOG_HANDLERS, COMMANDS, FOREIGN, HANDLERS
+from services.order.handlers.shipments import tell_overdue
 from services.order.handlers.stock import end_overdue
 from services.order.repository import audit as books
 from services.order.repository import gauges
@@ -37,7 +40,9 @@ def _deadlines(_settings: OrderSettings) -> list[Deadline[OrderUnitOfWork]]:
             topics=(contracts.StockReserved.TOPIC,),
             passed=OrderUnitOfWork.count_overdue,
             fire=end_overdue,
-        )
+        ),
+        # A matter of the calendar: nothing that could still come changes it.
+        Deadline(name="ship_by", topics=(), passed=OrderUnitOfWork.count_late, fire=tell_overdue),
     ]
 
 
@@ -57,7 +62,20 @@ SERVICE = Service(
         Subscription(_ORDER, HANDLERS, foreign=FOREIGN, after=_CATALOG),
     ],
     commands=COMMANDS,
-    blueprints=[placing, lists, orders, statuses, payments, refunds, revisions, details, timelines, streams],
+    blueprints=[
+        placing,
+        lists,
+        orders,
+        statuses,
+        payments,
+        refunds,
+        shipments,
+        labels,
+        revisions,
+        details,
+        timelines,
+        streams,
+    ],
     problems=PROBLEMS,
     seen=OrderUnitOfWork.seen,
     deadlines=_deadlines,

@@ -14,6 +14,7 @@ from services.order.domain.orders import ConfirmTerms
 from services.order.domain.pricing import ShippingMethod, TaxRate
 
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")]
+TrackingLink = Annotated[str, StringConstraints(pattern=r"^https?://.*\{tracking_number\}")]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 
 
@@ -33,6 +34,20 @@ class ShippingMethodSetting(BaseModel):
     def _whole_minor_units(cls, amounts: dict[str, Decimal]) -> dict[str, Decimal]:
         _minor(amounts)
         return amounts
+
+
+class ShipFromSetting(BaseModel):
+    """One entry of SHIP_FROM: the address that the label of what leaves a location bears."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    company: str = Field(min_length=1, max_length=200)
+    address1: str | None = Field(default=None, max_length=200)
+    address2: str | None = Field(default=None, max_length=200)
+    city: str | None = Field(default=None, max_length=200)
+    state_province: str | None = Field(default=None, max_length=200)
+    postal_code: str | None = Field(default=None, max_length=200)
+    country_code: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
 
 
 class TaxRateSetting(BaseModel):
@@ -83,6 +98,16 @@ class OrderSettings(ServiceSettings):
     max_quantity_per_line: int = Field(default=1000, ge=1, le=1_000_000)
     place_wait_seconds: int = Field(default=0, ge=0, le=20, description="default of Prefer: wait when placing")
     audit_seconds: float = Field(default=3600, gt=0, description="between two audits for oms_invariant_violations")
+    ship_within_business_days: int = Field(
+        default=2, ge=0, le=365, description="Monday to Friday, in UTC: until when what is processed has to leave"
+    )
+    ship_from: dict[str, ShipFromSetting] = Field(
+        default_factory=dict, description="location: the address on its labels; a location without one bears its code"
+    )
+    tracking_urls: dict[str, TrackingLink] = Field(
+        default_factory=dict,
+        description="carrier: its tracking page, with {tracking_number}; beside those of SHIPPING_METHODS",
+    )
     default_locale: str = Field(default="en", pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")
     shipping_methods: Annotated[dict[Code, ShippingMethodSetting], AfterValidator(_not_empty)] = Field(
         default_factory=lambda: {"standard": ShippingMethodSetting()}
@@ -119,6 +144,17 @@ class OrderSettings(ServiceSettings):
         """The shop's rules for confirming."""
         auto = self.auto_confirm_orders or self.default_order_status == "confirmed"
         return ConfirmTerms(auto_confirm=auto, allocation_timeout_seconds=self.allocation_timeout_seconds)
+
+    @cached_property
+    def tracking_links(self) -> Mapping[str, str]:
+        """Carrier → its tracking page, with `{tracking_number}` where the number goes."""
+        known = {entry.carrier: entry.tracking_url for entry in self.shipping_methods.values() if entry.tracking_url}
+        return {**known, **self.tracking_urls}
+
+    @cached_property
+    def senders(self) -> Mapping[str, Mapping[str, str | None]]:
+        """Location → the address that its labels bear."""
+        return {location: entry.model_dump() for location, entry in self.ship_from.items()}
 
     def is_prepaid(self, payment_method: str) -> bool:
         """Return whether an order needs a payment to be confirmed; so it does where its method was abolished since."""

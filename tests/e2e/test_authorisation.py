@@ -54,7 +54,7 @@ BODIES: Mapping[str, Callable[[str], Any]] = {
     "POST /api/v1/orders/": lambda sku: order_body((sku, 1)),
     "PUT /api/v1/orders/{order_id}/": lambda _sku: {"notes": "by the matrix"},
     "POST /api/v1/orders/{order_id}/items/": lambda sku: {"sku": sku, "quantity": 1},
-    "PUT /api/v1/orders/{order_id}/items/{item_id}/": lambda _sku: {"quantity": 2},
+    "PUT /api/v1/orders/{order_id}/items/{item_id}/": lambda _sku: {"quantity": 1},
     "POST /api/v1/orders/{order_id}/cancel/": lambda _sku: {"note": "by the matrix"},
     "POST /api/v1/orders/{order_id}/confirm/": lambda _sku: {},
     "PATCH /api/v1/orders/{order_id}/status/": lambda _sku: {"status": "processing"},
@@ -93,10 +93,9 @@ class Cast:
         for name in ABOUT_MADE_UP:
             path = path.replace(name, MADE_UP)
         body = BODIES[route](self.sku) if route in BODIES else None
-        key = unique("matrix") if method != "GET" else None
-        read = {"If-Match": "*"} if method == "PUT" else {}
+        sent = {} if method == "GET" else {"Idempotency-Key": unique("matrix"), "If-Match": "*"}
         with self.persons[person].call(
-            method, path.replace("{order_id}", order_id), json=body, key=key, headers=read, stream=True
+            method, path.replace("{order_id}", order_id), json=body, headers=sent, stream=True
         ) as answer:
             return answer
 

@@ -89,13 +89,11 @@ def sow(shop: Shop) -> Seeds:
         return rows
 
     paid = [order for order, life in zip(orders, _LIVES, strict=True) if "confirmed" in life]
-    seen = [shop.admin.order(order) for order in orders + paid]
-    assert shop.admin.change_item(seen[0], seen[0]["items"][0], 2).status_code == 200
     values = {
         "order_id": [*orders, *paid],
-        "item_id": [order["items"][0]["id"] for order in seen],
-        "revision": ["1"],
         "refund_id": [_GONE] * len(orders) + [_refunded(shop, order) for order in paid],
+        "item_id": [_items(shop, order)[0] for order in [*orders, *paid]],
+        "revision": ["1"],
         "ticket": [_GONE],
         "sku": [sku],
         "notification_id": eventually(mailed, within=20),
@@ -130,6 +128,10 @@ def _refunded(shop: Shop, order_id: str) -> str:
     return str(made.json()["id"])
 
 
+def _items(shop: Shop, order_id: str) -> list[str]:
+    return [item["id"] for item in shop.admin.order(order_id)["items"]]
+
+
 def placed(shop: Shop, sku: str) -> dict[str, Any]:
     """Return an order that is reserved and not paid."""
     return shop.service.placed((sku, 1), customer_id=unique("c"), customer_email="ada@shop.example")
@@ -153,7 +155,7 @@ def _give_up(shop: Shop, service: str, parked_id: str) -> None:
 def succeeding(seeds: Seeds) -> Mapping[str, Callable[[], dict[str, Any]]]:
     """Return operation → the parts of a request that it answers with a 2xx; what is not named here is generated."""
     shop = seeds.shop
-    sku = shop.sku(stock=100)
+    sku, second = shop.sku(stock=100), shop.sku(stock=100)
 
     def of_order() -> dict[str, Any]:
         return {"path_parameters": {"order_id": placed(shop, sku)["id"]}, "headers": {}}
@@ -171,14 +173,20 @@ def succeeding(seeds: Seeds) -> Mapping[str, Callable[[], dict[str, Any]]]:
         order_id = _lived(shop, sku, ("confirmed",))
         return {"path_parameters": {"order_id": order_id, "refund_id": _refunded(shop, order_id)}, "headers": {}}
 
+    def edited(at: int | None = None, **parts: Any) -> dict[str, Any]:
+        order = shop.service.placed((sku, 1), (second, 1))
+        path = {"order_id": order["id"]} | ({} if at is None else {"item_id": order["items"][at]["id"]})
+        return {"path_parameters": path, "headers": {"If-Match": "*"}, **parts}
+
+    def revised() -> dict[str, Any]:
+        order_id = placed(shop, sku)["id"]
+        answer = shop.admin.post(f"{order_id}/items/", {"sku": second, "quantity": 1})
+        assert answer.status_code == 202, answer.text
+        return {"path_parameters": {"order_id": order_id, "revision": "1"}}
+
     def ticket() -> dict[str, Any]:
         url: str = shop.admin.post(f"{seeds.ended[0]}/stream/tickets/").json()["url"]
         return {"path_parameters": {"ticket": url.rstrip("/").rpartition("/")[2]}, "headers": {}}
-
-    def of_item() -> dict[str, Any]:
-        order = shop.service.placed((sku, 1), (sku, 1), customer_id=unique("c"), customer_email="ada@shop.example")
-        path = {"order_id": order["id"], "item_id": order["items"][0]["id"]}
-        return {"path_parameters": path, "headers": {"If-Match": "*"}}
 
     reason = {"body": {"reason": "made by a test"}, "headers": {}}
     variant = {"product_name": "Tea", "price": "1.00", "currency": "EUR"}
@@ -186,15 +194,12 @@ def succeeding(seeds: Seeds) -> Mapping[str, Callable[[], dict[str, Any]]]:
         "POST /api/v1/orders/": lambda: {"body": order_body((sku, 1)), "headers": {}},
         "POST /api/v1/orders/{order_id}/confirm/": payment,
         "POST /api/v1/orders/{order_id}/cancel/": of_order,
-        "PUT /api/v1/orders/{order_id}/": lambda: {
-            **of_order(),
-            "headers": {"If-Match": "*"},
-            "body": {"notes": "ring twice"},
-        },
-        "POST /api/v1/orders/{order_id}/items/": lambda: {**of_order(), "body": {"sku": sku, "quantity": 1}},
-        "PUT /api/v1/orders/{order_id}/items/{item_id}/": lambda: {**of_item(), "body": {"quantity": 2}},
-        "DELETE /api/v1/orders/{order_id}/items/{item_id}/": of_item,
         "PATCH /api/v1/orders/{order_id}/status/": lambda: {**of_order(), "body": {"status": "cancelled"}},
+        "PUT /api/v1/orders/{order_id}/": lambda: edited(body={"notes": "ring twice"}),
+        "POST /api/v1/orders/{order_id}/items/": lambda: edited(body={"sku": sku, "quantity": 1}),
+        "PUT /api/v1/orders/{order_id}/items/{item_id}/": lambda: edited(0, body={"quantity": 2}),
+        "DELETE /api/v1/orders/{order_id}/items/{item_id}/": lambda: edited(0),
+        "GET /api/v1/orders/{order_id}/revisions/{revision}/": revised,
         "POST /api/v1/orders/{order_id}/refunds/": lambda: {**paid(), "body": {"amount": "0.01"}},
         "POST /api/v1/orders/{order_id}/refunds/{refund_id}/settle/": lambda: {**settled(), "body": {}},
         "GET /api/v1/orders/stream/{ticket}/": ticket,

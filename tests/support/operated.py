@@ -17,7 +17,7 @@ from services.chassis.health import Reason
 from services.chassis.service import DatabaseGauge, Service
 from services.inventory.bootstrap import SERVICE as INVENTORY
 from services.inventory.domain import revisions
-from services.inventory.domain.reservations import REACTIONS, Reaction
+from services.inventory.domain.reservations import REACTIONS, UNITS_HELD, Reaction
 from services.inventory.domain.reservations import ReservationStatus as Reservation
 from services.inventory.domain.stock import MovementKind
 from services.inventory.repository import audit as inventory_books
@@ -124,7 +124,7 @@ def _parked_by_inventory() -> set[str]:
             for (status, _), cell in cells.items()
             if cell is revisions.Reaction.PARK
         }
-        | {"OrderShipped_while_revision_open"}
+        | {"OrderShipped_while_revision_open", UNITS_HELD}
     )
 
 

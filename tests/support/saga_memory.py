@@ -4,7 +4,7 @@ Only what would be SQL is replaced. What a handler decides, what it tells, and h
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from services.inventory.domain.variants import Variant
 from services.inventory.settings import InventorySettings
 from services.inventory.unit_of_work import InventoryUnitOfWork
 from services.order import handlers as order_handlers
+from services.order.domain.carriers import CarrierEvent
 from services.order.domain.drafts import CatalogVariant
 from services.order.domain.history import Change
 from services.order.domain.orders import Order, OrderContent
@@ -188,8 +189,12 @@ class MemoryShipments(Shipments):
     def add(self, shipment: Shipment) -> None:
         self._shipments.setdefault(shipment.order_id, []).append(shipment)
 
-    def deliver(self, order_id: str, at: int) -> None:
-        self._shipments[order_id] = [replace(shipment, delivered_at=at) for shipment in self._shipments[order_id]]
+    def update(self, shipment: Shipment) -> None:
+        of_order = self._shipments[shipment.order_id]
+        of_order[[known.id for known in of_order].index(shipment.id)] = shipment
+
+    def add_event(self, shipment: Shipment, event: CarrierEvent) -> None:  # noqa: ARG002
+        self.update(shipment)
 
 
 class MemoryOrders(OrderUnitOfWork):

@@ -51,6 +51,14 @@ RESERVATION_CELLS = {
     for event, cells in RESERVATION_TABLE.items()
     for column, cell in zip(RESERVATION_COLUMNS, cells, strict=True)
 }
+# An OrderShipped that is unexpected: goods of a cancelled order that left all the same.
+UNEXPECTED_CELLS = dict(
+    zip(
+        RESERVATION_COLUMNS,
+        ("park", "park", "ship", "take out", "take out", "take out", "take out", "-"),
+        strict=True,
+    )
+)
 
 # --- revisions: the order's event by how its revision stands to the newest that the reservation knows, by the
 # reservation. What is over (an older one, or one that was answered and has its end) changes nothing anywhere.

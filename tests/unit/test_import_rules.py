@@ -76,8 +76,10 @@ LAYERS = {
             f"{_CHASSIS}.events": _TIMES,
             f"{_CHASSIS}.money": "decimal strings",
             f"{_CHASSIS}.audit": _AUDIT,
+            "own.printing": "the bytes of documents",
         },
     ),
+    "printing": Layer(("own.printing", "own.domain", "reportlab")),
     "bootstrap": Layer(("own.", _CHASSIS), {CONTRACTS: "the events that the service knows"}),
     "__main__": Layer(("own.", _CHASSIS)),
     # The rest is not in the design's table. None of it may import another service, or what stands above it.

@@ -8,6 +8,8 @@ import pytest
 from schemas import contracts
 from services.inventory.domain.reservations import (
     REACTIONS,
+    UNEXPECTED,
+    UNITS_HELD,
     Line,
     Outcome,
     Reservation,
@@ -30,7 +32,7 @@ from tests.support.saga_builders import (
     stock_terms,
 )
 from tests.support.saga_events import order_event
-from tests.support.saga_tables import RESERVATION_CELLS
+from tests.support.saga_tables import RESERVATION_CELLS, UNEXPECTED_CELLS
 
 CELLS = [(event, column, cell) for (event, column), cell in RESERVATION_CELLS.items()]
 K = MovementKind
@@ -343,3 +345,60 @@ def test_everything_is_held_at_the_one_location_that_there_is() -> None:
     outcome, _ = take("OrderPlaced", "none")
     assert outcome.reservation is not None
     assert {line.location for line in outcome.reservation.lines} == {DEFAULT_LOCATION}
+
+
+# --- goods of a cancelled order that left all the same
+
+
+def unexpected(column: str, stock: Stock | None = None, **values: Any) -> tuple[Outcome, Stock]:
+    return take("OrderShipped", column, stock, unexpected=True, **values)
+
+
+def test_the_code_s_row_of_unexpected_shipments_is_that_of_the_design() -> None:
+    code = {status.value if status else "none": reaction.value for status, reaction in UNEXPECTED.items()}
+    assert code == {
+        column: {"-": "nothing"}.get(word, word.replace(" ", "_")) for column, word in UNEXPECTED_CELLS.items()
+    }
+
+
+@pytest.mark.parametrize("column", [column for column, word in UNEXPECTED_CELLS.items() if word == "take out"])
+def test_what_left_unexpectedly_is_taken_out_of_stock_once(column: str) -> None:
+    outcome, stock = unexpected(column)
+    assert (levels(stock), moves(stock)) == ((7, 0, 0), [(K.SHIPPED, -3, 0, 0)])
+    [told] = outcome.told
+    assert isinstance(told, contracts.StockShipped)
+    assert [(line.sku, line.quantity) for line in told.lines] == [(SKU, 3)]
+    assert outcome.reservation is not None
+    assert (outcome.reservation.status, outcome.reservation.shipments) == (ReservationStatus(column), ("s-1",))
+
+    again = react(order_event("OrderShipped", unexpected=True), outcome.reservation, stock, stock_terms())
+    assert (again.told, again.parked, levels(stock)) == ((), None, (7, 0, 0))
+
+
+@pytest.mark.parametrize("column", [column for column, word in UNEXPECTED_CELLS.items() if word in ("park", "-")])
+def test_an_unexpected_shipment_moves_nothing_before_its_cancel_or_after_everything_left(column: str) -> None:
+    outcome, stock = unexpected(column)
+    assert (outcome.told, stock.movements) == ((), [])
+    assert (outcome.parked is not None) is (UNEXPECTED_CELLS[column] == "park")
+
+
+@pytest.mark.parametrize("stock", [stock_of(10, reserved=8), stock_of(10, allocated=8), stock_of(2)])
+def test_what_left_unexpectedly_and_is_promised_to_others_waits_for_an_operator(stock: Stock) -> None:
+    before = deepcopy(stock)
+    outcome, _ = unexpected("released", stock)
+    assert (outcome.parked, outcome.told, stock) == (UNITS_HELD, (), before)
+    stock.levels[SKU, "main"].on_hand += 3
+    assert unexpected("released", stock)[0].parked is None
+
+
+def test_what_was_written_off_with_its_order_is_not_taken_out_once_more() -> None:
+    cancelled, stock = take("OrderCancelled", "allocated", restock=False)
+    outcome = react(order_event("OrderShipped", unexpected=True), cancelled.reservation, stock, stock_terms())
+    assert ([type(event).__name__ for event in outcome.told], levels(stock)) == (["StockShipped"], (7, 0, 0))
+
+
+def test_a_shipment_that_is_told_again_under_another_event_id_leaves_once() -> None:
+    reservation, stock = a_reservation("allocated"), stock_behind("allocated")
+    for _ in range(2):
+        outcome = react(order_event("OrderShipped", (SKU, 1)), reservation, stock, stock_terms())
+    assert (outcome.told, levels(stock), held_of(reservation)) == ((), (9, 0, 2), [(SKU, "main", 2)])

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -68,6 +69,20 @@ def test_every_mail_says_something_in_each_of_its_parts(event: Any) -> None:
     for part in (mail.subject, mail.text, mail.html):
         assert "None" not in part
         assert "{{" not in part
+
+
+def test_a_part_of_an_order_is_told_with_what_is_in_it_where_to_follow_it_and_when_it_comes() -> None:
+    part = replace(support.shipped(ORDER), complete=False, tracking_url="https://track.example/T-1")
+    mail = render(part)
+    assert mail.subject == "Part of your order ORD10000001 is on its way"
+    assert "Follow it: https://track.example/T-1" in mail.text.splitlines()
+    assert '<a href="https://track.example/T-1">T-1</a>' in mail.html
+    assert render(replace(part, complete=True)).subject == "Your order ORD10000001 is on its way"
+    assert "Follow it" not in render(replace(part, tracking_url=None)).text
+
+
+def test_goods_of_a_cancelled_order_that_left_all_the_same_are_no_news_for_its_customer() -> None:
+    assert mail_to_customer(replace(support.shipped(ORDER), unexpected=True), KNOWN) is None
 
 
 def test_an_order_is_told_with_its_lines_and_totals() -> None:

@@ -6,12 +6,13 @@ from itertools import product
 import pytest
 
 from schemas import contracts
+from services.order.domain.deliveries import deliver
 from services.order.domain.lines import Held, fulfillment_status
-from services.order.domain.orders import OrderContent
+from services.order.domain.orders import Order, OrderContent
 from services.order.domain.pricing import ShippingMethod
 from services.order.domain.refusals import Refusal, RefusalCode
 from services.order.domain.shipments import AdvanceOrder as Advance
-from services.order.domain.shipments import carrier_of, deliver, may_advance, ship, start_processing
+from services.order.domain.shipments import Carriage, Sent, carriage_of, may_advance, ship_rest, start_processing
 from services.order.domain.statuses import (
     TRANSITIONS,
     FulfillmentStatus,
@@ -152,9 +153,8 @@ def test_an_order_that_waits_too_long_for_its_allocation_is_listed_and_not_cance
 
 
 def processing(content: OrderContent, *held: Held) -> contracts.OrderProcessingStarted:
-    return start_processing(
-        an_order("confirmed", reservation_status=ReservationStatus.ALLOCATED, held=held), content, when()
-    )
+    order = an_order("confirmed", reservation_status=ReservationStatus.ALLOCATED, held=held)
+    return start_processing(order, content, when(), ship_within=2, label="/label/")
 
 
 def test_the_warehouse_is_told_where_to_pick_each_line_and_where_to_send_it() -> None:
@@ -183,45 +183,59 @@ def test_a_line_that_is_not_held_anywhere_is_not_picked_in_silence() -> None:
         processing(some_content(a_line(SKU, 3)), Held(SKU, "main", 2))
 
 
+def ship(order: Order, content: OrderContent) -> Sent:
+    travels = Carriage(carrier="DHL", tracking_number="T-1", estimated_delivery="2024-01-31")
+    return ship_rest(order, content, travels, when(), before=0, ids=["s-1", "s-2"])
+
+
 def test_all_that_is_left_ships_in_one_shipment_a_location() -> None:
     order = an_order("processing", held=(Held(SKU, "main", 2), Held(SKU, "north", 3), Held(OTHER_SKU, "main", 1)))
-    content = some_content(a_line(SKU, 5), a_line(OTHER_SKU, 1, item_id="i-2"))
-    shipped = ship(order, content, SHIP, when(), carrier="DHL", ids=["s-1", "s-2"])
-    assert order.status is OrderStatus.SHIPPED
-    assert [(s.id, s.location, s.lines) for s, _ in shipped] == [
-        ("s-1", "main", (("i-1", SKU, 2), ("i-2", OTHER_SKU, 1))),
-        ("s-2", "north", (("i-1", SKU, 3),)),
+    sent = ship(order, some_content(a_line(SKU, 5), a_line(OTHER_SKU, 1, item_id="i-2")))
+    assert (order.status, order.held) == (OrderStatus.SHIPPED, ())
+    assert [(s.id, s.number, s.location, s.lines) for s in sent.shipments] == [
+        ("s-1", "ORD00000001-1", "main", (("i-1", SKU, 2), ("i-2", OTHER_SKU, 1))),
+        ("s-2", "ORD00000001-2", "north", (("i-1", SKU, 3),)),
     ]
+    assert [line.unshipped for line in sent.content.lines] == [0, 0]
 
 
 def test_an_order_that_has_left_is_stuck_no_more() -> None:
     order = an_order("processing", held=(Held(SKU, "main", 5),), stuck_reason="stock_shortfall")
-    ship(order, some_content(a_line(SKU, 5)), SHIP, when(), carrier="DHL", ids=["s-1"])
+    ship(order, some_content(a_line(SKU, 5)))
     assert order.stuck_reason is None
 
 
 def test_a_shipment_s_carrier_is_the_one_that_is_named_or_the_method_s_or_nobody_known() -> None:
     method = ShippingMethod("standard", {}, {}, carrier="Post", transit_days=2, tracking_url=None)
-    assert carrier_of(replace(SHIP, carrier="Bike"), method) == "Bike"
-    assert carrier_of(replace(SHIP, carrier="Bike"), None) == "Bike"
-    assert carrier_of(SHIP, method) == "Post"
-    assert carrier_of(SHIP, None) == "unspecified"
+    assert carriage_of(replace(SHIP, carrier="Bike"), method, when()).carrier == "Bike"
+    assert carriage_of(replace(SHIP, carrier="Bike"), None, when()).carrier == "Bike"
+    assert carriage_of(SHIP, method, when()).carrier == "Post"
+    assert carriage_of(SHIP, None, when()).carrier == "unspecified"
+
+
+def test_a_shipment_is_expected_on_the_day_that_is_named_or_after_the_method_s_business_days_or_nobody_knows() -> None:
+    method = ShippingMethod("standard", {}, {}, carrier="Post", transit_days=4, tracking_url=None)
+    unsaid = replace(SHIP, estimated_delivery=None)
+    assert carriage_of(SHIP, method, when()).estimated_delivery == "2024-01-31"
+    assert carriage_of(unsaid, method, when()).estimated_delivery == "2023-11-20", "four days after a Tuesday"
+    assert carriage_of(unsaid, None, when()).estimated_delivery is None
 
 
 def test_each_shipment_is_told_with_its_tracking_and_only_the_last_completes_the_order() -> None:
     order = an_order("processing", held=(Held(SKU, "main", 2), Held(SKU, "north", 3)))
-    told = [e for _, e in ship(order, some_content(a_line(SKU, 5)), SHIP, when(), carrier="DHL", ids=["s-1", "s-2"])]
+    told = ship(order, some_content(a_line(SKU, 5))).told
     assert [(e.shipment_id, e.location, e.complete) for e in told] == [("s-1", "main", False), ("s-2", "north", True)]
     assert {(e.carrier, e.tracking_number, e.estimated_delivery) for e in told} == {("DHL", "T-1", "2024-01-31")}
 
 
 def test_delivering_marks_every_shipment_and_completes_with_the_last() -> None:
     order = an_order("processing", held=(Held(SKU, "main", 2), Held(SKU, "north", 3)))
-    shipped = ship(order, some_content(a_line(SKU, 5)), SHIP, when(), carrier="DHL", ids=["s-1", "s-2"])
-    told = deliver(order, [shipment for shipment, _ in shipped], when(9))
+    sent = ship(order, some_content(a_line(SKU, 5)))
+    done = deliver(order, sent.content, sent.shipments, when(9))
     assert order.status is OrderStatus.DELIVERED
-    assert [(e.shipment_id, e.complete, e.delivered_at) for e in told] == [
+    assert [(s.id, s.delivered_at) for s, _ in done] == [("s-1", NOW + 9 * SECOND), ("s-2", NOW + 9 * SECOND)]
+    assert [(e.shipment_id, e.complete, e.delivered_at) for _, e in done] == [
         ("s-1", False, NOW + 9 * SECOND),
         ("s-2", True, NOW + 9 * SECOND),
     ]
-    assert [(line.item_id, line.sku, line.quantity) for line in told[0].lines] == [("i-1", SKU, 2)]
+    assert [(line.item_id, line.sku, line.quantity) for line in done[0][1].lines] == [("i-1", SKU, 2)]

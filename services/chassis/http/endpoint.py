@@ -34,7 +34,7 @@ class Terms(TypedDict, total=False):
 
     Args:
         allow: roles, of which a caller needs one; None for whoever knows the path, which then holds a secret.
-        answers: status → model of the body (None: no body).
+        answers: status → model of the body, or its media type where it is not JSON (None: no body).
         refuses: codes of the service's own refusals.
         waits: whether it honours `Prefer: wait=N`.
         if_match: "required": 428 without If-Match; "honoured": checked where given; absent: no such thing.
@@ -45,7 +45,7 @@ class Terms(TypedDict, total=False):
     """
 
     allow: Required[Collection[Role] | None]
-    answers: Required[Mapping[int, type[BaseModel] | None]]
+    answers: Required[Mapping[int, type[BaseModel] | str | None]]
     refuses: Sequence[str]
     waits: bool
     if_match: Literal["honoured", "required"]

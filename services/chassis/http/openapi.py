@@ -49,7 +49,7 @@ class Documented:
     rule: str
     function: Callable[..., object]
     inputs: Inputs
-    answers: Mapping[int, type[BaseModel] | None]
+    answers: Mapping[int, type[BaseModel] | str | None]
     refuses: Sequence[str]
     allow: frozenset[str] | None
     waits: bool
@@ -143,7 +143,7 @@ def _description(endpoint: Documented) -> str:
 
 def _responses(endpoint: Documented, catalogue: Catalogue) -> dict[str, Any]:
     """Return status → answer; the refusals of a status share one entry that lists their codes."""
-    responses: dict[str, Any] = {str(status): model for status, model in endpoint.answers.items()}
+    responses: dict[str, Any] = {str(status): _body(status, model) for status, model in endpoint.answers.items()}
     by_status: dict[int, list[str]] = defaultdict(list)
     for code in dict.fromkeys((*_codes(endpoint), *endpoint.refuses)):
         by_status[catalogue[code].status].append(code)
@@ -153,6 +153,14 @@ def _responses(endpoint: Documented, catalogue: Catalogue) -> dict[str, Any]:
     if endpoint.versioned:
         responses["304"] = {"description": "The caller has this version already."}
     return responses
+
+
+def _body(status: int, model: type[BaseModel] | str | None) -> Any:
+    """Return what an answer holds; bytes of a media type as they are."""
+    if not isinstance(model, str):
+        return model
+    schema = {"type": "string", "contentMediaType": model}
+    return {"description": HTTPStatus(status).phrase, "content": {model: {"schema": schema}}}
 
 
 def _codes(endpoint: Documented) -> list[str]:

@@ -85,7 +85,9 @@ class Reservation:
     Args:
         order_id: the order.
         status: see `ReservationStatus`.
-        lines: what is (or, once expired, was) held; shipped units are taken off.
+        lines: what is held; what was, once expired; what went back on the shelf, once released. Shipped units are
+            taken off.
+        shipments: ids of the shipments that were taken out of stock: each is once, under whatever event id it comes.
         expires_at: microseconds since the epoch; None where it does not expire.
         events: how many events of this order inventory has told.
         revision: the newest revision of the order that was decided on, 0 for none.
@@ -96,6 +98,7 @@ class Reservation:
     order_id: str
     status: ReservationStatus
     lines: tuple[Line, ...] = ()
+    shipments: tuple[str, ...] = ()
     expires_at: int | None = None
     events: int = 0
     revision: int = 0
@@ -138,6 +141,7 @@ class Reaction(StrEnum):
     RESERVE_AND_ALLOCATE = "reserve_and_allocate"
     RELEASE = "release"
     SHIP = "ship"
+    TAKE_OUT = "take_out"
     REMEMBER = "remember"
     PARK = "park"
     NOTHING = "nothing"
@@ -189,6 +193,20 @@ REACTIONS: Mapping[type[OrderEvent], Mapping[ReservationStatus | None, Reaction]
     },
 }
 
+# An OrderShipped that is `unexpected`: goods of a cancelled order that left all the same, so they are out of stock.
+UNEXPECTED: Mapping[ReservationStatus | None, Reaction] = {
+    None: _R.PARK,
+    _S.RESERVED: _R.PARK,
+    _S.ALLOCATED: _R.SHIP,
+    _S.EXPIRED: _R.TAKE_OUT,
+    _S.REJECTED: _R.TAKE_OUT,
+    _S.RELEASED: _R.TAKE_OUT,
+    _S.SHIPPED: _R.NOTHING,
+    _S.CANCELLED_FIRST: _R.TAKE_OUT,
+}
+# Why an unexpected shipment is parked: what it took is held for others by now, so the shelf has less than the books.
+UNITS_HELD = "unexpected_shipment_of_held_units"
+
 
 def react(event: OrderEvent, reservation: Reservation | None, stock: Stock, terms: Terms) -> Outcome:
     """Decide what an order's event does to its stock.
@@ -203,7 +221,13 @@ def react(event: OrderEvent, reservation: Reservation | None, stock: Stock, term
         ValueError: the event contradicts what is held, for example ships more than was allocated.
 
     """
-    reaction = REACTIONS[type(event)][reservation.status if reservation else None]
+    status = reservation.status if reservation else None
+    reaction = REACTIONS[type(event)][status]
+    if isinstance(event, OrderShipped):
+        if event.unexpected:
+            reaction = UNEXPECTED[status]
+        if reservation is not None and event.shipment_id in reservation.shipments:
+            reaction = Reaction.NOTHING
     return _DO[reaction](event, reservation, stock, terms)
 
 
@@ -276,6 +300,8 @@ def _release(event: OrderCancelled, reservation: Reservation, stock: Stock, term
         StockReleasedLine(sku=line.sku, quantity=line.quantity, location=line.location) for line in reservation.lines
     )
     told = StockReleased(order_id=event.order_id, lines=lines, restocked=restocked, released_at=terms.now)
+    if not restocked:
+        reservation.lines = ()
     return Outcome(reservation, (told,))
 
 
@@ -295,15 +321,31 @@ def _ship(event: OrderShipped, reservation: Reservation, stock: Stock, terms: Te
     reservation.lines = tuple(Line(sku, location, n) for (sku, location), n in left.items() if n)
     if not reservation.lines:
         reservation.status = _S.SHIPPED
-    lines = tuple(StockShippedLine(sku=sku, quantity=n) for sku, n in shipped.items())
-    told = StockShipped(
+    return Outcome(reservation, (_shipped(event, reservation, shipped, terms),))
+
+
+def _take_out(event: OrderShipped, reservation: Reservation, stock: Stock, terms: Terms) -> Outcome:
+    shipped = added_up((line.sku, line.quantity) for line in event.lines)
+    # What was written off when the order was cancelled is out of stock already.
+    written_off = reservation.status is _S.RELEASED and not reservation.lines
+    for sku, quantity in () if written_off else shipped.items():
+        level = stock.level(sku, event.location)
+        if level.on_hand - quantity < level.reserved + level.allocated:
+            return Outcome(reservation, parked=UNITS_HELD)
+    for sku, quantity in () if written_off else shipped.items():
+        stock.move((sku, event.location), MovementKind.SHIPPED, terms.because, on_hand=-quantity)
+    return Outcome(reservation, (_shipped(event, reservation, shipped, terms),))
+
+
+def _shipped(event: OrderShipped, reservation: Reservation, shipped: Mapping[str, int], terms: Terms) -> StockShipped:
+    reservation.shipments = (*reservation.shipments, event.shipment_id)
+    return StockShipped(
         order_id=event.order_id,
         shipment_id=event.shipment_id,
         location=event.location,
-        lines=lines,
+        lines=tuple(StockShippedLine(sku=sku, quantity=n) for sku, n in shipped.items()),
         shipped_at=terms.now,
     )
-    return Outcome(reservation, (told,))
 
 
 def _remember(event: OrderCancelled, _none: Reservation | None, _stock: Stock, _terms: Terms) -> Outcome:
@@ -325,6 +367,7 @@ _DO: Mapping[Reaction, Callable[..., Outcome]] = {
     Reaction.RESERVE_AND_ALLOCATE: _reserve_and_allocate,
     Reaction.RELEASE: _release,
     Reaction.SHIP: _ship,
+    Reaction.TAKE_OUT: _take_out,
     Reaction.REMEMBER: _remember,
     Reaction.PARK: _park,
     Reaction.NOTHING: _nothing,

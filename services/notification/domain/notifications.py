@@ -219,6 +219,9 @@ def mail_to_customer(event: OrderEvent, subject: Subject) -> Mail | None:
         return None
     if isinstance(event, OrderCancelled) and not event.notify_customer:
         return None
+    # They were told that the order is off; what becomes of goods that left all the same is for a person to say.
+    if isinstance(event, OrderShipped) and event.unexpected:
+        return None
     template, facts = _CUSTOMER_MAILS[type(event)]
     return Mail(template=template, audience=Audience.CUSTOMER, recipient=subject.email, facts=facts(event))
 
@@ -246,6 +249,7 @@ def _shipped(event: OrderShipped) -> Facts:
     return {
         "carrier": event.carrier,
         "tracking_number": event.tracking_number,
+        "tracking_url": event.tracking_url,
         "estimated_delivery": event.estimated_delivery,
         "complete": event.complete,
         "lines": [(line.item_id, line.sku, line.quantity) for line in event.lines],

@@ -22,6 +22,7 @@ READERS = frozenset({Role.CUSTOMER, Role.VENDOR, Role.WAREHOUSE, Role.SERVICE, R
 OWNERS = frozenset({Role.CUSTOMER, Role.SERVICE, Role.ADMIN})
 SELLERS = frozenset({Role.CUSTOMER, Role.VENDOR, Role.SERVICE, Role.ADMIN})
 MANAGERS = frozenset({Role.SERVICE, Role.ADMIN})
+SHIPPERS = frozenset({Role.VENDOR, Role.WAREHOUSE, Role.SERVICE, Role.ADMIN})
 _BY_RANK = (Role.ADMIN, Role.SERVICE, Role.WAREHOUSE, Role.VENDOR, Role.CUSTOMER)
 _OF_SERVICE = ("customer_id", "customer_email", "discounts")
 _OF_STAFF = ("restock", "refund", "notify_customer")
@@ -47,6 +48,13 @@ def scopes_of(caller: Caller, through: Collection[Role]) -> tuple[Scope, ...]:
     own = (Scope(customer_id=caller.subject),) if Role.CUSTOMER in roles else ()
     sold = (Scope(vendor_id=caller.vendor_id),) if Role.VENDOR in roles else ()
     return own + sold
+
+
+def locations_of(caller: Caller, through: Collection[Role]) -> frozenset[str] | None:
+    """Return from where alone a caller may ship, None for anywhere: a warehouse's token may name its locations."""
+    roles = caller.roles.intersection(through)
+    bound = Role.WAREHOUSE in roles and not roles & {Role.ADMIN, Role.SERVICE}
+    return caller.locations if bound and caller.locations else None
 
 
 def actor_of(caller: Caller, through: Collection[Role]) -> Actor:

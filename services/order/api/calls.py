@@ -37,7 +37,7 @@ PAYS = ["payment_required", "payment_mismatch", "payment_reference_used", "alrea
 
 def shown(uow: OrderUnitOfWork, view: OrderView, status: int = 200, location: str | None = None) -> Answer:
     """Return the answer that shows an order."""
-    model = order_of(view, dict(uow.settings.shop_terms.shipping_methods))
+    model = order_of(view, uow.settings.tracking_links)
     return answer(model, status, version=view.order.version, location=location)
 
 

@@ -1,6 +1,6 @@
 """Lists of orders: one's own, all, a vendor's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -16,7 +16,6 @@ from services.order.api.models.lists import AdminOrderQuery, OrderQuery
 from services.order.api.models.orders import AdminOrder, Order
 from services.order.api.problems import PROBLEMS
 from services.order.api.views import ALL_PARTS, admin_order_of, order_of
-from services.order.domain.pricing import ShippingMethod
 from services.order.domain.scopes import OrderFilter, Scope
 from services.order.handlers.orders import OrderView, view_orders
 
@@ -52,7 +51,7 @@ def _page(
     call: OrderCall,
     query: OrderQuery,
     scope: Scope,
-    shown_as: Callable[[OrderView, dict[str, ShippingMethod], frozenset[str]], Order] = order_of,
+    shown_as: Callable[[OrderView, Mapping[str, str], frozenset[str]], Order] = order_of,
     stuck: bool | None = None,
 ) -> Answer:
     by_total = query.sort.endswith("total_amount")
@@ -71,9 +70,9 @@ def _page(
     parts = frozenset((query.expand or "").split(",")) & ALL_PARTS
     with call.queries() as uow:
         views = view_orders(uow, scope, order_filter, wanted.after, wanted.fetch)
-        methods = dict(uow.settings.shop_terms.shipping_methods)
+        links = uow.settings.tracking_links
     return wanted.answer(
-        views, position=_Position(query.sort.lstrip("-")), show=lambda view: shown_as(view, methods, parts)
+        views, position=_Position(query.sort.lstrip("-")), show=lambda view: shown_as(view, links, parts)
     )
 
 

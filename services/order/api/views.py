@@ -17,23 +17,23 @@ from services.order.api.models.orders import (
     ShortageRow,
     Stuck,
 )
-from services.order.api.models.shipments import Shipment, ShipmentItem
-from services.order.domain import orders, revisions, shipments
+from services.order.api.models.shipments import Shipment
+from services.order.api.shipment_views import is_seen, shipment_of
+from services.order.domain import orders, revisions
 from services.order.domain.history import Change
 from services.order.domain.lines import OrderLine, Shortage, fulfillment_status
-from services.order.domain.pricing import ShippingMethod
 from services.order.domain.scopes import Scope
 from services.order.handlers.orders import OrderView
 
 ALL_PARTS = frozenset({"status_history", "shipments"})
 
 
-def order_of(view: OrderView, methods: dict[str, ShippingMethod], parts: frozenset[str] = ALL_PARTS) -> Order:
+def order_of(view: OrderView, links: Mapping[str, str], parts: frozenset[str] = ALL_PARTS) -> Order:
     """Return what a reader sees of an order.
 
     Args:
         view: the order, and through whose eyes.
-        methods: the shop's shipping methods, for tracking links.
+        links: carrier → its tracking page.
         parts: which of `status_history` and `shipments` are asked for.
 
     """
@@ -70,7 +70,7 @@ def order_of(view: OrderView, methods: dict[str, ShippingMethod], parts: frozens
         metadata=dict(content.metadata),
         items=items_of(order, lines),
         status_history=_history(view) if "status_history" in parts else None,
-        shipments=_shipments(view, lines, methods) if "shipments" in parts else None,
+        shipments=_shipments(view, lines, links) if "shipments" in parts else None,
         last_revision=None if edit is None else last_revision_of(edit, own_lines(edit.lines, scope)),
         version=order.version,
         created_at=from_micros(order.created_at),
@@ -80,9 +80,9 @@ def order_of(view: OrderView, methods: dict[str, ShippingMethod], parts: frozens
     )
 
 
-def admin_order_of(view: OrderView, methods: dict[str, ShippingMethod], parts: frozenset[str]) -> AdminOrder:
+def admin_order_of(view: OrderView, links: Mapping[str, str], parts: frozenset[str]) -> AdminOrder:
     """Return what an operator sees of an order; see `order_of`."""
-    return AdminOrder(**dict(order_of(view, methods, parts)), stuck=_stuck(view))
+    return AdminOrder(**dict(order_of(view, links, parts)), stuck=_stuck(view))
 
 
 def shortages_of(shortages: Sequence[Shortage], lines: Sequence[OrderLine]) -> list[ShortageRow]:
@@ -193,30 +193,9 @@ def history_row(change: Change) -> HistoryRow:
     )
 
 
-def _shipments(view: OrderView, lines: Sequence[OrderLine], methods: dict[str, ShippingMethod]) -> list[Shipment]:
+def _shipments(view: OrderView, lines: Sequence[OrderLine], links: Mapping[str, str]) -> list[Shipment]:
     seen = {line.item_id for line in lines}
-    method = methods.get(view.details.content.shipping_method)
-    return [_shipment(shipment, seen, method) for shipment in view.details.shipments]
-
-
-def _shipment(shipment: shipments.Shipment, seen: set[str], method: ShippingMethod | None) -> Shipment:
-    url = method.tracking_url if method and shipment.tracking_number else None
-    return Shipment(
-        id=shipment.id,
-        status="shipped" if shipment.delivered_at is None else "delivered",
-        location=shipment.location,
-        carrier=shipment.carrier,
-        tracking_number=shipment.tracking_number,
-        tracking_url=url and url.replace("{tracking_number}", shipment.tracking_number or ""),
-        estimated_delivery=shipment.estimated_delivery,
-        shipped_at=from_micros(shipment.shipped_at),
-        delivered_at=_time(shipment.delivered_at),
-        items=[
-            ShipmentItem(item_id=item_id, sku=sku, quantity=quantity)
-            for item_id, sku, quantity in shipment.lines
-            if item_id in seen
-        ],
-    )
+    return [shipment_of(shipment, seen, links) for shipment in view.details.shipments if is_seen(shipment, seen)]
 
 
 def _address(fields: Mapping[str, Any]) -> Address:

@@ -5,6 +5,9 @@ from dataclasses import dataclass, replace
 
 from services.order.domain.statuses import FulfillmentStatus
 
+# Where goods lie in a shop that has said nothing of locations.
+DEFAULT_LOCATION = "main"
+
 
 @dataclass(frozen=True, slots=True)
 class Shortage:
@@ -50,6 +53,11 @@ class OrderLine:
     returned_quantity: int = 0
     added_at: int | None = None
 
+    @property
+    def unshipped(self) -> int:
+        """Units that have not left."""
+        return self.quantity - self.shipped_quantity
+
 
 def fulfillment_status(lines: Sequence[OrderLine]) -> FulfillmentStatus:
     """Return how much of an order has left and come back; what left stays so, whatever became of the order."""
@@ -68,7 +76,7 @@ def with_shipped(lines: Sequence[OrderLine], units: Mapping[str, int]) -> tuple[
 
 
 def by_location(lines: Sequence[OrderLine], held: Sequence[Held]) -> list[tuple[OrderLine, str, int]]:
-    """Spread the lines over the locations at which inventory holds their units: (line, location, units) each.
+    """Spread what has not left over the locations at which inventory holds it: (line, location, units) each.
 
     Raises:
         ValueError: inventory holds fewer units than the lines need.
@@ -77,7 +85,7 @@ def by_location(lines: Sequence[OrderLine], held: Sequence[Held]) -> list[tuple[
     left = {(place.sku, place.location): place.quantity for place in held}
     spread = []
     for line in lines:
-        wanted = line.quantity
+        wanted = line.unshipped
         for place in [place for place in left if place[0] == line.sku]:
             taken = min(wanted, left[place])
             if taken:
@@ -87,3 +95,13 @@ def by_location(lines: Sequence[OrderLine], held: Sequence[Held]) -> list[tuple[
         if wanted:
             raise ValueError(f"{wanted} of {line.sku} are not held anywhere")
     return spread
+
+
+def held_without(held: Sequence[Held], location: str, units: Mapping[str, int]) -> tuple[Held, ...]:
+    """Return what is held once these units (SKU → number) have left a location."""
+    rest = []
+    for place in held:
+        gone = units.get(place.sku, 0) if place.location == location else 0
+        if place.quantity > gone:
+            rest.append(replace(place, quantity=place.quantity - gone))
+    return tuple(rest)

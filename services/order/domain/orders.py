@@ -4,10 +4,16 @@ Invariant: what is due back is what was recorded minus what is owed (`refund_due
 Every change appends a history row and counts a version; a change that others must know returns its event.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from schemas.contracts import OrderCancelled, OrderCancelledPreviousStatus, OrderCancelledReason, OrderConfirmed
+from schemas.contracts import (
+    OrderCancelled,
+    OrderCancelledPreviousStatus,
+    OrderCancelledReason,
+    OrderCancelledShippedLine,
+    OrderConfirmed,
+)
 from services.order.domain.history import Actor, Change, When
 from services.order.domain.lines import Held, OrderLine, Shortage
 from services.order.domain.refusals import Refusal, RefusalCode
@@ -189,11 +195,19 @@ class Order:
         self.confirm_when_reserved = True
 
     def cancel(
-        self, reason: CancelReason, when: When, *, restock: bool = True, notify: bool = True, refund: bool = True
+        self,
+        reason: CancelReason,
+        when: When,
+        *,
+        restock: bool = True,
+        notify: bool = True,
+        refund: bool = True,
+        lines: Sequence[OrderLine] = (),
     ) -> OrderCancelled:
         """Cancel the order; whatever was awaited is awaited no more.
 
         Without `refund` the total is kept if it was paid; what was paid beyond it, or comes later, is due all the same.
+        What has left of `lines` is expected back.
         """
         previous = self.status
         self.note_change(OrderStatus.CANCELLED, reason.value, when)
@@ -208,6 +222,11 @@ class Order:
             reason=OrderCancelledReason(reason.value),
             previous_status=OrderCancelledPreviousStatus(previous.value),
             restock=restock,
+            shipped_lines=tuple(
+                OrderCancelledShippedLine(item_id=line.item_id, sku=line.sku, quantity=line.shipped_quantity)
+                for line in lines
+                if line.shipped_quantity
+            ),
             notify_customer=notify,
             refund_minor=self.refund_due_minor,
             currency=self.currency,
@@ -271,8 +290,10 @@ def refuse_transition(order: Order, to: OrderStatus) -> Refusal:
     return Refusal(RefusalCode.INVALID_TRANSITION, detail, facts=facts)
 
 
-def cancel(order: Order, command: CancelOrder, when: When) -> tuple[Told, Refusal | None]:
-    """Cancel an order; one that is cancelled already stays as it is."""
+def cancel(
+    order: Order, command: CancelOrder, when: When, lines: Sequence[OrderLine] = ()
+) -> tuple[Told, Refusal | None]:
+    """Cancel an order; one that is cancelled already stays as it is. What has left of `lines` is expected back."""
     if order.status is OrderStatus.CANCELLED:
         return None, None
     barred = command.only_from is not None and order.status not in command.only_from
@@ -288,6 +309,7 @@ def cancel(order: Order, command: CancelOrder, when: When) -> tuple[Told, Refusa
         restock=command.restock,
         notify=command.notify_customer,
         refund=command.refund,
+        lines=lines,
     )
     return told, None
 

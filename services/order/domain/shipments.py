@@ -1,20 +1,24 @@
-"""From the warehouse to the door: what is handed over, what left, what arrived."""
+"""Into the warehouse and out of it: what is handed over, and what left.
+
+Invariants: a unit leaves once; a shipment leaves one location; an order is shipped once nothing of it is left to ship.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from schemas.contracts import (
-    OrderDelivered,
-    OrderDeliveredLine,
     OrderProcessingStarted,
     OrderProcessingStartedAddress,
     OrderProcessingStartedLine,
     OrderShipped,
     OrderShippedLine,
 )
+from services.order.domain.calendar import business_day_after, end_of
+from services.order.domain.carriers import CarrierEvent, ShipmentStatus, status_of
 from services.order.domain.history import Actor, When
-from services.order.domain.lines import by_location
+from services.order.domain.lines import by_location, held_without, with_shipped
 from services.order.domain.orders import Order, OrderContent, refuse_transition
+from services.order.domain.picking import Pick, Wanted, pick
 from services.order.domain.pricing import ShippingMethod
 from services.order.domain.refusals import Refusal, RefusalCode
 from services.order.domain.statuses import OrderStatus, PendingOperation, ReservationStatus
@@ -28,8 +32,8 @@ class AdvanceOrder:
     """Move an order on: processing, shipped or delivered.
 
     Args:
-        carrier: of the shipment; None takes the shipping method's, see `carrier_of`.
-        estimated_delivery: ISO 8601 date.
+        carrier: of the shipments; None takes the shipping method's, see `carriage_of`.
+        estimated_delivery: ISO 8601 date; None takes the shipping method's days on the way.
 
     """
 
@@ -44,18 +48,75 @@ class AdvanceOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CreateShipment:
+    """Ship some units of an order from one location; see `AdvanceOrder` for carrier and estimate."""
+
+    order_id: str
+    actor: Actor
+    wanted: Wanted
+    note: str | None = None
+    carrier: str | None = None
+    tracking_number: str | None = None
+    estimated_delivery: str | None = None
+    expected_versions: frozenset[int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carriage:
+    """How a shipment travels.
+
+    Args:
+        tracking_url: where people follow it.
+        estimated_delivery: ISO 8601 date.
+
+    """
+
+    carrier: str
+    tracking_number: str | None = None
+    tracking_url: str | None = None
+    estimated_delivery: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shipment:
-    """What left from one location; times in microseconds since the epoch."""
+    """What left from one location; times in microseconds since the epoch.
+
+    Args:
+        number: what people call it.
+        vendor_id: whose lines it holds, where all are one vendor's.
+        lines: (item id, SKU, units).
+        unexpected: it left although its order was cancelled.
+        events: what the carrier told, by the carrier's clock.
+
+    """
 
     id: str
     order_id: str
+    number: str
     location: str
+    vendor_id: str | None = None
     carrier: str
     tracking_number: str | None
     estimated_delivery: str | None
     lines: tuple[tuple[str, str, int], ...]
+    unexpected: bool = False
     shipped_at: int
     delivered_at: int | None = None
+    events: tuple[CarrierEvent, ...] = ()
+
+    @property
+    def status(self) -> ShipmentStatus:
+        """See `ShipmentStatus`."""
+        return status_of(self.events, self.delivered_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What left: the shipments, the order's content as it is now, and what others are told, one event a shipment."""
+
+    shipments: Sequence[Shipment]
+    content: OrderContent
+    told: Sequence[OrderShipped]
 
 
 def may_advance(order: Order, to: OrderStatus, *, prepaid: bool = False, auto_confirm: bool = False) -> Refusal | None:
@@ -86,9 +147,26 @@ def may_advance(order: Order, to: OrderStatus, *, prepaid: bool = False, auto_co
     return None
 
 
-def start_processing(order: Order, content: OrderContent, when: When) -> OrderProcessingStarted:
-    """Hand the order to the warehouse."""
+def numbered(order: Order, n: int) -> str:
+    """Return the number of an order's n-th shipment, counted from 1."""
+    return f"{order.number}-{n}"
+
+
+def start_processing(
+    order: Order, content: OrderContent, when: When, *, ship_within: int, label: str | None
+) -> OrderProcessingStarted:
+    """Hand the order to the warehouse.
+
+    Args:
+        order: changed in place.
+        content: its lines, and where they go.
+        when: time and actor.
+        ship_within: business days until everything is to have left.
+        label: path of its label.
+
+    """
     order.note_change(OrderStatus.PROCESSING, "processing", when)
+    order.ship_by = end_of(business_day_after(when.now, ship_within))
     address = {name: value for name, value in content.shipping_address.items() if value is not None}
     return OrderProcessingStarted(
         order_id=order.id,
@@ -101,80 +179,148 @@ def start_processing(order: Order, content: OrderContent, when: When) -> OrderPr
             )
             for line, location, quantity in by_location(content.lines, order.held)
         ),
+        shipment_number=numbered(order, 1),
+        label=label,
+        ship_by=order.ship_by,
         started_at=when.now,
     )
 
 
-def carrier_of(command: AdvanceOrder, method: ShippingMethod | None) -> str:
-    """Return who carries a shipment; `method` is the order's, None once the shop has it no more."""
-    return command.carrier or (method.carrier if method else UNSPECIFIED_CARRIER)
+def carriage_of(command: AdvanceOrder | CreateShipment, method: ShippingMethod | None, when: When) -> Carriage:
+    """Return how a shipment travels, but for where people follow it.
+
+    Args:
+        command: what was said of it.
+        method: the order's shipping method; None once the shop has it no more.
+        when: it leaves.
+
+    """
+    estimate = command.estimated_delivery
+    if estimate is None and method is not None:
+        estimate = business_day_after(when.now, method.transit_days).isoformat()
+    return Carriage(
+        carrier=command.carrier or (method.carrier if method else UNSPECIFIED_CARRIER),
+        tracking_number=command.tracking_number,
+        estimated_delivery=estimate,
+    )
 
 
-def ship(
-    order: Order, content: OrderContent, command: AdvanceOrder, when: When, *, carrier: str, ids: Sequence[str]
-) -> list[tuple[Shipment, OrderShipped]]:
+def ship_rest(
+    order: Order, content: OrderContent, carriage: Carriage, when: When, *, before: int, ids: Sequence[str]
+) -> Sent:
     """Ship all that is left, a shipment a location.
 
     Args:
         order: changed in place.
         content: its lines.
-        command: tracking and estimate.
-        carrier: who carries it.
-        ids: ids for the shipments, at least one a location.
+        carriage: how everything travels.
         when: time and actor.
+        before: how many shipments the order has.
+        ids: ids for the shipments, at least one a location.
 
     """
+    parts: dict[str, dict[str, int]] = {}
+    for line, location, quantity in by_location(content.lines, order.held):
+        parts.setdefault(location, {})[line.item_id] = quantity
+    picks = [Pick(location, units) for location, units in parts.items()]
+    return _send(order, content, picks, carriage, when, before=before, ids=ids)
+
+
+def ship_part(
+    order: Order,
+    content: OrderContent,
+    command: CreateShipment,
+    carriage: Carriage,
+    when: When,
+    *,
+    before: int,
+    shipment_id: str,
+) -> Sent | Refusal:
+    """Ship what is wanted from one location; see `ship_rest`.
+
+    What leaves although its order was cancelled has left all the same, if it ever was in the warehouse's hands.
+    """
+    handed_over = order.ship_by is not None and order.status is OrderStatus.CANCELLED
+    if order.status is not OrderStatus.PROCESSING and not handed_over:
+        return refuse_transition(order, OrderStatus.SHIPPED)
+    picked = pick(order, content, command.wanted)
+    if isinstance(picked, Refusal):
+        return picked
+    return _send(order, content, [picked], carriage, when, before=before, ids=[shipment_id])
+
+
+def _send(
+    order: Order,
+    content: OrderContent,
+    picks: Sequence[Pick],
+    carriage: Carriage,
+    when: When,
+    *,
+    before: int,
+    ids: Sequence[str],
+) -> Sent:
+    known = {line.item_id: line for line in content.lines}
+    unexpected = order.status is OrderStatus.CANCELLED
+    shipments = []
+    for n, (picked, shipment_id) in enumerate(zip(picks, ids, strict=False), before + 1):
+        content = replace(content, lines=with_shipped(content.lines, picked.units))
+        if not unexpected:
+            order.held = held_without(order.held, picked.location, _by_sku(content, picked))
+        vendors = {known[item_id].vendor_id for item_id in picked.units}
+        shipments.append(
+            Shipment(
+                id=shipment_id,
+                order_id=order.id,
+                number=numbered(order, n),
+                location=picked.location,
+                vendor_id=vendors.pop() if len(vendors) == 1 else None,
+                carrier=carriage.carrier,
+                tracking_number=carriage.tracking_number,
+                estimated_delivery=carriage.estimated_delivery,
+                lines=tuple((item_id, known[item_id].sku, units) for item_id, units in picked.units.items()),
+                unexpected=unexpected,
+                shipped_at=when.now,
+            )
+        )
+    complete = not any(line.unshipped for line in content.lines)
+    _note_sent(order, complete, when)
+    told = [_shipped(order, shipment, carriage, complete and shipment is shipments[-1]) for shipment in shipments]
+    return Sent(shipments, content, told)
+
+
+def _note_sent(order: Order, complete: bool, when: When) -> None:
+    if order.status is OrderStatus.CANCELLED:
+        order.note_change(order.status, "shipped_unexpectedly", when)
+        return
+    if not complete:
+        order.note_change(order.status, "partially_shipped", when)
+        return
     order.note_change(OrderStatus.SHIPPED, "shipped", when)
     # Whatever it was listed for: the goods have left, and nobody has to look any more.
     order.stuck_reason = None
-    parts: dict[str, list[tuple[str, str, int]]] = {}
-    for line, location, quantity in by_location(content.lines, order.held):
-        parts.setdefault(location, []).append((line.item_id, line.sku, quantity))
-    shipments = [
-        Shipment(
-            id=shipment_id,
-            order_id=order.id,
-            location=location,
-            carrier=carrier,
-            tracking_number=command.tracking_number,
-            estimated_delivery=command.estimated_delivery,
-            lines=tuple(lines),
-            shipped_at=when.now,
-        )
-        for shipment_id, (location, lines) in zip(ids, parts.items(), strict=False)
-    ]
-    order.held = ()
-    return [(shipment, _shipped(order, shipment, shipment is shipments[-1])) for shipment in shipments]
 
 
-def deliver(order: Order, shipments: Sequence[Shipment], when: When) -> list[OrderDelivered]:
-    """Mark every shipment as delivered."""
-    order.note_change(OrderStatus.DELIVERED, "delivered", when)
-    order.delivered_at = when.now
-    return [
-        OrderDelivered(
-            order_id=order.id,
-            order_number=order.number,
-            shipment_id=shipment.id,
-            location=shipment.location,
-            lines=tuple(OrderDeliveredLine(item_id=i, sku=sku, quantity=n) for i, sku, n in shipment.lines),
-            complete=shipment is shipments[-1],
-            delivered_at=when.now,
-        )
-        for shipment in shipments
-    ]
+def _by_sku(content: OrderContent, picked: Pick) -> dict[str, int]:
+    units: dict[str, int] = {}
+    for line in content.lines:
+        units[line.sku] = units.get(line.sku, 0) + picked.units.get(line.item_id, 0)
+    return units
 
 
-def _shipped(order: Order, shipment: Shipment, complete: bool) -> OrderShipped:
+def _shipped(order: Order, shipment: Shipment, carriage: Carriage, complete: bool) -> OrderShipped:
     return OrderShipped(
         order_id=order.id,
         order_number=order.number,
         shipment_id=shipment.id,
+        shipment_number=shipment.number,
+        vendor_id=shipment.vendor_id,
         location=shipment.location,
         carrier=shipment.carrier,
         tracking_number=shipment.tracking_number,
+        tracking_url=carriage.tracking_url,
         estimated_delivery=shipment.estimated_delivery,
         lines=tuple(OrderShippedLine(item_id=i, sku=sku, quantity=n) for i, sku, n in shipment.lines),
         complete=complete,
+        unexpected=shipment.unexpected,
         shipped_at=shipment.shipped_at,
     )

@@ -17,6 +17,7 @@ from schemas.contracts import (
     VariantPublished,
     VariantRetired,
 )
+from services.order.domain.deliveries import RecordCarrierEvent
 from services.order.domain.details import ChangeDetails
 from services.order.domain.edits import ReviseOrder
 from services.order.domain.erasure import EraseCustomer
@@ -24,7 +25,7 @@ from services.order.domain.orders import CancelOrder
 from services.order.domain.payments import ConfirmOrder
 from services.order.domain.placing import PlaceOrder
 from services.order.domain.refunds import CreateRefund, RefundRest, SettleRefund
-from services.order.domain.shipments import AdvanceOrder
+from services.order.domain.shipments import AdvanceOrder, CreateShipment
 from services.order.domain.streams import IssueTicket, RedeemTicket
 from services.order.handlers.catalog import publish_variants, retire_variants
 from services.order.handlers.details import change_details
@@ -35,7 +36,7 @@ from services.order.handlers.placing import place_order
 from services.order.handlers.refunds import create_refund, refund_rest, settle_refund
 from services.order.handlers.requests import place_requested_orders, reject_malformed_requests
 from services.order.handlers.revisions import revise_order
-from services.order.handlers.shipments import advance_order
+from services.order.handlers.shipments import advance_order, create_shipment, record_carrier_event
 from services.order.handlers.stock import (
     cancel_expired,
     cancel_rejected,
@@ -70,6 +71,8 @@ COMMANDS: dict[type[Any], Any] = {
     EraseCustomer: erase_customer,
     IssueTicket: issue_ticket,
     RedeemTicket: redeem_ticket,
+    CreateShipment: create_shipment,
+    RecordCarrierEvent: record_carrier_event,
     CreateRefund: create_refund,
     RefundRest: refund_rest,
     SettleRefund: settle_refund,

@@ -37,7 +37,7 @@ def cancel_order(submitted: Submitted[CancelOrder], uow: OrderUnitOfWork) -> Out
     if isinstance(order, Refusal):
         return order
     when = when_of(submitted, uow)
-    told, refusal = cancel(order, submitted.command, when)
+    told, refusal = cancel(order, submitted.command, when, uow.content(order.id).lines)
     uow.tell(order, told, submitted.cause)
     close_revision(order, when, uow)
     request_due_refunds(order, "cancelled", when, submitted.cause, uow)

@@ -99,6 +99,31 @@ CREATE TABLE order_revisions (
 );
 CREATE UNIQUE INDEX order_revisions_pending ON order_revisions (order_id) INCLUDE (created_at)
     WHERE status = 'pending';
+-- Shipments: numbered within their order, in parts, with what carriers tell of them.
+ALTER TABLE shipments
+    ADD COLUMN number     text,
+    ADD COLUMN vendor_id  text,
+    ADD COLUMN unexpected boolean NOT NULL DEFAULT false;
+UPDATE shipments s SET number = n.number FROM (
+    SELECT s.id, o.order_number || '-' || row_number() OVER (PARTITION BY s.order_id ORDER BY s.shipped_at, s.id)
+        AS number
+    FROM shipments s JOIN orders o ON o.id = s.order_id) n WHERE n.id = s.id;
+ALTER TABLE shipments
+    ALTER COLUMN number SET NOT NULL,
+    ADD CONSTRAINT shipments_number UNIQUE (number);
+-- A carrier's event once a shipment, whoever repeats it.
+CREATE TABLE shipment_events (
+    shipment_id uuid        NOT NULL,
+    event_id    text        NOT NULL,
+    type        text        NOT NULL,
+    occurred_at timestamptz NOT NULL,
+    place       text,
+    message     text,
+    recorded_at timestamptz NOT NULL,
+    PRIMARY KEY (shipment_id, event_id)
+);
+-- What should leave, and of which nobody was told that it did not.
+CREATE INDEX orders_ship_by ON orders (ship_by) WHERE overdue_at IS NULL AND status = 'processing';
 """
 
 

@@ -42,6 +42,18 @@ ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 COUNT_OVERDUE = sa.text("SELECT count(*) FROM orders WHERE deadline_at <= now()")
 
 
+# What has to leave is a matter of the calendar: no event could still come that makes it leave in time.
+LOCK_LATE = sa.text(f"""
+SELECT {STATE_COLUMNS} FROM orders WHERE ship_by <= :until AND overdue_at IS NULL AND status = 'processing'
+ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+""")
+
+
+COUNT_LATE = sa.text("""
+SELECT count(*) FROM orders WHERE ship_by <= now() AND overdue_at IS NULL AND status = 'processing'
+""")
+
+
 # An order with its lines: one statement, since a lone order pays for each round trip.
 INSERT_ORDERS = sa.text(f"""
 WITH placed AS (
@@ -118,6 +130,16 @@ def lock_overdue(connection: sa.Connection, until: datetime, longest: timedelta,
 def count_overdue(connection: sa.Connection) -> int:
     """Return how many deadlines have passed by now."""
     return int(connection.execute(COUNT_OVERDUE).scalar_one())
+
+
+def lock_late(connection: sa.Connection, until: datetime, limit: int) -> dict[str, Order]:
+    """Lock orders that should have left by `until` and have not, and of which nobody was told so."""
+    return {row.id: to_order(row) for row in connection.execute(LOCK_LATE, {"until": until, "limit": limit})}
+
+
+def count_late(connection: sa.Connection) -> int:
+    """Return how many orders should have left by now, and nobody was told that they have not."""
+    return int(connection.execute(COUNT_LATE).scalar_one())
 
 
 def insert(connection: sa.Connection, placed: Sequence[tuple[Order, OrderContent]]) -> None:

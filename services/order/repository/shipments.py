@@ -1,4 +1,4 @@
-"""What left, and what arrived."""
+"""What left, what carriers told of it, and what arrived."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,21 +7,30 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 
 from services.chassis.events import from_micros, to_micros
+from services.order.domain.carriers import CarrierEvent, CarrierEventType
 from services.order.domain.shipments import Shipment
 
 OF_ORDERS = sa.text("""
-SELECT id::text, order_id::text, location, carrier, tracking_number, estimated_delivery, lines, shipped_at,
-       delivered_at
+SELECT id::text, order_id::text, number, location, vendor_id, carrier, tracking_number, estimated_delivery, lines,
+       unexpected, shipped_at, delivered_at
 FROM shipments WHERE order_id = ANY(:ids ::uuid[]) ORDER BY order_id, shipped_at, id
 """)
+# By the carrier's clock; what happened in one instant, as it was told.
+EVENTS = sa.text("""
+SELECT shipment_id::text, event_id, type, occurred_at, place, message, recorded_at
+FROM shipment_events WHERE shipment_id = ANY(:ids ::uuid[]) ORDER BY shipment_id, occurred_at, recorded_at, event_id
+""")
 INSERT = sa.text("""
-INSERT INTO shipments (id, order_id, location, carrier, tracking_number, estimated_delivery, lines, shipped_at)
-VALUES (:id ::uuid, :order_id ::uuid, :location, :carrier, :tracking_number, :estimated_delivery, :lines ::jsonb,
-        :shipped_at)
+INSERT INTO shipments (id, order_id, number, location, vendor_id, carrier, tracking_number, estimated_delivery, lines,
+                       unexpected, shipped_at)
+VALUES (:id ::uuid, :order_id ::uuid, :number, :location, :vendor_id, :carrier, :tracking_number, :estimated_delivery,
+        :lines ::jsonb, :unexpected, :shipped_at)
 """)
-DELIVER = sa.text("""
-UPDATE shipments SET delivered_at = :at WHERE order_id = :order_id ::uuid AND delivered_at IS NULL
+INSERT_EVENT = sa.text("""
+INSERT INTO shipment_events (shipment_id, event_id, type, occurred_at, place, message, recorded_at)
+VALUES (:shipment_id ::uuid, :event_id, :type, :occurred_at, :place, :message, :recorded_at)
 """)
+DELIVER = sa.text("UPDATE shipments SET delivered_at = :at WHERE id = :id ::uuid AND delivered_at IS NULL")
 
 
 class Shipments:
@@ -39,37 +48,74 @@ class Shipments:
         parameters = {
             "id": shipment.id,
             "order_id": shipment.order_id,
+            "number": shipment.number,
             "location": shipment.location,
+            "vendor_id": shipment.vendor_id,
             "carrier": shipment.carrier,
             "tracking_number": shipment.tracking_number,
             "estimated_delivery": shipment.estimated_delivery,
             "lines": to_json(shipment.lines).decode(),
+            "unexpected": shipment.unexpected,
             "shipped_at": from_micros(shipment.shipped_at),
         }
         self._connection.execute(INSERT, parameters)
 
-    def deliver(self, order_id: str, at: int) -> None:
-        """Keep that everything of an order arrived by `at` (microseconds since the epoch)."""
-        self._connection.execute(DELIVER, {"order_id": order_id, "at": from_micros(at)})
+    def update(self, shipment: Shipment) -> None:
+        """Keep that a shipment arrived."""
+        if shipment.delivered_at is not None:
+            self._connection.execute(DELIVER, {"id": shipment.id, "at": from_micros(shipment.delivered_at)})
+
+    def add_event(self, shipment: Shipment, event: CarrierEvent) -> None:
+        """Keep what a carrier told, and the shipment as it is since."""
+        parameters = {
+            "shipment_id": shipment.id,
+            "event_id": event.event_id,
+            "type": event.type.value,
+            "occurred_at": from_micros(event.occurred_at),
+            "place": event.place,
+            "message": event.message,
+            "recorded_at": from_micros(event.recorded_at),
+        }
+        self._connection.execute(INSERT_EVENT, parameters)
+        self.update(shipment)
 
 
 def of_orders(connection: sa.Connection, order_ids: Sequence[str]) -> dict[str, list[Shipment]]:
-    """Return the shipments of orders, oldest first."""
+    """Return the shipments of orders, oldest first: two statements, however many they are."""
+    rows = connection.execute(OF_ORDERS, {"ids": list(order_ids)}).all() if order_ids else ()
+    events: dict[str, list[CarrierEvent]] = {}
+    for row in connection.execute(EVENTS, {"ids": [row.id for row in rows]}) if rows else ():
+        events.setdefault(row.shipment_id, []).append(_event(row))
     found: dict[str, list[Shipment]] = {}
-    for row in connection.execute(OF_ORDERS, {"ids": list(order_ids)}) if order_ids else ():
-        found.setdefault(row.order_id, []).append(_shipment(row))
+    for row in rows:
+        found.setdefault(row.order_id, []).append(_shipment(row, events.get(row.id, [])))
     return found
 
 
-def _shipment(row: sa.Row[Any]) -> Shipment:
+def _shipment(row: sa.Row[Any], events: Sequence[CarrierEvent]) -> Shipment:
     return Shipment(
         id=row.id,
         order_id=row.order_id,
+        number=row.number,
         location=row.location,
+        vendor_id=row.vendor_id,
         carrier=row.carrier,
         tracking_number=row.tracking_number,
         estimated_delivery=row.estimated_delivery,
         lines=tuple((item_id, sku, quantity) for item_id, sku, quantity in row.lines),
+        unexpected=row.unexpected,
         shipped_at=to_micros(row.shipped_at),
         delivered_at=None if row.delivered_at is None else to_micros(row.delivered_at),
+        events=tuple(events),
+    )
+
+
+def _event(row: sa.Row[Any]) -> CarrierEvent:
+    return CarrierEvent(
+        event_id=row.event_id,
+        type=CarrierEventType(row.type),
+        occurred_at=to_micros(row.occurred_at),
+        place=row.place,
+        message=row.message,
+        recorded_at=to_micros(row.recorded_at),
     )

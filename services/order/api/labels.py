@@ -1,0 +1,44 @@
+"""The labels of an order's parcels, as PDF."""
+
+from services.chassis.http.endpoint import Api
+from services.chassis.http.threads import in_thread
+from services.chassis.idempotency import Answer
+from services.order.api.access import SHIPPERS, locations_of, scopes_of
+from services.order.api.calls import PREFIX, OrderCall, found
+from services.order.api.models.fields import Id
+from services.order.api.models.labels import LabelQuery
+from services.order.api.problems import PROBLEMS, problem_of
+from services.order.domain.labels import WantedLabels, labels_of
+from services.order.domain.refusals import Refusal
+from services.order.handlers.orders import view_order
+from services.order.printing.labels import render
+
+labels = Api("labels", prefix=PREFIX, about="Labels of parcels", problems=PROBLEMS)
+_PDF = "application/pdf"
+
+
+@labels.get(
+    "/<order_id>/label/",
+    allow=SHIPPERS,
+    answers={200: _PDF},
+    refuses=["order_not_found", "shipment_not_found", "label_not_available"],
+)
+def show_label(call: OrderCall, order_id: Id, query: LabelQuery) -> Answer:
+    """Print the label of an order: a page for each location from which something is still to ship.
+
+    A label bears the shipment's number as a Code 128 barcode. Shipments are numbered as they are made, so what is
+    still to ship bears the next numbers; of a shipment that was made, `shipment` names the label. The same label has
+    the same bytes whenever it is printed. A vendor gets the labels of parcels with a line of theirs.
+    """
+    with call.queries() as uow:
+        scope, order = found(uow, scopes_of(call.caller, SHIPPERS), order_id)
+        details = view_order(uow, scope, order).details
+        senders = uow.settings.senders
+    locations = locations_of(call.caller, SHIPPERS)
+    wanted = WantedLabels(shipment=query.shipment, vendor_id=scope.vendor_id, locations=locations)
+    printed = labels_of(order, details.content, details.shipments, wanted, senders)
+    if isinstance(printed, Refusal):
+        raise problem_of(printed)
+    name = printed[0].number if len(printed) == 1 else order.number
+    headers = {"Content-Type": _PDF, "Content-Disposition": f'inline; filename="{name}.pdf"'}
+    return Answer(200, in_thread(render, printed), headers)
