@@ -2300,6 +2300,8 @@ class OrderShipped:
     location: Code of the stock location that the shipment left.
     carrier: Who carries it, as the warehouse named them.
     tracking_number: The carrier's tracking number; null when there is none.
+    follow_url: Where anybody who has it follows the whole order, without a token; null where the shop has named
+        no public address.
     tracking_url: Where people follow the shipment, from the shop's address for its carrier; null when there is
         none.
     estimated_delivery: Day of the expected delivery, YYYY-MM-DD at the destination; null when unknown.
@@ -2321,6 +2323,7 @@ class OrderShipped:
     location: str
     carrier: str
     tracking_number: str | None = None
+    follow_url: str | None = None
     tracking_url: str | None = None
     estimated_delivery: str | None = None
     lines: tuple[OrderShippedLine, ...]
@@ -2344,6 +2347,7 @@ class OrderShipped:
             "location": self.location,
             "carrier": self.carrier,
             "tracking_number": self.tracking_number,
+            "follow_url": self.follow_url,
             "tracking_url": self.tracking_url,
             "estimated_delivery": self.estimated_delivery,
             "lines": [
@@ -2371,6 +2375,7 @@ class OrderShipped:
             location=record["location"],
             carrier=record["carrier"],
             tracking_number=record["tracking_number"],
+            follow_url=record["follow_url"],
             tracking_url=record["tracking_url"],
             estimated_delivery=record["estimated_delivery"],
             lines=tuple([

@@ -22,6 +22,7 @@ from services.order.api.shipments import shipments
 from services.order.api.statuses import statuses
 from services.order.api.streams import streams
 from services.order.api.timeline import timelines
+from services.order.api.tracking import links, tracking
 from services.order.handlers import CATALOG_HANDLERS, COMMANDS, FOREIGN, HANDLERS
 from services.order.handlers.shipments import tell_overdue
 from services.order.handlers.stock import end_overdue
@@ -75,6 +76,8 @@ SERVICE = Service(
         details,
         timelines,
         streams,
+        tracking,
+        links,
     ],
     problems=PROBLEMS,
     seen=OrderUnitOfWork.seen,

@@ -97,6 +97,11 @@ class OrderSettings(ServiceSettings):
     )
     max_quantity_per_line: int = Field(default=1000, ge=1, le=1_000_000)
     place_wait_seconds: int = Field(default=0, ge=0, le=20, description="default of Prefer: wait when placing")
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s]+$",
+        description="where customers reach this API (https://shop.example); mails then say where an order is followed",
+    )
     audit_seconds: float = Field(default=3600, gt=0, description="between two audits for oms_invariant_violations")
     ship_within_business_days: int = Field(
         default=2, ge=0, le=365, description="Monday to Friday, in UTC: until when what is processed has to leave"

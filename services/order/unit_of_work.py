@@ -35,6 +35,7 @@ from services.order.repository.tickets import Tickets
 from services.order.repository.timeline import Timeline
 from services.order.settings import OrderSettings
 
+TRACKING_KEY = sa.text("SELECT value FROM facts WHERE name = 'tracking_key'")
 DRAW_NUMBERS = sa.text("""
 SELECT nextval('order_numbers') AS number, (SELECT value FROM facts WHERE name = 'order_number_key') AS key
 FROM generate_series(1, :n)
@@ -81,6 +82,11 @@ class OrderUnitOfWork:
     def now(self) -> int:
         """Microseconds since the epoch, PostgreSQL's clock."""
         return to_micros(self.tx.now)
+
+    @cached_property
+    def tracking_key(self) -> bytes:
+        """The key of the links by which orders are followed, made once for the database's life."""
+        return bytes.fromhex(self.tx.connection.execute(TRACKING_KEY).scalar_one())
 
     def lock(self, messages: Sequence[Any]) -> None:
         """Lock and load what events and commands touch."""

@@ -37,6 +37,12 @@ EXPECTED = {
     "GET /api/v1/orders/{order_id}/refunds/": "tynffffyy",
     "POST /api/v1/orders/{order_id}/refunds/": "tffffffyy",
     "POST /api/v1/orders/{order_id}/refunds/{refund_id}/settle/": "tffffffyy",
+    "GET /api/v1/orders/{order_id}/shipments/": "tffynyyyy",
+    "POST /api/v1/orders/{order_id}/shipments/": "tffynyyyy",
+    "POST /api/v1/orders/{order_id}/shipments/{shipment_id}/events/": "tffynyyyy",
+    "GET /api/v1/orders/{order_id}/label/": "tffynyyyy",
+    "GET /api/v1/orders/{order_id}/tracking/": "tynynyfyy",
+    "GET /api/v1/track/{link}/": "yyyyyyyyy",
     "GET /api/v1/orders/{order_id}/stream/": "tynffffyy",
     "POST /api/v1/orders/{order_id}/stream/tickets/": "tynffffyy",
     "GET /api/v1/orders/{order_id}/timeline/": "tffffffyf",
@@ -49,7 +55,7 @@ EXPECTED = {
 ANSWERS = {"t": {401}, "f": {403}, "n": {404}}
 # Of a route that is about something made up, 404 is what those get who may ask.
 MADE_UP = "01890a5d-ac96-774b-bcce-b302099a8057"
-ABOUT_MADE_UP = ("{parked_id}", "{refund_id}", "{ticket}", "{item_id}", "{revision}")
+ABOUT_MADE_UP = ("{parked_id}", "{refund_id}", "{ticket}", "{link}", "{item_id}", "{revision}", "{shipment_id}")
 BODIES: Mapping[str, Callable[[str], Any]] = {
     "POST /api/v1/orders/": lambda sku: order_body((sku, 1)),
     "PUT /api/v1/orders/{order_id}/": lambda _sku: {"notes": "by the matrix"},
@@ -58,6 +64,12 @@ BODIES: Mapping[str, Callable[[str], Any]] = {
     "POST /api/v1/orders/{order_id}/cancel/": lambda _sku: {"note": "by the matrix"},
     "POST /api/v1/orders/{order_id}/confirm/": lambda _sku: {},
     "PATCH /api/v1/orders/{order_id}/status/": lambda _sku: {"status": "processing"},
+    "POST /api/v1/orders/{order_id}/shipments/": lambda _sku: {},
+    "POST /api/v1/orders/{order_id}/shipments/{shipment_id}/events/": lambda _sku: {
+        "event_id": "e-1",
+        "type": "in_transit",
+        "occurred_at": "2026-03-01T12:00:00Z",
+    },
     "POST /api/v1/orders/{order_id}/refunds/": lambda _sku: {"amount": "0.01"},
     "POST /api/v1/orders/{order_id}/refunds/{refund_id}/settle/": lambda _sku: {},
     "POST /api/v1/operations/parked/resume/": lambda _sku: {"reason": "by the matrix"},

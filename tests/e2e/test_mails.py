@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.eventually import eventually
-from tests.support.running_shop import Shop
+from tests.support.running_shop import PUBLIC_URL, Shop
 from tests.support.storefront import unique
 
 
@@ -57,6 +57,7 @@ def test_a_customer_is_told_of_every_step(shop: Shop) -> None:
     shipped = mails[2].get_body(("plain",))
     assert shipped is not None
     assert "T-42" in shipped.get_content()
+    assert f"Your whole order: {PUBLIC_URL}/api/v1/track/" in shipped.get_content()
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,9 @@ def sow(shop: Shop) -> Seeds:
         "refund_id": [_GONE] * len(orders) + [_refunded(shop, order) for order in paid],
         "item_id": [_items(shop, order)[0] for order in [*orders, *paid]],
         "revision": ["1"],
+        "shipment_id": [_shipment(shop, order) for order in [*orders, *paid]],
         "ticket": [_GONE],
+        "link": [_link(shop, orders[0])],
         "sku": [sku],
         "notification_id": eventually(mailed, within=20),
     }
@@ -130,6 +132,16 @@ def _refunded(shop: Shop, order_id: str) -> str:
 
 def _items(shop: Shop, order_id: str) -> list[str]:
     return [item["id"] for item in shop.admin.order(order_id)["items"]]
+
+
+def _shipment(shop: Shop, order_id: str) -> str:
+    shipments = shop.admin.order(order_id)["shipments"]
+    return str(shipments[0]["id"]) if shipments else _GONE
+
+
+def _link(shop: Shop, order_id: str) -> str:
+    link: str = shop.admin.get(f"{order_id}/tracking/").json()["link"]
+    return link.rstrip("/").rpartition("/")[2]
 
 
 def placed(shop: Shop, sku: str) -> dict[str, Any]:
@@ -184,6 +196,15 @@ def succeeding(seeds: Seeds) -> Mapping[str, Callable[[], dict[str, Any]]]:
         assert answer.status_code == 202, answer.text
         return {"path_parameters": {"order_id": order_id, "revision": "1"}}
 
+    def processed() -> dict[str, Any]:
+        return {"path_parameters": {"order_id": _lived(shop, sku, ("confirmed", "processing"))}, "headers": {}}
+
+    def carried() -> dict[str, Any]:
+        order_id = _lived(shop, sku, ("confirmed", "processing", "shipped"))
+        told = {"event_id": "e-1", "type": "in_transit", "occurred_at": "2026-03-01T12:00:00Z"}
+        path = {"order_id": order_id, "shipment_id": _shipment(shop, order_id)}
+        return {"path_parameters": path, "headers": {}, "body": told}
+
     def ticket() -> dict[str, Any]:
         url: str = shop.admin.post(f"{seeds.ended[0]}/stream/tickets/").json()["url"]
         return {"path_parameters": {"ticket": url.rstrip("/").rpartition("/")[2]}, "headers": {}}
@@ -202,6 +223,9 @@ def succeeding(seeds: Seeds) -> Mapping[str, Callable[[], dict[str, Any]]]:
         "GET /api/v1/orders/{order_id}/revisions/{revision}/": revised,
         "POST /api/v1/orders/{order_id}/refunds/": lambda: {**paid(), "body": {"amount": "0.01"}},
         "POST /api/v1/orders/{order_id}/refunds/{refund_id}/settle/": lambda: {**settled(), "body": {}},
+        "POST /api/v1/orders/{order_id}/shipments/": lambda: {**processed(), "body": {}},
+        "POST /api/v1/orders/{order_id}/shipments/{shipment_id}/events/": carried,
+        "GET /api/v1/orders/{order_id}/label/": processed,
         "GET /api/v1/orders/stream/{ticket}/": ticket,
         "PUT /api/v1/inventory/variants/{sku}/": lambda: {"body": variant, "headers": {}},
         "POST /api/v1/inventory/stock/{sku}/adjustments/": lambda: {

@@ -27,11 +27,14 @@ from tests.support.storefront import Callers, Client, unique
 # Payment methods whose orders hold their stock for one second, and for three.
 SHORT_HOLD, LONGER_HOLD = "flash", "brief"
 GRACE_SECONDS = 4
+# Where its customers would reach it.
+PUBLIC_URL = "https://shop.example"
 _DEADLINES = {"DEADLINE_POLL_SECONDS": "0.3", "DEADLINE_GRACE_MAX_SECONDS": "1"}
 OVERRIDES: Mapping[str, Mapping[str, str]] = {
     "order": {
         **_DEADLINES,
         "CATALOG_GRACE_SECONDS": str(GRACE_SECONDS),
+        "PUBLIC_URL": PUBLIC_URL,
         "PAYMENT_METHODS": json.dumps(
             {
                 "card": {"kind": "prepaid"},

@@ -250,6 +250,7 @@ def _shipped(event: OrderShipped) -> Facts:
         "carrier": event.carrier,
         "tracking_number": event.tracking_number,
         "tracking_url": event.tracking_url,
+        "follow_url": event.follow_url,
         "estimated_delivery": event.estimated_delivery,
         "complete": event.complete,
         "lines": [(line.item_id, line.sku, line.quantity) for line in event.lines],

@@ -67,6 +67,7 @@ class Carriage:
 
     Args:
         tracking_url: where people follow it.
+        follow_url: where people follow the whole order.
         estimated_delivery: ISO 8601 date.
 
     """
@@ -74,6 +75,7 @@ class Carriage:
     carrier: str
     tracking_number: str | None = None
     tracking_url: str | None = None
+    follow_url: str | None = None
     estimated_delivery: str | None = None
 
 
@@ -318,6 +320,7 @@ def _shipped(order: Order, shipment: Shipment, carriage: Carriage, complete: boo
         carrier=shipment.carrier,
         tracking_number=shipment.tracking_number,
         tracking_url=carriage.tracking_url,
+        follow_url=carriage.follow_url,
         estimated_delivery=shipment.estimated_delivery,
         lines=tuple(OrderShippedLine(item_id=i, sku=sku, quantity=n) for i, sku, n in shipment.lines),
         complete=complete,

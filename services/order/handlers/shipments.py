@@ -16,6 +16,7 @@ from services.order.domain.refusals import Refusal, RefusalCode
 from services.order.domain.shipments import AdvanceOrder, Carriage, CreateShipment, Sent, Shipment
 from services.order.domain.statuses import OrderStatus
 from services.order.handlers.commands import Accepted, Outcome, order_of, when_of
+from services.order.handlers.tracking import tracking_path
 from services.order.unit_of_work import OrderUnitOfWork
 
 LABEL = "/api/v1/orders/{order_id}/label/"
@@ -172,7 +173,9 @@ def _carriage(
     method = uow.settings.shop_terms.shipping_methods.get(content.shipping_method)
     carriage = shipments.carriage_of(command, method, when)
     link = tracking_url(carriage.carrier, carriage.tracking_number, uow.settings.tracking_links)
-    return replace(carriage, tracking_url=link)
+    public = uow.settings.public_url
+    follow = None if public is None else public.rstrip("/") + tracking_path(content.order_id, uow)
+    return replace(carriage, tracking_url=link, follow_url=follow)
 
 
 def _keep(order: Order, sent: Sent, cause: Cause, uow: OrderUnitOfWork) -> None:

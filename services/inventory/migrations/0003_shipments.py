@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "inventory_0002"
-down_revision = "inventory_0001"
+revision = "inventory_0003"
+down_revision = "inventory_0002"
 
 # A constant default: the table is not rewritten.
 SQL = "ALTER TABLE reservations ADD COLUMN shipments jsonb NOT NULL DEFAULT '[]'"
