@@ -5,6 +5,7 @@ Built from the contract alone, so that a mistake in the services' own builders c
 
 import time
 import uuid
+from dataclasses import asdict
 from typing import Any
 
 from schemas import contracts
@@ -86,6 +87,28 @@ def confirmed(order_id: str) -> contracts.OrderConfirmed:
         payment_method="card",
         confirmed_at=now(),
     )
+
+
+def revision(kind: str, order_id: str, *items: tuple[str, int], revision: int = 1) -> Any:
+    """Return an event of an edit, of these (sku, quantity), by its name."""
+    event = getattr(contracts, kind)
+    parts: dict[str, Any] = {"order_id": order_id, "order_number": "FORGED", "revision": revision}
+    if kind == "OrderRevisionRejected":
+        reason = contracts.OrderRevisionRejectedReason.TIMEOUT
+        return event(**parts, reason=reason, shortages=(), rejected_at=now())
+    if kind == "OrderRevisionRequested":
+        wanted = tuple(
+            contracts.OrderRevisionRequestedLine(item_id=str(uuid.uuid4()), sku=sku, quantity=n) for sku, n in items
+        )
+        return event(**parts, lines=wanted, requested_at=now())
+    base = placed(order_id, *items)
+    lines = tuple(contracts.OrderRevisedLine(**asdict(line)) for line in base.lines)
+    amounts = {name: getattr(base, name) for name in _AMOUNTS}
+    due = {"amount_due_minor": 0, "refund_due_minor": 0}
+    return event(**parts, **amounts, **due, lines=lines, currency="EUR", revised_at=now())
+
+
+_AMOUNTS = ("subtotal_minor", "discount_minor", "shipping_minor", "tax_minor", "total_minor")
 
 
 def cancelled(order_id: str) -> contracts.OrderCancelled:

@@ -13,17 +13,20 @@ from services.order.domain import edits, revisions
 from services.order.domain.edits import AddItem, ChangeItem, Edit, RemoveItem, Repriced, Shop
 from services.order.domain.lines import Held, Shortage
 from services.order.domain.orders import Order, OrderContent
+from services.order.domain.payments import confirm
 from services.order.domain.refusals import Refusal, RefusalCode
 from services.order.domain.revisions import Revision, RevisionReason, RevisionStatus, Settled
 from services.order.domain.shipments import may_advance
 from services.order.domain.statuses import OrderStatus, PendingOperation, ReservationStatus
 from tests.support.saga_builders import (
     ADMIN,
+    CONFIRM_TERMS,
     NOW,
     OTHER_SKU,
     SECOND,
     SKU,
     a_line,
+    a_payment,
     a_rate,
     a_reserved_order,
     a_variant,
@@ -323,6 +326,18 @@ def test_a_prepaid_order_is_handed_over_once_all_of_it_is_paid(
     order = an_editable_order("confirmed", recorded_minor=recorded)
     found = may_advance(order, OrderStatus.PROCESSING, prepaid=prepaid, auto_confirm=auto_confirm)
     assert (found.code if found else None) == code
+
+
+@pytest.mark.parametrize("status", ["pending", "confirmed"])
+@pytest.mark.parametrize("known", [False, True])
+def test_no_payment_is_taken_while_what_is_due_is_open(status: str, known: bool) -> None:
+    order = an_editable_order(status)
+    asked(order)
+    before = deepcopy(order)
+    told, found = confirm(order, a_payment(amount_minor=990), when(2), known=known, prepaid=True, terms=CONFIRM_TERMS)
+    assert (told, order) == (None, before)
+    assert found is not None
+    assert found.code is RefusalCode.OPERATION_IN_PROGRESS
 
 
 def test_nothing_moves_while_an_edit_is_open() -> None:
