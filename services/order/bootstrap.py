@@ -7,12 +7,15 @@ from services.chassis.deadlines import Chore, Deadline
 from services.chassis.incoming import Subscription
 from services.chassis.service import Service
 from services.order import audit, stuck
+from services.order.api.addresses import addresses
 from services.order.api.lists import lists
 from services.order.api.orders import orders
 from services.order.api.payments import payments
 from services.order.api.placing import placing
 from services.order.api.problems import PROBLEMS
+from services.order.api.quotes import quotes
 from services.order.api.refunds import refunds
+from services.order.api.shipping_methods import shipping_methods
 from services.order.api.statuses import statuses
 from services.order.handlers import CATALOG_HANDLERS, COMMANDS, FOREIGN, HANDLERS
 from services.order.handlers.stock import end_overdue
@@ -47,7 +50,7 @@ SERVICE = Service(
         Subscription(_ORDER, HANDLERS, foreign=FOREIGN, after=_CATALOG),
     ],
     commands=COMMANDS,
-    blueprints=[placing, lists, orders, statuses, payments, refunds],
+    blueprints=[placing, lists, orders, statuses, payments, refunds, quotes, shipping_methods, addresses],
     problems=PROBLEMS,
     settled=OrderUnitOfWork.settled,
     deadlines=_deadlines,

@@ -40,6 +40,7 @@ class Terms(TypedDict, total=False):
         if_match: "required": 428 without If-Match; "honoured": checked where given; absent: no such thing.
         versioned: a GET that answers with an ETag and honours If-None-Match.
         key_required_of: roles that must send an Idempotency-Key.
+        asks_only: a POST that changes nothing: it takes a body, and no Idempotency-Key.
 
     """
 
@@ -50,6 +51,7 @@ class Terms(TypedDict, total=False):
     if_match: Literal["honoured", "required"]
     versioned: bool
     key_required_of: Collection[Role]
+    asks_only: bool
 
 
 class Api:
@@ -107,7 +109,8 @@ class Api:
             function=function,
             inputs=inputs,
             allow=frozenset(terms["allow"]),
-            changes=method not in _SAFE,
+            has_body=method not in _SAFE,
+            changes=method not in _SAFE and not terms.get("asks_only", False),
             waits=terms.get("waits", False),
             if_match=terms.get("if_match"),
             key_required_of=frozenset(terms.get("key_required_of", ())),
@@ -115,6 +118,7 @@ class Api:
         documented = Documented(
             method=method,
             rule=rule,
+            changes=endpoint.changes,
             function=function,
             inputs=inputs,
             answers=terms["answers"],
@@ -134,6 +138,7 @@ class Endpoint:
     function: Callable[..., Answer | Response]
     inputs: Inputs
     allow: frozenset[Role]
+    has_body: bool
     changes: bool
     waits: bool
     if_match: str | None
@@ -155,7 +160,7 @@ class Endpoint:
         require_role(caller, self.allow)
         if application.rate_limits is not None:
             application.rate_limits.count(caller)
-        raw = read_body(request) if self.changes else b""
+        raw = read_body(request) if self.has_body else b""
         arguments = self.inputs.read(request, path_values, raw)
         call = self._call(application, caller, environ, raw)
         result = self.function(call, **arguments)

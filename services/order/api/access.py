@@ -21,6 +21,7 @@ from services.order.domain.scopes import Scope
 READERS = frozenset({Role.CUSTOMER, Role.VENDOR, Role.WAREHOUSE, Role.SERVICE, Role.ADMIN})
 OWNERS = frozenset({Role.CUSTOMER, Role.SERVICE, Role.ADMIN})
 MANAGERS = frozenset({Role.SERVICE, Role.ADMIN})
+BUYERS = frozenset({Role.CUSTOMER, Role.SERVICE})
 _BY_RANK = (Role.ADMIN, Role.SERVICE, Role.WAREHOUSE, Role.VENDOR, Role.CUSTOMER)
 _OF_SERVICE = ("customer_id", "customer_email", "discounts")
 _OF_STAFF = ("restock", "refund", "notify_customer")

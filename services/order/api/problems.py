@@ -37,6 +37,8 @@ PROBLEMS = {
     "too_many_decimals": ProblemCode(422, "An amount has more decimals than its currency"),
     "unknown_shipping_method": ProblemCode(422, "The shop has no such shipping method"),
     "unknown_payment_method": ProblemCode(422, "The shop has no such payment method"),
+    "unknown_address": ProblemCode(422, "The customer has no such saved address"),
+    "address_not_found": ProblemCode(404, "There is no such saved address, or it is not the caller's"),
 }
 _RETRY = frozenset({RefusalCode.STOCK_NOT_ALLOCATED})
 _STATUS = {code: known.status for code, known in {**CODES, **PROBLEMS}.items()}

@@ -29,7 +29,7 @@ def order_of(view: OrderView, methods: dict[str, ShippingMethod], parts: frozens
     order, content, scope = view.order, view.details.content, view.scope
     lines = [line for line in content.lines if scope.vendor_id in (None, line.vendor_id)]
     vendor = scope.vendor_id is not None
-    money = _Money(order.currency)
+    money = Money(order.currency)
     return Order(
         id=order.id,
         order_number=order.number,
@@ -47,8 +47,8 @@ def order_of(view: OrderView, methods: dict[str, ShippingMethod], parts: frozens
         locale=content.locale,
         currency=order.currency,
         **(_own_amounts(lines, money) if vendor else _amounts(order, content, money)),
-        shipping_address=_address(content.shipping_address),
-        billing_address=None if vendor else _address(content.billing_address),
+        shipping_address=address_of(content.shipping_address),
+        billing_address=None if vendor else address_of(content.billing_address),
         shipping_method=content.shipping_method,
         payment_method=order.payment_method,
         notes=content.notes,
@@ -88,17 +88,18 @@ def shortages_of(order: orders.Order, lines: Sequence[OrderLine]) -> list[Shorta
     ]
 
 
-class _Money:
+class Money:
     """Shows amounts of one currency."""
 
     def __init__(self, currency: str) -> None:
         self._currency = currency
 
     def __call__(self, minor: int) -> str:
+        """Return an amount as it is shown."""
         return decimal_string(minor, self._currency)
 
 
-def _amounts(order: orders.Order, content: orders.OrderContent, money: _Money) -> dict[str, Any]:
+def _amounts(order: orders.Order, content: orders.OrderContent, money: Money) -> dict[str, Any]:
     return {
         "subtotal": money(content.subtotal_minor),
         "discount_amount": money(content.discount_minor),
@@ -110,7 +111,7 @@ def _amounts(order: orders.Order, content: orders.OrderContent, money: _Money) -
     }
 
 
-def _own_amounts(lines: Sequence[OrderLine], money: _Money) -> dict[str, Any]:
+def _own_amounts(lines: Sequence[OrderLine], money: Money) -> dict[str, Any]:
     """Return what a vendor sees: the sums of their own lines, and nothing of the rest."""
     return {
         "subtotal": money(sum(line.unit_price_minor * line.quantity for line in lines)),
@@ -123,7 +124,7 @@ def _own_amounts(lines: Sequence[OrderLine], money: _Money) -> dict[str, Any]:
     }
 
 
-def _item(order: orders.Order, line: OrderLine, money: _Money) -> OrderItem:
+def _item(order: orders.Order, line: OrderLine, money: Money) -> OrderItem:
     return OrderItem(
         id=line.item_id,
         sku=line.sku,
@@ -183,7 +184,8 @@ def _shipment(shipment: shipments.Shipment, seen: set[str], method: ShippingMeth
     )
 
 
-def _address(fields: Mapping[str, Any]) -> Address:
+def address_of(fields: Mapping[str, Any]) -> Address:
+    """Return an address as it is shown."""
     # What was placed was checked then; checking it at each look would cost more than all the rest of the view.
     return Address.model_construct(None, **fields)
 

@@ -45,6 +45,7 @@ class RefusalCode(StrEnum):
     REFUND_SETTLED = "refund_settled"
     REFUND_TOO_LARGE = "refund_too_large"
     NOTHING_TO_REFUND = "nothing_to_refund"
+    ADDRESS_NOT_FOUND = "address_not_found"
     VERSION_CHANGED = "precondition_failed"
 
 

@@ -3,7 +3,10 @@
 from typing import Any
 
 from schemas.contracts import (
+    BackInStock,
+    LowStockReached,
     OrderRequested,
+    OutOfStock,
     StockAllocated,
     StockRejected,
     StockReleased,
@@ -13,11 +16,14 @@ from schemas.contracts import (
     VariantPublished,
     VariantRetired,
 )
+from services.order.domain.addresses import ChangeAddress, DeleteAddress, SaveAddress
 from services.order.domain.orders import CancelOrder
 from services.order.domain.payments import ConfirmOrder
 from services.order.domain.placing import PlaceOrder
 from services.order.domain.refunds import CreateRefund, RefundRest, SettleRefund
 from services.order.domain.shipments import AdvanceOrder
+from services.order.handlers.addresses import change_address, delete_address, save_address
+from services.order.handlers.availability import note_back_in_stock, note_low_stock, note_out_of_stock
 from services.order.handlers.catalog import publish_variants, retire_variants
 from services.order.handlers.orders import cancel_order
 from services.order.handlers.payments import confirm_order
@@ -42,6 +48,9 @@ HANDLERS: dict[type[Any], Any] = {
     StockShortfall: cancel_short,
     StockAllocated: note_allocated,
     OrderRequested: place_requested_orders,
+    LowStockReached: note_low_stock,
+    OutOfStock: note_out_of_stock,
+    BackInStock: note_back_in_stock,
 }
 CATALOG_HANDLERS: dict[type[Any], Any] = {VariantPublished: publish_variants, VariantRetired: retire_variants}
 FOREIGN = {OrderRequested.TOPIC: reject_malformed_requests}
@@ -53,4 +62,7 @@ COMMANDS: dict[type[Any], Any] = {
     CreateRefund: create_refund,
     RefundRest: refund_rest,
     SettleRefund: settle_refund,
+    SaveAddress: save_address,
+    ChangeAddress: change_address,
+    DeleteAddress: delete_address,
 }

@@ -11,10 +11,10 @@ from services.order.unit_of_work import OrderUnitOfWork
 def place_order(submitted: Submitted[PlaceOrder], uow: OrderUnitOfWork) -> Outcome:
     """Place an order.  Emits: OrderPlaced."""
     draft, terms = submitted.command.draft, uow.settings.shop_terms
-    priced = price(draft, uow.catalog, terms)
+    priced = price(draft, uow.catalog, terms, uow.addresses.known)
     if isinstance(priced, list):
         return Refusal(RefusalCode.INVALID_ORDER, "the order cannot be placed", priced)
     when = When(now=uow.now, actor=submitted.command.actor, event_id=submitted.cause.causation_id)
-    placed = place(draft, priced, terms, uow.new_identity(len(draft.items)), when)
+    placed = place(priced, terms, uow.new_identity(len(draft.items)), when)
     uow.add(placed, submitted.cause)
     return Accepted(placed.order)

@@ -63,7 +63,7 @@ def _place(received: Received[OrderRequested], draft: OrderDraft, digest: str, u
         _reject(request.request_id, priced, "invalid_request", received.cause, uow)
         return
     when = When(now=uow.now, actor=_STOREFRONT, event_id=received.event_id)
-    placed = place(draft, priced, terms, uow.new_identity(len(draft.items)), when)
+    placed = place(priced, terms, uow.new_identity(len(draft.items)), when)
     request.order_id = placed.order.id
     uow.add(placed, received.cause)
 

@@ -60,6 +60,23 @@ CREATE TABLE refunds (
     settled_at         timestamptz
 );
 CREATE INDEX refunds_order ON refunds (order_id, created_at, id);
+
+-- Checkout: what customers keep, and what inventory's alerts said last of each variant.
+CREATE TABLE addresses (
+    id          uuid PRIMARY KEY,
+    customer_id text        NOT NULL,
+    label       text,
+    fields      jsonb       NOT NULL,
+    version     int         NOT NULL,
+    created_at  timestamptz NOT NULL,
+    updated_at  timestamptz NOT NULL
+);
+CREATE INDEX addresses_customer ON addresses (customer_id, created_at, id);
+CREATE TABLE stock_told (
+    sku          text PRIMARY KEY,
+    availability text        NOT NULL CHECK (availability IN ('in_stock', 'low_stock', 'out_of_stock')),
+    told_at      timestamptz NOT NULL
+);
 """
 
 
