@@ -146,6 +146,10 @@ class OrderUnitOfWork:
         """Return what belongs to orders."""
         return details.details(self.tx.connection, order_ids)
 
+    def contents(self, order_ids: Sequence[str]) -> dict[str, OrderContent]:
+        """Return what orders are about."""
+        return lines.contents(self.tx.connection, order_ids)
+
     def order(self, order_id: str) -> Order | None:
         """Return an order that is locked, None where there is none."""
         return self._orders.get(order_id)

@@ -77,6 +77,18 @@ CREATE TABLE stock_told (
     availability text        NOT NULL CHECK (availability IN ('in_stock', 'low_stock', 'out_of_stock')),
     told_at      timestamptz NOT NULL
 );
+
+-- Lists. Bytewise, so that the index of the numbers finds those that begin with something.
+ALTER TABLE orders ALTER COLUMN order_number TYPE text COLLATE "C";
+-- A page of one status, or of all, is merged from those of each pair: a few rows of each, however rare it is.
+CREATE INDEX orders_statuses_created ON orders (status, payment_status, created_at, id);
+CREATE INDEX orders_statuses_updated ON orders (status, payment_status, updated_at, id);
+CREATE INDEX orders_total ON orders (total_minor, id);
+CREATE INDEX orders_request ON orders (request_id) WHERE request_id IS NOT NULL;
+CREATE INDEX orders_email ON orders (lower(customer_email), created_at) WHERE customer_email IS NOT NULL;
+CREATE INDEX orders_ship_by ON orders (ship_by) WHERE status = 'processing' AND ship_by IS NOT NULL;
+CREATE INDEX order_items_sku ON order_items (sku, order_id);
+CREATE INDEX shipments_tracking ON shipments (tracking_number) WHERE tracking_number IS NOT NULL;
 """
 
 
