@@ -8,6 +8,7 @@ from services.chassis.incoming import Subscription
 from services.chassis.service import Service
 from services.order import audit, stuck
 from services.order.api.addresses import addresses
+from services.order.api.bulk import bulk
 from services.order.api.lists import lists
 from services.order.api.orders import orders
 from services.order.api.payments import payments
@@ -50,7 +51,7 @@ SERVICE = Service(
         Subscription(_ORDER, HANDLERS, foreign=FOREIGN, after=_CATALOG),
     ],
     commands=COMMANDS,
-    blueprints=[placing, lists, orders, statuses, payments, refunds, quotes, shipping_methods, addresses],
+    blueprints=[placing, lists, orders, statuses, payments, refunds, quotes, shipping_methods, addresses, bulk],
     problems=PROBLEMS,
     settled=OrderUnitOfWork.settled,
     deadlines=_deadlines,

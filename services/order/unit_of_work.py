@@ -14,6 +14,7 @@ from services.chassis.events import Cause, Event, Received, new_id, to_micros
 from services.chassis.incoming import Undecodable
 from services.chassis.unit_of_work import Due, Transaction
 from services.order.domain.addresses import ChangeAddress, DeleteAddress
+from services.order.domain.bulk import PlaceOrders
 from services.order.domain.details import OrderDetails
 from services.order.domain.drafts import CatalogVariant, Identity, OrderDraft
 from services.order.domain.history import Change
@@ -89,6 +90,7 @@ class OrderUnitOfWork:
         commands = [message.command for message in messages if isinstance(message, Submitted)]
         self.addresses.lock(c.address_id for c in commands if isinstance(c, ChangeAddress | DeleteAddress))
         placing = [command.draft for command in commands if isinstance(command, PlaceOrder)]
+        placing += [draft for command in commands if isinstance(command, PlaceOrders) for draft in command.drafts]
         self.load_drafts(placing, also={item.sku for message in asked for item in message.event.items})
         if asked or placing:
             self._draw_numbers(len(asked) + len(placing))

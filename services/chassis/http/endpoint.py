@@ -18,7 +18,7 @@ from services.chassis.http.answers import to_response
 from services.chassis.http.application import EXTENSION, Application
 from services.chassis.http.auth import Caller, require_role
 from services.chassis.http.call import Call
-from services.chassis.http.inputs import Inputs, read_body
+from services.chassis.http.inputs import BODY_MAX_BYTES, Inputs, read_body
 from services.chassis.http.openapi import Documented, document
 from services.chassis.http.problems import CODES, Catalogue, named
 from services.chassis.http.roles import Role
@@ -41,6 +41,7 @@ class Terms(TypedDict, total=False):
         versioned: a GET that answers with an ETag and honours If-None-Match.
         key_required_of: roles that must send an Idempotency-Key.
         asks_only: a POST that changes nothing: it takes a body, and no Idempotency-Key.
+        body_max_bytes: of its body, where it may be larger than others.
 
     """
 
@@ -52,6 +53,7 @@ class Terms(TypedDict, total=False):
     versioned: bool
     key_required_of: Collection[Role]
     asks_only: bool
+    body_max_bytes: int
 
 
 class Api:
@@ -114,6 +116,7 @@ class Api:
             waits=terms.get("waits", False),
             if_match=terms.get("if_match"),
             key_required_of=frozenset(terms.get("key_required_of", ())),
+            body_max_bytes=terms.get("body_max_bytes", BODY_MAX_BYTES),
         )
         documented = Documented(
             method=method,
@@ -143,6 +146,7 @@ class Endpoint:
     waits: bool
     if_match: str | None
     key_required_of: frozenset[Role]
+    body_max_bytes: int = BODY_MAX_BYTES
 
     def handle(self, path_values: dict[str, object]) -> Response:
         """Answer the running request.
@@ -160,7 +164,7 @@ class Endpoint:
         require_role(caller, self.allow)
         if application.rate_limits is not None:
             application.rate_limits.count(caller)
-        raw = read_body(request) if self.has_body else b""
+        raw = read_body(request, self.body_max_bytes) if self.has_body else b""
         arguments = self.inputs.read(request, path_values, raw)
         call = self._call(application, caller, environ, raw)
         result = self.function(call, **arguments)

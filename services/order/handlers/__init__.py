@@ -17,6 +17,7 @@ from schemas.contracts import (
     VariantRetired,
 )
 from services.order.domain.addresses import ChangeAddress, DeleteAddress, SaveAddress
+from services.order.domain.bulk import PlaceOrders, UpdateOrders
 from services.order.domain.orders import CancelOrder
 from services.order.domain.payments import ConfirmOrder
 from services.order.domain.placing import PlaceOrder
@@ -24,6 +25,7 @@ from services.order.domain.refunds import CreateRefund, RefundRest, SettleRefund
 from services.order.domain.shipments import AdvanceOrder
 from services.order.handlers.addresses import change_address, delete_address, save_address
 from services.order.handlers.availability import note_back_in_stock, note_low_stock, note_out_of_stock
+from services.order.handlers.bulk import place_orders, update_orders
 from services.order.handlers.catalog import publish_variants, retire_variants
 from services.order.handlers.orders import cancel_order
 from services.order.handlers.payments import confirm_order
@@ -65,4 +67,6 @@ COMMANDS: dict[type[Any], Any] = {
     SaveAddress: save_address,
     ChangeAddress: change_address,
     DeleteAddress: delete_address,
+    PlaceOrders: place_orders,
+    UpdateOrders: update_orders,
 }
