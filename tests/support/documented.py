@@ -10,7 +10,7 @@ from schemathesis import Case
 from deploy.local.state import SERVICES
 from tests.support.eventually import eventually
 from tests.support.running_shop import Shop
-from tests.support.storefront import order_body, unique
+from tests.support.storefront import ADDRESS, order_body, unique
 
 # As far as each order is moved on.
 _LIVES: tuple[tuple[str, ...], ...] = (
@@ -26,6 +26,7 @@ _RANK = ("admin", "service", "vendor")
 # Records that nobody can read, of types that a service handles: each parks its key in the services that read the topic.
 _POISON = {"order.events.v1": "oms.order.OrderConfirmed", "inventory.events.v1": "oms.inventory.StockReserved"}
 _POISON_EACH = 12
+_NEED_A_KEY = ("POST /api/v1/orders/", "POST /api/v1/orders/bulk/")
 _PARKED = "/api/v1/operations/parked/"
 
 
@@ -56,7 +57,7 @@ class Seeds:
         assert told is not None, case.operation.label
         role = next(role for role in _RANK if role in told[1].split(", "))
         headers = {"Authorization": f"Bearer {self.shop.callers.token(role, vendor=self.vendor)}"}
-        if case.operation.label == "POST /api/v1/orders/" and "Idempotency-Key" not in case.headers:
+        if case.operation.label in _NEED_A_KEY and "Idempotency-Key" not in case.headers:
             headers["Idempotency-Key"] = unique("documented")
         return headers
 
@@ -65,6 +66,7 @@ def sow(shop: Shop) -> Seeds:
     """Make one of everything: orders in each status, their mails, a variant in stock, parked keys in each service."""
     vendor, keys = unique("vendor"), [unique("poison"), unique("poison")]
     sku = shop.sku(stock=1000, vendor_id=vendor)
+    address = shop.service.post("/api/v1/addresses/", {**ADDRESS, "customer_id": unique("c")}).json()["id"]
     orders = [_lived(shop, sku, life) for life in _LIVES]
     for topic, kind in _POISON.items():
         for key in keys * _POISON_EACH:
@@ -84,7 +86,12 @@ def sow(shop: Shop) -> Seeds:
     return Seeds(
         shop,
         vendor,
-        {"order_id": orders, "sku": [sku], "notification_id": eventually(mailed, within=20)},
+        {
+            "order_id": orders,
+            "sku": [sku],
+            "address_id": [address],
+            "notification_id": eventually(mailed, within=20),
+        },
         {service: eventually(lambda service=service: parked(service), within=20) for service in SERVICES},
     )
 
@@ -138,6 +145,12 @@ def succeeding(seeds: Seeds) -> Mapping[str, Callable[[], dict[str, Any]]]:
         body |= {"amount": order["amount_due"], "currency": order["currency"]}
         return {"path_parameters": {"order_id": order["id"]}, "headers": {}, "body": body}
 
+    customer = unique("c")
+
+    def of_address() -> dict[str, Any]:
+        address = shop.service.post("/api/v1/addresses/", {**ADDRESS, "customer_id": customer}).json()
+        return {"path_parameters": {"address_id": address["id"]}, "headers": {"If-Match": '"v1"'}}
+
     reason = {"body": {"reason": "made by a test"}, "headers": {}}
     variant = {"product_name": "Tea", "price": "1.00", "currency": "EUR"}
     return {
@@ -145,6 +158,16 @@ def succeeding(seeds: Seeds) -> Mapping[str, Callable[[], dict[str, Any]]]:
         "POST /api/v1/orders/{order_id}/confirm/": payment,
         "POST /api/v1/orders/{order_id}/cancel/": of_order,
         "PATCH /api/v1/orders/{order_id}/status/": lambda: {**of_order(), "body": {"status": "cancelled"}},
+        "POST /api/v1/orders/quote/": lambda: {"body": order_body((sku, 1))},
+        "POST /api/v1/orders/bulk/": lambda: {"body": {"orders": [order_body((sku, 1))]}, "headers": {}},
+        "POST /api/v1/orders/bulk-update/": lambda: {
+            "body": {"ids": [placed(shop, sku)["id"]], "status": "cancelled"},
+            "headers": {},
+        },
+        "GET /api/v1/addresses/": lambda: {"query": {"customer_id": customer}},
+        "POST /api/v1/addresses/": lambda: {"body": {**ADDRESS, "customer_id": customer}, "headers": {}},
+        "PUT /api/v1/addresses/{address_id}/": lambda: {**of_address(), "body": ADDRESS},
+        "DELETE /api/v1/addresses/{address_id}/": of_address,
         "PUT /api/v1/inventory/variants/{sku}/": lambda: {"body": variant, "headers": {}},
         "POST /api/v1/inventory/stock/{sku}/adjustments/": lambda: {
             "body": {"quantity": 1, "reason": "counted"},
