@@ -34,8 +34,11 @@ _CONFIG = {
     # 412 and 422 are facts: what a request with a right form meets.
     "checks": {
         "positive_data_acceptance": {"expected-statuses": ["2xx", "3xx", "404", "409", "412", "422"]},
-        # 412 and 414 refuse too.
-        "negative_data_rejection": {"expected-statuses": ["400", "404", "405", "409", "412", "414", "415", "422"]},
+        # 412, 414 and 428 refuse too.
+        "negative_data_rejection": {
+            "expected-statuses": ["400", "404", "405", "409", "412", "414", "415", "422", "428"]
+        },
+        "missing_required_header": {"expected-statuses": ["400", "401", "403", "404", "428"]},
     },
 }
 # Why a request that fits its schema may be a 400 all the same, by what the answer says: no schema tells these.
@@ -48,7 +51,8 @@ _BEYOND_SCHEMAS = re.compile(
     "|a payment needs"  # all parts of it, or none
     "|goes with|does not go with"  # what a list can be sorted by, with these filters
     "|required of service"  # whose addresses are meant
-    "|rows repeat"  # the ids and keys of many
+    "|rows repeat|is the call's own"  # the ids and keys of many
+    "|send one of|name an item twice"  # what is refunded
 )
 _TRIES = 25
 _TURNS = itertools.count()

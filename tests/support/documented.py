@@ -90,6 +90,7 @@ def sow(shop: Shop) -> Seeds:
             "order_id": orders,
             "sku": [sku],
             "address_id": [address],
+            "refund_id": [refunded(shop, sku)[1]],
             "notification_id": eventually(mailed, within=20),
         },
         {service: eventually(lambda service=service: parked(service), within=20) for service in SERVICES},
@@ -114,6 +115,15 @@ def _lived(shop: Shop, sku: str, life: tuple[str, ...]) -> str:
 def placed(shop: Shop, sku: str) -> dict[str, Any]:
     """Return an order that is reserved and not paid."""
     return shop.service.placed((sku, 1), customer_id=unique("c"), customer_email="ada@shop.example")
+
+
+def refunded(shop: Shop, sku: str) -> tuple[str, str]:
+    """Return the ids of an order of which something is to be paid back, and of its refund."""
+    order = placed(shop, sku)
+    assert shop.service.confirm(order).status_code == 200
+    answer = shop.service.post(f"{order['id']}/refunds/", {"amount": "1.00"})
+    assert answer.status_code == 201, answer.text
+    return order["id"], answer.json()["id"]
 
 
 def _parked(shop: Shop, service: str, keys: list[str]) -> list[str]:
@@ -147,6 +157,15 @@ def succeeding(seeds: Seeds) -> Mapping[str, Callable[[], dict[str, Any]]]:
 
     customer = unique("c")
 
+    def paid() -> dict[str, Any]:
+        order_id, _ = refunded(shop, sku)
+        return {"path_parameters": {"order_id": order_id}, "headers": {}, "body": {"amount": "1.00"}}
+
+    def to_settle() -> dict[str, Any]:
+        order_id, refund_id = refunded(shop, sku)
+        path = {"order_id": order_id, "refund_id": refund_id}
+        return {"path_parameters": path, "headers": {}, "body": {"provider_reference": unique("r")}}
+
     def of_address() -> dict[str, Any]:
         address = shop.service.post("/api/v1/addresses/", {**ADDRESS, "customer_id": customer}).json()
         return {"path_parameters": {"address_id": address["id"]}, "headers": {"If-Match": '"v1"'}}
@@ -158,6 +177,8 @@ def succeeding(seeds: Seeds) -> Mapping[str, Callable[[], dict[str, Any]]]:
         "POST /api/v1/orders/{order_id}/confirm/": payment,
         "POST /api/v1/orders/{order_id}/cancel/": of_order,
         "PATCH /api/v1/orders/{order_id}/status/": lambda: {**of_order(), "body": {"status": "cancelled"}},
+        "POST /api/v1/orders/{order_id}/refunds/": paid,
+        "POST /api/v1/orders/{order_id}/refunds/{refund_id}/settle/": to_settle,
         "POST /api/v1/orders/quote/": lambda: {"body": order_body((sku, 1))},
         "POST /api/v1/orders/bulk/": lambda: {"body": {"orders": [order_body((sku, 1))]}, "headers": {}},
         "POST /api/v1/orders/bulk-update/": lambda: {
@@ -166,6 +187,7 @@ def succeeding(seeds: Seeds) -> Mapping[str, Callable[[], dict[str, Any]]]:
         },
         "GET /api/v1/addresses/": lambda: {"query": {"customer_id": customer}},
         "POST /api/v1/addresses/": lambda: {"body": {**ADDRESS, "customer_id": customer}, "headers": {}},
+        "GET /api/v1/addresses/{address_id}/": of_address,
         "PUT /api/v1/addresses/{address_id}/": lambda: {**of_address(), "body": ADDRESS},
         "DELETE /api/v1/addresses/{address_id}/": of_address,
         "PUT /api/v1/inventory/variants/{sku}/": lambda: {"body": variant, "headers": {}},

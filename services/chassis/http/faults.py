@@ -152,7 +152,8 @@ def _names_at(schema: dict[str, Any], place: Location) -> list[str]:
     """Return the names that the objects at a place of the document may have."""
     nodes = _objects(schema, schema)
     for part in place:
-        children = [node["items"] if isinstance(part, int) else _member(node, part) for node in nodes]
+        # Of what an array may be instead, such as null, there are no items.
+        children = [node.get("items", {}) if isinstance(part, int) else _member(node, part) for node in nodes]
         nodes = [found for child in children for found in _objects(child, schema)]
     return sorted({name for node in nodes for name in node.get("properties", {})})
 
