@@ -1,10 +1,9 @@
 """Many orders in one call: placed, or moved on."""
 
 import hashlib
+import json
 import re
 from collections.abc import Sequence
-
-from pydantic_core import from_json, to_json
 
 from services.chassis.errors import Problem
 from services.chassis.http import documents
@@ -128,7 +127,7 @@ class _Placed:
         found = _PLACED.fullmatch(stored.answer.headers.get("Location", ""))
         if other_row or found is None:
             return _refused(index, None, reused(part.key), self._trace_id)
-        order = from_json(stored.answer.body)
+        order = json.loads(stored.answer.body)
         return models.BulkRow(
             index=index,
             id=order["id"],
@@ -182,5 +181,5 @@ def _answer(rows: Sequence[models.BulkRow]) -> Answer:
 
 
 def _stored(row: models.BulkRow) -> Answer:
-    body = to_json({"id": row.id, "order_number": row.order_number, "status": row.status})
-    return Answer(201, body, {"Location": f"{PREFIX}/{row.id}/"})
+    body = json.dumps({"id": row.id, "order_number": row.order_number, "status": row.status})
+    return Answer(201, body.encode(), {"Location": f"{PREFIX}/{row.id}/"})
