@@ -1,7 +1,8 @@
 """Commands that come by HTTP, handled in groups: one transaction for up to a hundred of them (DESIGN 5.1).
 
 While one group's transaction runs, requests queue up; the next group takes them all. A group never holds two
-requests of one (caller, idempotency key), nor two for one aggregate: those wait for the next.
+requests of one (caller, idempotency key), nor two for one aggregate: those wait for the next. A command that is large,
+or that may undo itself, runs alone.
 Invariant: an answer that is stored commits with the effect that it tells of; only successes are stored. A refusal
 is a result, never an exception inside the transaction, so one bad request does not make the others run again.
 """
@@ -10,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
@@ -18,7 +19,7 @@ import sqlalchemy as sa
 from services.chassis import idempotency, logs, metrics
 from services.chassis.errors import OmsError, OutboxFull, Problem, RowExists, TransactionConflict, TransientError
 from services.chassis.events import Cause
-from services.chassis.idempotency import Answer, IdempotencyKey
+from services.chassis.idempotency import Answer, IdempotencyKey, Place, StoredAnswer
 from services.chassis.outbox import Outbox, is_full
 from services.chassis.unit_of_work import Transaction, UnitOfWork, begin
 
@@ -38,12 +39,14 @@ class Submitted(Generic[C_co]):
         command: what is asked for.
         cause: to be handed on to whatever is emitted because of it.
         subject: id of the aggregate that it changes; None where it makes a new one.
+        answered: what was stored before under the keys of its parts, by those.
 
     """
 
     command: C_co
     cause: Cause
     subject: str | None
+    answered: Mapping[str, StoredAnswer] = field(default_factory=dict)
 
 
 # Decides one command on what is locked and loaded, changes it in memory, and returns the result to be rendered.
@@ -56,6 +59,8 @@ class _Entry(Generic[U]):
     caller: str
     idempotency: IdempotencyKey | None
     render: Callable[[Any, U], Answer]
+    alone: bool = False
+    parts: Sequence[IdempotencyKey] = ()
     result: Any = None
     answer: Answer | None = None
     error: OmsError | Exception | None = None
@@ -64,12 +69,15 @@ class _Entry(Generic[U]):
 
     def claims(self) -> set[object]:
         """Return what no other entry of a group may want too."""
-        wanted: set[object] = set()
-        if self.idempotency is not None:
-            wanted.add((self.caller, self.idempotency.key))
+        wanted: set[object] = set(self.places())
         if self.submitted.subject is not None:
             wanted.add(self.submitted.subject)
         return wanted
+
+    def places(self) -> list[Place]:
+        """Return the keys that it claims."""
+        own = () if self.idempotency is None else (self.idempotency,)
+        return [(self.caller, key.key) for key in (*own, *self.parts)]
 
 
 class Commands(Generic[U]):
@@ -115,6 +123,8 @@ class Commands(Generic[U]):
         render: Callable[[Any, U], Answer],
         idempotency: IdempotencyKey | None = None,
         subject: str | None = None,
+        alone: bool = False,
+        parts: Sequence[IdempotencyKey] = (),
     ) -> Answer:
         """Run a command and return its answer.
 
@@ -126,13 +136,16 @@ class Commands(Generic[U]):
                 saved; raises Problem for a refusal, whose answer is then not stored.
             idempotency: the request's key, if it has one.
             subject: id of the aggregate that the command changes.
+            alone: run it in a transaction of its own: it is large, or may undo it.
+            parts: keys of parts of the request, beside its own: what was stored under them is handed to the handler,
+                and what `render` answers to the others is stored.
 
         Raises:
             Problem: it was refused.
             TransientError: nothing stands, or (OutcomeUnknown) the outcome is unknown.
 
         """
-        entry = _Entry(Submitted(command, cause, subject), caller, idempotency, render)
+        entry = _Entry(Submitted(command, cause, subject), caller, idempotency, render, alone, parts)
         with self._lock:
             self._queue.append(entry)
             entry.leads, self._led = not self._led, True
@@ -163,7 +176,8 @@ class Commands(Generic[U]):
             group, taken, left = [own], own.claims(), deque[_Entry[U]]()
             for entry in waiting:
                 claims = entry.claims()
-                if len(group) < GROUP_MAX and not claims & taken:
+                alone = own.alone or entry.alone
+                if len(group) < GROUP_MAX and not alone and not claims & taken:
                     group.append(entry)
                 else:
                     left.append(entry)
@@ -212,11 +226,15 @@ class Commands(Generic[U]):
             uow.lock([entry.submitted for entry in todo])
             for entry in todo:
                 entry.result = self._handlers[type(entry.submitted.command)](entry.submitted, uow)
-            uow.save()
+            if tx.undone and len(group) > 1:
+                raise RuntimeError("a command that may undo its transaction has to run alone")
+            if not tx.undone:
+                uow.save()
             for entry in todo:
                 _render(entry, uow)
-            _store(tx.connection, todo)
-            tx.finish()
+            if not tx.undone:
+                _store(tx.connection, group, todo)
+                tx.finish()
 
     def _require_room(self, connection: sa.Connection) -> None:
         """Refuse commands while the outbox is full; looked at once a second, or until there is room again."""
@@ -230,16 +248,21 @@ class Commands(Generic[U]):
 
 def _claim(connection: sa.Connection, group: Sequence[_Entry[U]]) -> list[_Entry[U]]:
     """Claim the group's idempotency keys; answer those that were answered before, and return the others."""
-    keyed = {(entry.caller, entry.idempotency.key): entry for entry in group if entry.idempotency is not None}
+    known = idempotency.claim(connection, [place for entry in group for place in entry.places()])
     for entry in group:
         entry.answer = entry.error = None
-    known = idempotency.claim(connection, keyed)
-    for place, stored in known.items():
-        entry = keyed[place]
-        if entry.idempotency is not None and stored.request_hash == entry.idempotency.request_hash:
-            entry.answer = stored.answer
+        if entry.parts:
+            found = {part.key: known.get((entry.caller, part.key)) for part in entry.parts}
+            answered = {key: stored for key, stored in found.items() if stored is not None}
+            entry.submitted = replace(entry.submitted, answered=answered)
+        own = entry.idempotency
+        before = None if own is None else known.get((entry.caller, own.key))
+        if own is None or before is None:
+            continue
+        if before.request_hash == own.request_hash:
+            entry.answer = before.answer
         else:
-            entry.error = idempotency.reused(place[1])
+            entry.error = idempotency.reused(own.key)
     return [entry for entry in group if entry.answer is None and entry.error is None]
 
 
@@ -250,10 +273,16 @@ def _render(entry: _Entry[U], uow: U) -> None:
         entry.error = refusal
 
 
-def _store(connection: sa.Connection, done: Sequence[_Entry[U]]) -> None:
+def _store(connection: sa.Connection, group: Sequence[_Entry[U]], done: Sequence[_Entry[U]]) -> None:
     answers = {
         (entry.caller, entry.idempotency.key): (entry.idempotency.request_hash, entry.answer)
         for entry in done
         if entry.idempotency is not None
     }
+    # Of those, too, that were answered before: what was claimed for their parts is free again.
+    for entry in group:
+        told = {} if entry.answer is None else entry.answer.parts
+        for part in entry.parts:
+            if part.key not in entry.submitted.answered:
+                answers[entry.caller, part.key] = (part.request_hash, told.get(part.key))
     idempotency.settle(connection, answers)

@@ -6,7 +6,7 @@ nothing behind, so that it may be sent again once the facts have changed.
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
@@ -57,6 +57,7 @@ class Answer:
         body: the encoded body.
         headers: response headers beside the usual ones.
         replayed: whether it was stored by an earlier request.
+        parts: answers to parts of the request that have keys of their own, by those; stored, and never sent.
 
     """
 
@@ -64,6 +65,7 @@ class Answer:
     body: bytes
     headers: Mapping[str, str]
     replayed: bool = False
+    parts: Mapping[str, "Answer"] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ class Transaction:
 
     Attributes:
         dead: events to be kept among the dead ones, and why.
+        undone: whether nothing of this transaction is to stand.
         deferrals: event id → why it could not be handled yet.
 
     """
@@ -74,6 +75,7 @@ class Transaction:
         self.outbox = outbox
         self.deferrals: dict[str, Deferral] = {}
         self.dead: list[tuple[Received[Any], str]] = []
+        self.undone = False
         self._waiters_look = False
         self._after: list[Callable[[], None]] = []
 
@@ -117,6 +119,10 @@ class Transaction:
         """Keep the bytes of an event that was answered but not understood, for as long as dead events are kept."""
         self.dead.append((received, error))
 
+    def undo(self) -> None:
+        """Let nothing of this transaction stand, the answer that it stores included; for commands that run alone."""
+        self.undone = True
+
     def wake_waiters(self) -> None:
         """Let whoever waits for a change of an aggregate look again, once this transaction stands."""
         self._waiters_look = True
@@ -128,11 +134,14 @@ class Transaction:
 
 @contextmanager
 def begin(engine: sa.Engine, outbox: Outbox) -> Iterator[Transaction]:
-    """Lend a transaction, committed at the end of the block; see `database.transaction` for what it raises."""
+    """Lend a transaction, committed at the end of the block unless it is undone; raises as `database.transaction`."""
     with transaction(engine) as connection:
         tx = Transaction(connection, outbox)
         yield tx
-    tx.committed()
+        if tx.undone:
+            connection.rollback()
+    if not tx.undone:
+        tx.committed()
 
 
 class UnitOfWork(Protocol):

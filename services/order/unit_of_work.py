@@ -1,6 +1,6 @@
 """One transaction of the order service: requests, then orders, each locked once and sorted; everything saved once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -19,8 +19,10 @@ from services.chassis.events import Cause, Event, Received, new_id, to_micros
 from services.chassis.incoming import Undecodable
 from services.chassis.unit_of_work import Due, Transaction
 from services.chassis.waiting import Seen
+from services.order.domain.addresses import ChangeAddress, DeleteAddress
+from services.order.domain.bulk import PlaceOrders
 from services.order.domain.details import OrderDetails
-from services.order.domain.drafts import CatalogVariant, Identity
+from services.order.domain.drafts import CatalogVariant, Identity, OrderDraft
 from services.order.domain.edits import AddItem, ReviseOrder
 from services.order.domain.history import Change
 from services.order.domain.orders import Order, OrderContent
@@ -32,6 +34,8 @@ from services.order.domain.stuck import StuckOrder
 from services.order.domain.timeline import NOTED
 from services.order.observing import observe
 from services.order.repository import audit, catalog, details, history, lines, listing, orders, requests, stuck
+from services.order.repository.addresses import Addresses
+from services.order.repository.availability import StockTold
 from services.order.repository.payments import Payments
 from services.order.repository.refunds import Refunds
 from services.order.repository.requests import KnownRequest
@@ -56,6 +60,8 @@ class OrderUnitOfWork:
     """What a handler of the order service works on.
 
     Attributes:
+        addresses: saved ones, that are locked or that drafts name.
+        availability: what inventory's alerts say of variants.
         catalog: what is known of the SKUs that are asked for.
         payments: of orders that are locked.
         refunds: of orders that are locked.
@@ -72,6 +78,8 @@ class OrderUnitOfWork:
         self.tx = tx
         self.settings = settings
         self.catalog: dict[str, CatalogVariant] = {}
+        self.addresses = Addresses(tx.connection)
+        self.availability = StockTold(tx.connection)
         self.payments = Payments(tx.connection)
         self.refunds = Refunds(tx.connection)
         self.revisions = Revisions(tx.connection)
@@ -112,14 +120,22 @@ class OrderUnitOfWork:
         self._requests = requests.lock(connection, [*asked_under, *illegible])
         self._known_requests = frozenset(self._requests)
         self._lock_orders(messages)
-        placing = [m.command.draft for m in messages if isinstance(m, Submitted) and isinstance(m.command, PlaceOrder)]
-        wanted = {item.sku for draft in placing for item in draft.items}
-        wanted |= {item.sku for message in asked for item in message.event.items}
-        edits = [m.command.edit for m in messages if isinstance(m, Submitted) and isinstance(m.command, ReviseOrder)]
-        wanted |= {edit.sku for edit in edits if isinstance(edit, AddItem)}
-        self.catalog = catalog.read(connection, wanted)
+        commands = [message.command for message in messages if isinstance(message, Submitted)]
+        self.addresses.lock(c.address_id for c in commands if isinstance(c, ChangeAddress | DeleteAddress))
+        placing = [command.draft for command in commands if isinstance(command, PlaceOrder)]
+        placing += [draft for command in commands if isinstance(command, PlaceOrders) for draft in command.drafts]
+        also = {item.sku for message in asked for item in message.event.items}
+        edits = [command.edit for command in commands if isinstance(command, ReviseOrder)]
+        also |= {edit.sku for edit in edits if isinstance(edit, AddItem)}
+        self.load_drafts(placing, also)
         if asked or placing:
             self._draw_numbers(len(asked) + len(placing))
+
+    def load_drafts(self, drafts: Sequence[OrderDraft], also: Iterable[str] = ()) -> None:
+        """Read what it takes to price drafts: the variants of their SKUs, and of others; the addresses they name."""
+        skus = {item.sku for draft in drafts for item in draft.items}
+        self.catalog = catalog.read(self.tx.connection, skus.union(also))
+        self.addresses.load(drafts)
 
     def _lock_orders(self, messages: Sequence[Any]) -> None:
         connection = self.tx.connection
@@ -127,7 +143,7 @@ class OrderUnitOfWork:
         # A stranger may call anything an order's id.
         named = {order_id_of(event.order_id) for event in events if hasattr(event, "order_id")}
         answered = {order_id for order_id in named if order_id is not None}
-        commanded = {m.subject for m in messages if isinstance(m, Submitted) and m.subject is not None}
+        commanded = {id_ for m in messages if isinstance(m, Submitted) for id_ in _orders_of(m.command)}
         self._orders = orders.lock(connection, answered | commanded)
         self._contents = lines.contents(connection, sorted(commanded & self._orders.keys()))
         confirming = [m.command for m in messages if isinstance(m, Submitted) and isinstance(m.command, ConfirmOrder)]
@@ -194,6 +210,10 @@ class OrderUnitOfWork:
     def history(self, order_id: str) -> list[Change]:
         """Return the history of an order, oldest row first; the n-th row made its version n."""
         return history.of_orders(self.tx.connection, [order_id]).get(order_id, [])
+
+    def contents(self, order_ids: Sequence[str]) -> dict[str, OrderContent]:
+        """Return what orders are about."""
+        return lines.contents(self.tx.connection, order_ids)
 
     def order(self, order_id: str) -> Order | None:
         """Return an order that is locked, None where there is none."""
@@ -268,3 +288,10 @@ class OrderUnitOfWork:
         if changed:
             self.tx.wake_waiters()
         self.tx.on_commit(lambda: observe([*new, *changed]))
+
+
+def _orders_of(command: object) -> Sequence[str]:
+    """Return the orders that a command is about: `order_ids` of one about many, `order_id` of one about one."""
+    many: Sequence[str] | None = getattr(command, "order_ids", None)
+    one: str | None = getattr(command, "order_id", None)
+    return many if many is not None else () if one is None else (one,)

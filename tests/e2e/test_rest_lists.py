@@ -1,5 +1,7 @@
 """Lists (REST 1): pages behind a cursor, filters, orders of rows, and what a page costs."""
 
+import csv
+import io
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,9 @@ LISTS = {
     "everything of them": ("order", "", {"expand": "status_history,shipments"}),
     "all orders": ("order", "admin/", {}),
     "all orders that are stuck or not": ("order", "admin/", {"stuck": "false"}),
+    "all orders of a status": ("order", "admin/", {"status": "pending"}),
+    "all orders as they changed": ("order", "admin/", {"sort": "-updated_at"}),
+    "all orders that a search may mean": ("order", "admin/", {"q": "ORD"}),
     "a vendor's orders": ("order", "vendor/", {}),
     "variants": ("inventory", "variants/", {}),
     "reservations": ("inventory", "reservations/", {}),
@@ -201,3 +206,99 @@ def test_variants_are_searched_by_part_of_sku_or_name(shop: Shop) -> None:
     assert found(f"100%_{word}") == [sku]
     assert found(f"100_%{word}") == []
     assert found(word, active="false") == []
+
+
+def test_operators_search_by_number_address_sku_and_tracking_number(shop: Shop) -> None:
+    sku, email = shop.sku(), f"{unique('Ada')}@shop.example"
+    order = shop.service.placed((sku, 1), customer_email=email, customer_id=unique("c"), payment_method="invoice")
+    tracking = unique("T")
+    shop.service.confirm(order)
+    shop.admin.move(order, "processing")
+    assert shop.admin.move(order, "shipped", tracking_number=tracking).status_code == 200
+
+    def found(q: str, **filters: Any) -> list[str]:
+        return [row["id"] for page in shop.admin.pages("admin/", params={"q": q, **filters}) for row in page]
+
+    number = order["order_number"]
+    for q in (number, number.lower(), email, email.upper(), sku, tracking):
+        assert found(q) == [order["id"]], q
+    assert order["id"] in found(number[:6])
+    assert found(sku, status="shipped", payment_status="paid") == [order["id"]]
+    # All of it but the number has to be there, and nothing in it is a pattern.
+    for q in (number[1:], email[1:], sku[:-1], tracking.lower(), "ORD%", "%", "_", "\\"):
+        assert found(q) == [], q
+
+
+def test_operators_ask_for_what_is_to_be_paid_back_and_for_what_is_late(shop: Shop) -> None:
+    sku, customer = shop.sku(), unique("c")
+    paid, late = (shop.service.placed((sku, 1), customer_id=customer) for _ in range(2))
+    for order in (paid, late):
+        shop.service.confirm(order)
+    shop.service.cancel(paid)
+    shop.admin.move(late, "processing")
+    make_late = "UPDATE orders SET ship_by = now() - interval '1 hour' WHERE id = CAST(:id AS uuid)"
+    shop.probe.execute("order", make_late, id=late["id"])
+
+    def found(**filters: Any) -> list[str]:
+        return [
+            row["id"] for row in shop.admin.get("admin/", params={"customer_id": customer, **filters}).json()["data"]
+        ]
+
+    assert found(payment_status="refund_due") == [paid["id"]]
+    assert found(payment_status="paid") == [late["id"]]
+    assert found(overdue="true") == [late["id"]]
+    assert found(overdue="false") == [paid["id"]]
+    shop.admin.move(late, "shipped")
+    assert found(overdue="true") == []
+
+
+@pytest.mark.parametrize(
+    ("caller", "path", "parameters"),
+    [
+        ("service", "", {"sort": "total_amount", "status": "pending"}),
+        ("service", "", {"updated_at[gte]": "2026-01-01T00:00:00Z"}),
+        ("service", "", {"created_at[gte]": "2026-01-01T00:00:00Z", "sort": "-updated_at"}),
+        ("admin", "admin/", {"sort": "-total_amount", "payment_status": "paid"}),
+        ("admin", "admin/", {"q": "x", "sort": "updated_at"}),
+        ("vendor", "vendor/", {"sort": "-total_amount"}),
+    ],
+)
+def test_what_no_index_has_in_order_is_refused_with_what_to_ask_instead(
+    shop: Shop, crowd: Crowd, caller: str, path: str, parameters: dict[str, str]
+) -> None:
+    client = crowd.vendor if caller == "vendor" else getattr(shop, caller)
+    refused = client.get(path, params=parameters)
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_request")
+    (fault,) = refused.json()["errors"]
+    assert fault["parameter"] == "sort"
+    assert "goes with" in fault["detail"] or "does not go with" in fault["detail"]
+    if path == "":
+        # A person's orders are few.
+        assert client.get(path, params={**parameters, "customer_id": "c"}).status_code == 200
+
+
+def test_all_orders_of_a_list_are_downloaded_as_csv(crowd: Crowd) -> None:
+    headers, filters = {"Accept": "text/csv"}, {"customer_id": crowd.customer.subject, "status": "pending"}
+    answer = crowd.admin.get("admin/", params=filters, headers=headers)
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="orders.csv"'
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    listed = [row for page in crowd.admin.pages("admin/", params={**filters, "limit": 100}) for row in page]
+    assert [row["id"] for row in rows] == [row["id"] for row in listed]
+    same = ("order_number", "status", "customer_id", "total_amount", "amount_due", "created_at", "shipping_method")
+    assert [[row[name] for name in same] for row in rows] == [[row[name] for name in same] for row in listed]
+    assert rows[0]["skus"] == f"{crowd.sku}*{rows[0]['units']}"
+
+    for name, value in (("limit", "5"), ("cursor", "x"), ("expand", "shipments"), ("sort", "updated_at")):
+        refused = crowd.admin.get("admin/", params={**filters, name: value}, headers=headers)
+        assert (refused.status_code, refused.json()["errors"][0]["parameter"]) == (400, name)
+    for accept in ("*/*", "application/json", "application/json, text/csv"):
+        assert crowd.admin.get("admin/", headers={"Accept": accept}).headers["Content-Type"] == "application/json"
+
+
+def test_no_cell_of_a_download_is_a_formula(shop: Shop) -> None:
+    customer = unique("=cmd|'/C calc'!A0")
+    shop.service.placed((shop.sku(), 1), customer_id=customer, external_reference="@SUM(1+1)", wait=None)
+    text = shop.admin.get("admin/", params={"customer_id": customer}, headers={"Accept": "text/csv"}).text
+    (row,) = csv.DictReader(io.StringIO(text))
+    assert (row["customer_id"], row["external_reference"]) == (f"'{customer}", "'@SUM(1+1)")

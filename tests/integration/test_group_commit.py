@@ -223,3 +223,43 @@ def test_sixty_four_threads_lose_and_double_nothing(world: World, commands: Comm
     for key in range(5):
         numbers = world.rows("SELECT sequence FROM outbox WHERE aggregateid = :key ORDER BY seq", key=f"key {key}")
         assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_a_command_that_runs_alone_shares_no_transaction_and_nobody_waits_for_ever(
+    ledger: Ledger, world: World, commands: Commands[Any], pool: ThreadPoolExecutor
+) -> None:
+    with counted_statements(world.runtime.engine) as statements:
+        with while_one_runs(ledger, commands, pool) as submit:
+            futures = [submit(f"key {n}", str(n), alone=n in (0, 4, 9)) for n in range(10)]
+        assert outcomes(futures) == ["1"] * 10
+    # The first; 0; 1 to 8 without 4; 4; 9.
+    assert len([s for s in statements if s.startswith("INSERT INTO entries")]) == 5
+
+
+def undo(submitted: Any, uow: LedgerUnitOfWork) -> None:
+    if submitted.command.note.startswith("undo"):
+        uow.tx.undo()
+
+
+def test_nothing_of_a_command_that_undoes_itself_stands_but_its_answer_is_told(
+    ledger: Ledger, world: World, commands: Commands[Any]
+) -> None:
+    ledger.before = undo
+    before = world.snapshot(*TABLES)
+    assert write(commands, "A", "undo", "key", alone=True).body == b"1"
+    assert world.snapshot(*TABLES) == before
+    # So its key is free for what is to stand.
+    assert write(commands, "A", "now", "key").body == b"1"
+    assert entries(world) == [("A", "now")]
+
+
+def test_a_command_that_undoes_itself_undoes_no_other(
+    ledger: Ledger, world: World, commands: Commands[Any], pool: ThreadPoolExecutor
+) -> None:
+    ledger.before = undo
+    with while_one_runs(ledger, commands, pool) as submit:
+        # The second does not say that it wants to be alone.
+        futures = [submit("A", "undo 1", alone=True), submit("B", "undo 2"), submit("C", "stays"), submit("D", "stays")]
+    assert outcomes(futures) == ["1"] * 4
+    assert entries(world) == [("C", "stays"), ("D", "stays")]
+    assert [key for key, _, _ in world.emitted()] == ["first", "C", "D"]

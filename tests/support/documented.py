@@ -10,7 +10,7 @@ from schemathesis import Case
 from deploy.local.state import SERVICES
 from tests.support.eventually import eventually
 from tests.support.running_shop import Shop
-from tests.support.storefront import order_body, unique
+from tests.support.storefront import ADDRESS, order_body, unique
 
 # As far as each order is moved on.
 _LIVES: tuple[tuple[str, ...], ...] = (
@@ -27,6 +27,7 @@ _RANK = ("admin", "service", "vendor")
 _POISON = {"order.events.v1": "oms.order.OrderConfirmed", "inventory.events.v1": "oms.inventory.StockReserved"}
 _POISON_EACH = 12
 _GONE = "01890a5d-ac96-774b-bcce-b302099a8057"
+_NEED_A_KEY = ("POST /api/v1/orders/", "POST /api/v1/orders/bulk/")
 _PARKED = "/api/v1/operations/parked/"
 
 
@@ -63,7 +64,7 @@ class Seeds:
             return {}
         role = next(role for role in _RANK if role in told[1].split(", "))
         headers = {"Authorization": f"Bearer {self.shop.callers.token(role, vendor=self.vendor)}"}
-        if case.operation.label == "POST /api/v1/orders/" and "Idempotency-Key" not in case.headers:
+        if case.operation.label in _NEED_A_KEY and "Idempotency-Key" not in case.headers:
             headers["Idempotency-Key"] = unique("documented")
         return headers
 
@@ -72,6 +73,7 @@ def sow(shop: Shop) -> Seeds:
     """Make one of everything: orders in each status, their mails, a variant in stock, parked keys in each service."""
     vendor, keys = unique("vendor"), [unique("poison"), unique("poison")]
     sku = shop.sku(stock=1000, vendor_id=vendor)
+    address = shop.service.post("/api/v1/addresses/", {**ADDRESS, "customer_id": unique("c")}).json()["id"]
     orders = [_lived(shop, sku, life) for life in _LIVES]
     for topic, kind in _POISON.items():
         for key in keys * _POISON_EACH:
@@ -97,6 +99,7 @@ def sow(shop: Shop) -> Seeds:
         "shipment_id": [_shipment(shop, order) for order in [*orders, *paid]],
         "ticket": [_GONE],
         "link": [_link(shop, orders[0])],
+        "address_id": [address],
         "sku": [sku],
         "notification_id": eventually(mailed, within=20),
     }
@@ -149,6 +152,15 @@ def placed(shop: Shop, sku: str) -> dict[str, Any]:
     return shop.service.placed((sku, 1), customer_id=unique("c"), customer_email="ada@shop.example")
 
 
+def refunded(shop: Shop, sku: str) -> tuple[str, str]:
+    """Return the ids of an order of which something is to be paid back, and of its refund."""
+    order = placed(shop, sku)
+    assert shop.service.confirm(order).status_code == 200
+    answer = shop.service.post(f"{order['id']}/refunds/", {"amount": "1.00"})
+    assert answer.status_code == 201, answer.text
+    return order["id"], answer.json()["id"]
+
+
 def _parked(shop: Shop, service: str, keys: list[str]) -> list[str]:
     rows = [row for page in shop.admin.pages(_PARKED, service=service, params={"limit": 100}) for row in page]
     return [row["id"] for row in rows if row["key"] in keys]
@@ -164,7 +176,7 @@ def _give_up(shop: Shop, service: str, parked_id: str) -> None:
     eventually(gone, within=15)
 
 
-def succeeding(seeds: Seeds) -> Mapping[str, Callable[[], dict[str, Any]]]:
+def succeeding(seeds: Seeds) -> Mapping[str, Callable[[], dict[str, Any]]]:  # noqa: C901  # one small function a shape
     """Return operation → the parts of a request that it answers with a 2xx; what is not named here is generated."""
     shop = seeds.shop
     sku, second = shop.sku(stock=100), shop.sku(stock=100)
@@ -209,6 +221,12 @@ def succeeding(seeds: Seeds) -> Mapping[str, Callable[[], dict[str, Any]]]:
         url: str = shop.admin.post(f"{seeds.ended[0]}/stream/tickets/").json()["url"]
         return {"path_parameters": {"ticket": url.rstrip("/").rpartition("/")[2]}, "headers": {}}
 
+    customer = unique("c")
+
+    def of_address() -> dict[str, Any]:
+        address = shop.service.post("/api/v1/addresses/", {**ADDRESS, "customer_id": customer}).json()
+        return {"path_parameters": {"address_id": address["id"]}, "headers": {"If-Match": '"v1"'}}
+
     reason = {"body": {"reason": "made by a test"}, "headers": {}}
     variant = {"product_name": "Tea", "price": "1.00", "currency": "EUR"}
     return {
@@ -227,6 +245,17 @@ def succeeding(seeds: Seeds) -> Mapping[str, Callable[[], dict[str, Any]]]:
         "POST /api/v1/orders/{order_id}/shipments/{shipment_id}/events/": carried,
         "GET /api/v1/orders/{order_id}/label/": lambda: {**processed(), "query": {}},
         "GET /api/v1/orders/stream/{ticket}/": ticket,
+        "POST /api/v1/orders/quote/": lambda: {"body": order_body((sku, 1))},
+        "POST /api/v1/orders/bulk/": lambda: {"body": {"orders": [order_body((sku, 1))]}, "headers": {}},
+        "POST /api/v1/orders/bulk-update/": lambda: {
+            "body": {"ids": [placed(shop, sku)["id"]], "status": "cancelled"},
+            "headers": {},
+        },
+        "GET /api/v1/addresses/": lambda: {"query": {"customer_id": customer}},
+        "POST /api/v1/addresses/": lambda: {"body": {**ADDRESS, "customer_id": customer}, "headers": {}},
+        "GET /api/v1/addresses/{address_id}/": of_address,
+        "PUT /api/v1/addresses/{address_id}/": lambda: {**of_address(), "body": ADDRESS},
+        "DELETE /api/v1/addresses/{address_id}/": of_address,
         "PUT /api/v1/inventory/variants/{sku}/": lambda: {"body": variant, "headers": {}},
         "POST /api/v1/inventory/stock/{sku}/adjustments/": lambda: {
             "body": {"quantity": 1, "reason": "counted"},

@@ -166,6 +166,8 @@ class ToyCommands:
         render: Callable[[Any, Boxes], Answer],
         idempotency: IdempotencyKey | None = None,
         subject: str | None = None,  # noqa: ARG002
+        alone: bool = False,  # noqa: ARG002
+        parts: Sequence[IdempotencyKey] = (),  # noqa: ARG002
     ) -> Answer:
         assert callable(command)
         with self._lock:

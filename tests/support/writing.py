@@ -23,6 +23,8 @@ def write(commands: Commands[Any], key: str, note: str, idempotency: str | None 
         render=render,
         idempotency=kept,
         subject=details.pop("subject", key),
+        alone=details.pop("alone", False),
+        parts=details.pop("parts", ()),
     )
 
 

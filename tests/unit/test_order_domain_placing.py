@@ -45,7 +45,7 @@ def faults(
 
 def placed(draft: OrderDraft | None = None, terms: ShopTerms | None = None, **identity: Any) -> Placed:
     wish, shop = draft or a_draft((SKU, 2), (OTHER_SKU, 1)), terms or shop_terms()
-    return place(wish, priced(wish, shop), shop, an_identity(len(wish.items), **identity), when(actor=ADMIN))
+    return place(priced(wish, shop), shop, an_identity(len(wish.items), **identity), when(actor=ADMIN))
 
 
 # --- what is wrong

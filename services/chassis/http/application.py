@@ -1,6 +1,6 @@
 """What the endpoints of a service run with; kept at `app.extensions["oms"]`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -31,6 +31,8 @@ class RunsCommands(Protocol[U_co]):
         render: Callable[[Any, U_co], Answer],
         idempotency: IdempotencyKey | None = None,
         subject: str | None = None,
+        alone: bool = False,
+        parts: Sequence[IdempotencyKey] = (),
     ) -> Answer:
         """Run `command` in a transaction and return what `render` makes of its result."""
 

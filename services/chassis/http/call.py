@@ -1,6 +1,6 @@
 """One request, as an endpoint's function gets it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -49,7 +49,15 @@ class Call(Generic[U]):
         """Lend a unit of work for reading."""
         return self.application.queries()
 
-    def submit(self, command: object, *, render: Callable[[Any, U], Answer], subject: str | None = None) -> Answer:
+    def submit(
+        self,
+        command: object,
+        *,
+        render: Callable[[Any, U], Answer],
+        subject: str | None = None,
+        alone: bool = False,
+        parts: Sequence[IdempotencyKey] = (),
+    ) -> Answer:
         """Run a command on the caller's behalf and return its answer; as `Commands.submit`."""
         return self.application.commands.submit(
             command,
@@ -58,7 +66,14 @@ class Call(Generic[U]):
             render=render,
             idempotency=self.idempotency,
             subject=subject,
+            alone=alone,
+            parts=parts,
         )
+
+    @property
+    def trace_id(self) -> str | None:
+        """The request's trace, 32 hex digits."""
+        return self.cause.traceparent and self.cause.traceparent.split("-")[1]
 
     def wait_for(self, subject: str, default_seconds: int = 0) -> bool:
         """Wait, as long as the caller prefers, until nothing is awaited for `subject`; return whether that came."""

@@ -18,7 +18,7 @@ from services.chassis.http.answers import to_response
 from services.chassis.http.application import EXTENSION, Application
 from services.chassis.http.auth import NOBODY, Caller, require_role
 from services.chassis.http.call import Call
-from services.chassis.http.inputs import Inputs, read_body
+from services.chassis.http.inputs import BODY_MAX_BYTES, Inputs, read_body
 from services.chassis.http.openapi import Documented, document
 from services.chassis.http.problems import CODES, Catalogue, named
 from services.chassis.http.roles import Role, RouteClass
@@ -41,6 +41,8 @@ class Terms(TypedDict, total=False):
         versioned: a GET that answers with an ETag and honours If-None-Match.
         key_required_of: roles that must send an Idempotency-Key.
         bulk: whether it counts as one of many at once, for rate limits.
+        asks_only: a POST that changes nothing: it takes a body, and no Idempotency-Key.
+        body_max_bytes: of its body, where it may be larger than others.
 
     """
 
@@ -52,6 +54,8 @@ class Terms(TypedDict, total=False):
     versioned: bool
     key_required_of: Collection[Role]
     bulk: bool
+    asks_only: bool
+    body_max_bytes: int
 
 
 class Api:
@@ -108,15 +112,18 @@ class Api:
             function=function,
             inputs=inputs,
             allow=None if terms["allow"] is None else frozenset(terms["allow"]),
-            changes=method not in _SAFE,
+            has_body=method not in _SAFE,
+            changes=method not in _SAFE and not terms.get("asks_only", False),
             waits=terms.get("waits", False),
             if_match=terms.get("if_match"),
             key_required_of=frozenset(terms.get("key_required_of", ())),
             route_class=_route_class(method, terms),
+            body_max_bytes=terms.get("body_max_bytes", BODY_MAX_BYTES),
         )
         documented = Documented(
             method=method,
             rule=rule,
+            changes=endpoint.changes,
             function=function,
             inputs=inputs,
             answers=terms["answers"],
@@ -142,11 +149,13 @@ class Endpoint:
     function: Callable[..., Answer | Response]
     inputs: Inputs
     allow: frozenset[Role] | None
+    has_body: bool
     changes: bool
     waits: bool
     if_match: str | None
     key_required_of: frozenset[Role]
     route_class: RouteClass
+    body_max_bytes: int = BODY_MAX_BYTES
 
     def handle(self, path_values: dict[str, object]) -> Response:
         """Answer the running request.
@@ -166,7 +175,7 @@ class Endpoint:
             caller = application.tokens.caller_of(environ.get("HTTP_AUTHORIZATION"))
             require_role(caller, self.allow)
         room = None if application.rate_limits is None else application.rate_limits.count(caller, self.route_class)
-        raw = read_body(request) if self.changes else b""
+        raw = read_body(request, self.body_max_bytes) if self.has_body else b""
         arguments = self.inputs.read(request, path_values, raw)
         call = self._call(application, caller, environ, raw)
         result = self.function(call, **arguments)

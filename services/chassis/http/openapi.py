@@ -47,6 +47,7 @@ class Documented:
 
     method: str
     rule: str
+    changes: bool
     function: Callable[..., object]
     inputs: Inputs
     answers: Mapping[int, type[BaseModel] | str | None]
@@ -55,11 +56,6 @@ class Documented:
     waits: bool
     if_match: str | None
     versioned: bool
-
-    @property
-    def changes(self) -> bool:
-        """Whether the endpoint is for changing something."""
-        return self.method != "GET"
 
 
 def document(

@@ -89,7 +89,12 @@ _OF_HTTP_STATUS = {404: "not_found", 405: "method_not_allowed"}
 
 
 def problem_body(problem: Problem, known: ProblemCode, trace_id: str | None) -> bytes:
-    """Return the JSON document of a problem; `known` is its code's entry in the catalogue."""
+    """Return the JSON of a problem; `known` is its code's entry in the catalogue."""
+    return to_json(problem_document(problem, known, trace_id))
+
+
+def problem_document(problem: Problem, known: ProblemCode, trace_id: str | None) -> dict[str, object]:
+    """Return the document of a problem; see `problem_body`."""
     errors: Sequence[Mapping[str, str]] = problem.errors
     if not errors and known.about is not None:
         errors = [{**known.about, "code": problem.code, "detail": problem.detail}]
@@ -102,7 +107,7 @@ def problem_body(problem: Problem, known: ProblemCode, trace_id: str | None) -> 
         "errors": errors,
         "trace_id": trace_id,
     }
-    return to_json({**problem.extra, **document})
+    return {**problem.extra, **document}
 
 
 def named(code: str, detail: str, *, headers: Mapping[str, str] | None = None) -> Problem:

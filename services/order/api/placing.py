@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 from services.chassis.errors import Problem
 from services.chassis.http.auth import Caller
 from services.chassis.http.endpoint import Api
 from services.chassis.http.roles import Role
 from services.chassis.idempotency import Answer
-from services.order.api.access import actor_of, require_own_fields, scopes_of
+from services.order.api.access import BUYERS, actor_of, require_own_fields, scopes_of
 from services.order.api.calls import PREFIX, OrderCall, after_waiting, said_of_waiting, shown
+from services.order.api.models.addresses import Address
 from services.order.api.models.orders import Order
 from services.order.api.models.placing import OrderCreate
 from services.order.api.problems import PROBLEMS, problem_of
@@ -25,8 +27,7 @@ from services.order.handlers.orders import OrderView
 from services.order.unit_of_work import OrderUnitOfWork
 
 placing = Api("placing", prefix=PREFIX, about="Place orders", problems=PROBLEMS)
-_BUYERS = frozenset({Role.CUSTOMER, Role.SERVICE})
-_REFUSALS = [
+REFUSALS = [
     "field_not_allowed",
     "insufficient_stock",
     "unknown_sku",
@@ -39,14 +40,15 @@ _REFUSALS = [
     "too_many_decimals",
     "unknown_shipping_method",
     "unknown_payment_method",
+    "unknown_address",
 ]
 
 
 @placing.post(
     "/",
-    allow=_BUYERS,
+    allow=BUYERS,
     answers={201: Order},
-    refuses=_REFUSALS,
+    refuses=REFUSALS,
     waits=True,
     key_required_of={Role.SERVICE},
 )
@@ -57,8 +59,8 @@ def place_order(call: OrderCall, body: OrderCreate) -> Answer:
     `insufficient_stock` then says that the order was cancelled because its lines do not all fit.
     """
     require_own_fields(call.caller, body)
-    (scope,) = scopes_of(call.caller, _BUYERS)
-    command = PlaceOrder(draft=draft_of(call.caller, body), actor=actor_of(call.caller, _BUYERS))
+    (scope,) = scopes_of(call.caller, BUYERS)
+    command = PlaceOrder(draft=draft_of(call.caller, body), actor=actor_of(call.caller, BUYERS))
     given = call.submit(command, render=_Placed(scope))
     order_id = given.headers["Location"].rstrip("/").rpartition("/")[2]
     view = after_waiting(call, order_id, scope, given, call.settings.place_wait_seconds)
@@ -105,8 +107,8 @@ def draft_of(caller: Caller, body: OrderCreate) -> OrderDraft:
         customer_id=body.customer_id if service else caller.subject,
         customer_email=body.customer_email if service else caller.email,
         items=tuple(WantedItem(item.sku, item.quantity) for item in body.items),
-        shipping_address=body.shipping_address.model_dump(),
-        billing_address=None if body.billing_address is None else body.billing_address.model_dump(),
+        **_address("shipping_address", body.shipping_address),
+        **_address("billing_address", body.billing_address),
         shipping_method=body.shipping_method,
         payment_method=body.payment_method,
         notes=body.notes,
@@ -116,3 +118,10 @@ def draft_of(caller: Caller, body: OrderCreate) -> OrderDraft:
         discounts=tuple(Discount(discount.code, Decimal(discount.amount)) for discount in body.discounts),
         expected_total=None if body.expected_total is None else Decimal(body.expected_total),
     )
+
+
+def _address(name: str, sent: Address | str | None) -> dict[str, Any]:
+    """Return the fields of a draft for an address that was sent: itself, or the id of a saved one."""
+    if isinstance(sent, str):
+        return {name: {}, f"{name}_id": sent}
+    return {name: None if sent is None else sent.model_dump()}

@@ -14,6 +14,7 @@ PROBLEMS = {
     "incomplete_payment": ProblemCode(400, "A payment needs provider, reference, amount and currency"),
     "insufficient_stock": ProblemCode(409, "The order was cancelled: its lines do not all fit"),
     "invalid_status_transition": ProblemCode(409, "The order's status does not allow this"),
+    "rows_refused": ProblemCode(409, "Some of many orders do not allow this; nothing was changed"),
     "stock_not_allocated": ProblemCode(409, "The order's stock is not allocated yet"),
     "order_cancelled": ProblemCode(409, "The order is cancelled; a payment is recorded and due for refund"),
     "already_paid": ProblemCode(409, "The order is paid already; this payment is recorded and due for refund"),
@@ -56,6 +57,8 @@ PROBLEMS = {
     "too_many_decimals": ProblemCode(422, "An amount has more decimals than its currency"),
     "unknown_shipping_method": ProblemCode(422, "The shop has no such shipping method"),
     "unknown_payment_method": ProblemCode(422, "The shop has no such payment method"),
+    "unknown_address": ProblemCode(422, "The customer has no such saved address"),
+    "address_not_found": ProblemCode(404, "There is no such saved address, or it is not the caller's"),
 }
 _RETRY = frozenset({RefusalCode.STOCK_NOT_ALLOCATED, RefusalCode.OPERATION_IN_PROGRESS})
 _STATUS = {code: known.status for code, known in {**CODES, **PROBLEMS}.items()}
@@ -70,7 +73,7 @@ def problem_of(refusal: Refusal, at: str = "") -> Problem:
 
     """
     if refusal.code is RefusalCode.INVALID_ORDER:
-        return _of_faults(refusal.faults)
+        return _of_faults(refusal.faults, at)
     if refusal.code is RefusalCode.VERSION_CHANGED:
         return _version_changed(refusal)
     headers = {"Retry-After": "1"} if refusal.code in _RETRY else {}
@@ -101,8 +104,8 @@ def _rows(faults: Sequence[Fault], at: str) -> list[dict[str, str]]:
     return [{"pointer": at + fault.pointer, "code": fault.code, "detail": fault.detail} for fault in faults]
 
 
-def _of_faults(faults: Sequence[Fault]) -> Problem:
-    errors = _rows(faults, "")
+def _of_faults(faults: Sequence[Fault], at: str) -> Problem:
+    errors = _rows(faults, at)
     first = faults[0]
     extra = {}
     if first.total_minor is not None and first.currency is not None:

@@ -60,8 +60,8 @@ def order_of(view: OrderView, links: Mapping[str, str], parts: frozenset[str] = 
         **(own_sums_of(lines, money) if vendor else sums_of(content, order.total_minor, money)),
         amount_due=None if vendor else money(order.amount_due_minor),
         refunded_amount=None if vendor else money(order.refunded_minor),
-        shipping_address=_address(content.shipping_address),
-        billing_address=None if vendor else _address(content.billing_address),
+        shipping_address=address_of(content.shipping_address),
+        billing_address=None if vendor else address_of(content.billing_address),
         shipping_method=content.shipping_method,
         payment_method=order.payment_method,
         notes=content.notes,
@@ -198,7 +198,8 @@ def _shipments(view: OrderView, lines: Sequence[OrderLine], links: Mapping[str, 
     return [shipment_of(shipment, seen, links) for shipment in view.details.shipments if is_seen(shipment, seen)]
 
 
-def _address(fields: Mapping[str, Any]) -> Address:
+def address_of(fields: Mapping[str, Any]) -> Address:
+    """Return an address as it is shown."""
     # What was placed was checked then; checking it at each look would cost more than all the rest of the view.
     return Address.model_construct(None, **fields)
 

@@ -35,7 +35,10 @@ class OrderDraft:
     """What is wanted, wherever it came from (REST or Kafka).
 
     Args:
+        shipping_address: empty where a saved one is named and not looked up yet.
         billing_address: None for the shipping address.
+        shipping_address_id: of a saved address, as it was sent; None where the address itself was.
+        billing_address_id: the same.
         shipping_method: None for the first.
         payment_method: None for the first.
         expected_total: refuse unless this is the total.
@@ -59,6 +62,8 @@ class OrderDraft:
     currency: str | None = None
     request_id: str | None = None
     payment: Payment | None = None
+    shipping_address_id: str | None = None
+    billing_address_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

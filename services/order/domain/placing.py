@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from schemas.contracts import OrderPlaced, OrderPlacedLine
+from services.order.domain.addresses import Known, with_addresses
 from services.order.domain.drafts import CatalogVariant, Identity, OrderDraft, PaymentMethod, ShopTerms
 from services.order.domain.history import Actor, When
 from services.order.domain.lines import OrderLine
@@ -24,6 +25,7 @@ MAX_SUBTOTAL_MINOR = 2**52
 # Characters of a stranger's code that a detail shows, each of which may be written as ten. Hundreds of them travel in
 # one event.
 _CODE_SHOWN = 64
+_NO_ADDRESSES: Known = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Placed:
 class Priced:
     """A draft that can be placed, with everything looked up."""
 
+    draft: OrderDraft
     variants: tuple[CatalogVariant, ...]
     shipping: ShippingMethod
     payment: PaymentMethod
@@ -46,14 +49,23 @@ class Priced:
     totals: Totals
 
 
-def price(draft: OrderDraft, catalog: Mapping[str, CatalogVariant], terms: ShopTerms) -> Priced | list[Fault]:
-    """Look up and price a draft.
+def price(
+    draft: OrderDraft, catalog: Mapping[str, CatalogVariant], terms: ShopTerms, addresses: Known = _NO_ADDRESSES
+) -> Priced | list[Fault]:
+    """Look up and price a draft: the one way for orders that are placed and for those that are only asked about.
+
+    Args:
+        draft: what is wanted.
+        catalog: the variants, by SKU.
+        terms: the shop's rules.
+        addresses: the saved addresses that the draft may name.
 
     Returns:
         The priced draft, or every fault that was found.
 
     """
-    faults = item_faults(draft, catalog, terms) + _method_faults(draft, terms)
+    draft, unknown = with_addresses(draft, addresses)
+    faults = item_faults(draft, catalog, terms) + _method_faults(draft, terms) + unknown
     if faults:
         return faults
     variants = tuple(catalog[item.sku] for item in draft.items)
@@ -65,12 +77,12 @@ def price(draft: OrderDraft, catalog: Mapping[str, CatalogVariant], terms: ShopT
     priced = _discounted(draft, lines, shipping.price(subtotal, currency), currency, terms)
     if isinstance(priced, list):
         return priced
-    return Priced(variants, shipping, payment, currency, priced)
+    return Priced(draft, variants, shipping, payment, currency, priced)
 
 
-def place(draft: OrderDraft, priced: Priced, terms: ShopTerms, identity: Identity, when: When) -> Placed:
+def place(priced: Priced, terms: ShopTerms, identity: Identity, when: When) -> Placed:
     """Make an order of a priced draft, paid if its payment is the total; inventory is asked to reserve next."""
-    totals = priced.totals
+    draft, totals = priced.draft, priced.totals
     order = Order(
         id=identity.order_id,
         number=order_number(identity.count, identity.number_key, terms.number_prefix, terms.number_length),
@@ -102,7 +114,7 @@ def place(draft: OrderDraft, priced: Priced, terms: ShopTerms, identity: Identit
         notes=draft.notes,
         external_reference=draft.external_reference,
         metadata=draft.metadata or {},
-        lines=_lines(draft, priced, identity),
+        lines=_lines(priced, identity),
     )
     return Placed(order, content, _told(order, content, priced))
 
@@ -202,8 +214,8 @@ def _method_faults(draft: OrderDraft, terms: ShopTerms) -> list[Fault]:
     ]
 
 
-def _lines(draft: OrderDraft, priced: Priced, identity: Identity) -> tuple[OrderLine, ...]:
-    rows = zip(identity.item_ids, draft.items, priced.variants, priced.totals.lines, strict=True)
+def _lines(priced: Priced, identity: Identity) -> tuple[OrderLine, ...]:
+    rows = zip(identity.item_ids, priced.draft.items, priced.variants, priced.totals.lines, strict=True)
     return tuple(
         OrderLine(
             item_id=item_id,

@@ -61,6 +61,7 @@ class RefusalCode(StrEnum):
     RETURN_WINDOW_CLOSED = "return_window_closed"
     RETURN_TOO_LARGE = "return_too_large"
     INVALID_RETURN_TRANSITION = "invalid_return_transition"
+    ADDRESS_NOT_FOUND = "address_not_found"
     VERSION_CHANGED = "precondition_failed"
 
 

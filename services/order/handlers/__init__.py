@@ -3,10 +3,13 @@
 from typing import Any
 
 from schemas.contracts import (
+    BackInStock,
+    LowStockReached,
     NotificationFailed,
     NotificationSent,
     OrderCancellationRequested,
     OrderRequested,
+    OutOfStock,
     PaymentReported,
     StockAllocated,
     StockRejected,
@@ -19,6 +22,8 @@ from schemas.contracts import (
     VariantPublished,
     VariantRetired,
 )
+from services.order.domain.addresses import ChangeAddress, DeleteAddress, SaveAddress
+from services.order.domain.bulk import PlaceOrders, UpdateOrders
 from services.order.domain.deliveries import RecordCarrierEvent
 from services.order.domain.details import ChangeDetails
 from services.order.domain.edits import ReviseOrder
@@ -31,6 +36,9 @@ from services.order.domain.refunds import CreateRefund, RefundRest, SettleRefund
 from services.order.domain.returns import DecideReturn, RequestReturn
 from services.order.domain.shipments import AdvanceOrder, CreateShipment
 from services.order.domain.streams import IssueTicket, RedeemTicket
+from services.order.handlers.addresses import change_address, delete_address, save_address
+from services.order.handlers.availability import note_back_in_stock, note_low_stock, note_out_of_stock
+from services.order.handlers.bulk import place_orders, update_orders
 from services.order.handlers.catalog import publish_variants, retire_variants
 from services.order.handlers.details import change_details
 from services.order.handlers.erasure import erase_customer
@@ -68,6 +76,9 @@ HANDLERS: dict[type[Any], Any] = {
     NotificationFailed: note_failed,
     PaymentReported: take_reported_payments,
     OrderCancellationRequested: cancel_as_requested,
+    LowStockReached: note_low_stock,
+    OutOfStock: note_out_of_stock,
+    BackInStock: note_back_in_stock,
 }
 CATALOG_HANDLERS: dict[type[Any], Any] = {VariantPublished: publish_variants, VariantRetired: retire_variants}
 FOREIGN = {OrderRequested.TOPIC: reject_malformed_requests}
@@ -89,4 +100,9 @@ COMMANDS: dict[type[Any], Any] = {
     RequestReturn: request_return,
     DecideReturn: decide_return,
     ReceiveReturn: receive_return,
+    SaveAddress: save_address,
+    ChangeAddress: change_address,
+    DeleteAddress: delete_address,
+    PlaceOrders: place_orders,
+    UpdateOrders: update_orders,
 }

@@ -8,7 +8,7 @@ from services.chassis.commands import Submitted
 from services.chassis.events import Cause
 from services.order.domain.details import OrderDetails
 from services.order.domain.history import When
-from services.order.domain.orders import CancelOrder, Order, cancel
+from services.order.domain.orders import CancelOrder, Order, OrderContent, cancel
 from services.order.domain.refusals import Refusal
 from services.order.domain.scopes import OrderFilter, Scope
 from services.order.domain.stuck import StuckOrder
@@ -32,6 +32,14 @@ class OrderView:
     details: OrderDetails
     scope: Scope
     stuck: StuckOrder | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRow:
+    """An order as it is exported."""
+
+    order: Order
+    content: OrderContent
 
 
 def cancel_order(submitted: Submitted[CancelOrder], uow: OrderUnitOfWork) -> Outcome:
@@ -74,3 +82,12 @@ def view_orders(
     # An order may have been answered since the page was read: it is shown as it was then, and waits no more.
     stuck = {row.order_id: row for row in uow.stuck(among=ids)} if wanted.stuck else {}
     return [OrderView(order, details[order.id], scope, stuck.get(order.id)) for order in orders]
+
+
+def export_orders(
+    uow: OrderUnitOfWork, scope: Scope, wanted: OrderFilter, after: tuple[Any, ...] | None, limit: int
+) -> Sequence[OrderRow]:
+    """Return the next orders of an export, without history and shipments."""
+    orders = uow.find_page(scope, wanted, after, limit)
+    contents = uow.contents([order.id for order in orders])
+    return [OrderRow(order, contents[order.id]) for order in orders]

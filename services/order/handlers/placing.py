@@ -1,7 +1,9 @@
 """Placing an order that is asked for by HTTP."""
 
 from services.chassis.commands import Submitted
-from services.order.domain.history import When
+from services.chassis.events import Cause
+from services.order.domain.drafts import OrderDraft
+from services.order.domain.history import Actor, When
 from services.order.domain.placing import PlaceOrder, place, price
 from services.order.domain.refusals import Refusal, RefusalCode
 from services.order.handlers.commands import Accepted, Outcome
@@ -10,11 +12,16 @@ from services.order.unit_of_work import OrderUnitOfWork
 
 def place_order(submitted: Submitted[PlaceOrder], uow: OrderUnitOfWork) -> Outcome:
     """Place an order.  Emits: OrderPlaced."""
-    draft, terms = submitted.command.draft, uow.settings.shop_terms
-    priced = price(draft, uow.catalog, terms)
+    return place_draft(submitted.command.draft, submitted.command.actor, submitted.cause, uow)
+
+
+def place_draft(draft: OrderDraft, actor: Actor, cause: Cause, uow: OrderUnitOfWork) -> Outcome:
+    """Place what somebody wants, if it can be."""
+    terms = uow.settings.shop_terms
+    priced = price(draft, uow.catalog, terms, uow.addresses.known)
     if isinstance(priced, list):
         return Refusal(RefusalCode.INVALID_ORDER, "the order cannot be placed", priced)
-    when = When(now=uow.now, actor=submitted.command.actor, event_id=submitted.cause.causation_id)
-    placed = place(draft, priced, terms, uow.new_identity(len(draft.items)), when)
-    uow.add(placed, submitted.cause)
+    when = When(now=uow.now, actor=actor, event_id=cause.causation_id)
+    placed = place(priced, terms, uow.new_identity(len(draft.items)), when)
+    uow.add(placed, cause)
     return Accepted(placed.order)

@@ -71,7 +71,7 @@ def _place(received: Received[OrderRequested], draft: OrderDraft, digest: str, u
         _reject(request.request_id, unpaid, unpaid[0].code, received.cause, uow)
         return
     when = When(now=uow.now, actor=STOREFRONT, event_id=received.event_id)
-    placed = place(draft, priced, terms, uow.new_identity(len(draft.items)), when)
+    placed = place(priced, terms, uow.new_identity(len(draft.items)), when)
     request.order_id = placed.order.id
     uow.add(placed, received.cause)
     if draft.payment is not None:

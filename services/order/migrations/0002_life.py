@@ -124,8 +124,6 @@ CREATE TABLE shipment_events (
     recorded_at timestamptz NOT NULL,
     PRIMARY KEY (shipment_id, event_id)
 );
--- What should leave, and of which nobody was told that it did not.
-CREATE INDEX orders_ship_by ON orders (ship_by) WHERE overdue_at IS NULL AND status = 'processing';
 -- Goods that come back; that of no line more does than had left, the CHECK on order_items sees to.
 CREATE TABLE returns (
     id             uuid PRIMARY KEY,
@@ -146,6 +144,34 @@ CREATE SEQUENCE return_numbers MINVALUE 0 START 0;
 -- 32 bytes in hex, made once for the database's life.
 INSERT INTO facts (name, value)
     SELECT 'return_number_key', replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '');
+-- Checkout: what customers keep, and what inventory's alerts said last of each variant.
+CREATE TABLE addresses (
+    id          uuid PRIMARY KEY,
+    customer_id text        NOT NULL,
+    label       text,
+    fields      jsonb       NOT NULL,
+    version     int         NOT NULL,
+    created_at  timestamptz NOT NULL,
+    updated_at  timestamptz NOT NULL
+);
+CREATE INDEX addresses_customer ON addresses (customer_id, created_at, id);
+CREATE TABLE stock_told (
+    sku          text PRIMARY KEY,
+    availability text        NOT NULL CHECK (availability IN ('in_stock', 'low_stock', 'out_of_stock')),
+    told_at      timestamptz NOT NULL
+);
+
+-- Lists. Bytewise, so that the index of the numbers finds those that begin with something.
+ALTER TABLE orders ALTER COLUMN order_number TYPE text COLLATE "C";
+-- A page of one status, or of all, is merged from those of each pair: a few rows of each, however rare it is.
+CREATE INDEX orders_statuses_created ON orders (status, payment_status, created_at, id);
+CREATE INDEX orders_statuses_updated ON orders (status, payment_status, updated_at, id);
+CREATE INDEX orders_total ON orders (total_minor, id);
+CREATE INDEX orders_request ON orders (request_id) WHERE request_id IS NOT NULL;
+CREATE INDEX orders_email ON orders (lower(customer_email), created_at) WHERE customer_email IS NOT NULL;
+CREATE INDEX orders_ship_by ON orders (ship_by) WHERE status = 'processing' AND ship_by IS NOT NULL;
+CREATE INDEX order_items_sku ON order_items (sku, order_id);
+CREATE INDEX shipments_tracking ON shipments (tracking_number) WHERE tracking_number IS NOT NULL;
 """
 
 

@@ -1,11 +1,13 @@
-"""Postal addresses."""
+"""Postal addresses, and those that customers keep."""
 
+from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Discriminator, Field, StringConstraints, Tag
 
+from services.chassis.http.lists import PageQuery
 from services.chassis.http.models import Body
-from services.order.api.models.fields import AddressField
+from services.order.api.models.fields import AddressField, Id
 from services.order.domain.requests import COUNTRY
 
 
@@ -22,3 +24,40 @@ class Address(Body):
     postal_code: AddressField
     country_code: Annotated[str, StringConstraints(pattern=COUNTRY)] = Field(examples=["DE"])
     phone: AddressField | None = None
+
+
+def _form(value: object) -> str:
+    return "saved" if isinstance(value, str) else "inline"
+
+
+# Told apart by its form, so that the faults of one are not mixed with what the other would have needed.
+AddressOrId = Annotated[Annotated[Address, Tag("inline")] | Annotated[Id, Tag("saved")], Discriminator(_form)]
+
+
+class AddressUpdate(Address):
+    """All of a saved address."""
+
+    label: Id | None = Field(default=None, description="the customer's own name for it", examples=["home"])
+
+
+class AddressCreate(AddressUpdate):
+    """An address to keep."""
+
+    customer_id: Id | None = Field(default=None, description="role service, which must name whose it is")
+
+
+class SavedAddress(Address):
+    """An address that a customer keeps; orders are placed with its `id`."""
+
+    id: str
+    customer_id: str
+    label: str | None
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class AddressQuery(PageQuery):
+    """Whose addresses are meant."""
+
+    customer_id: Id | None = Field(default=None, description="role service, which must name whose they are")

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from services.chassis.http.models import Body
-from services.order.api.models.addresses import Address
+from services.order.api.models.addresses import AddressOrId
 from services.order.api.models.fields import NO_NUL, Email, Id, Money, Notes
 from services.order.domain.requests import LOCALE, MAX_DISCOUNTS, MAX_ID, MAX_ITEMS, MAX_METADATA, MAX_METADATA_VALUE
 
@@ -28,8 +28,8 @@ class OrderCreate(Body):
     """An order to be placed. A customer's id and e-mail come from the token; role service names them."""
 
     items: tuple[OrderItemCreate, ...] = Field(min_length=1, max_length=MAX_ITEMS)
-    shipping_address: Address
-    billing_address: Address | None = Field(default=None, description="defaults to the shipping address")
+    shipping_address: AddressOrId = Field(description="the address, or the id of one that the customer saved")
+    billing_address: AddressOrId | None = Field(default=None, description="the same; defaults to the shipping address")
     shipping_method: Id | None = Field(default=None, description="defaults to the shop's first")
     payment_method: Id | None = Field(default=None, description="defaults to the shop's first")
     notes: Notes | None = None

@@ -1,0 +1,84 @@
+"""Many orders in one request, and what became of each."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import BaseModel, Field, StringConstraints, field_validator
+
+from services.chassis.http.documents import Problem
+from services.chassis.http.models import Body
+from services.order.api.models.fields import Id, Notes
+from services.order.api.models.placing import OrderCreate
+from services.order.domain.bulk import MAX_ROWS, BulkMode
+from services.order.domain.statuses import OrderStatus
+
+Key = Annotated[str, StringConstraints(pattern=r"^[!-~]([ -~]{0,253}[!-~])?$")]
+
+
+def _twice(values: Sequence[str]) -> str:
+    """Return those of the values that come more than once."""
+    return ", ".join(sorted({repr(value[:100]) for value in values if values.count(value) > 1})[:10])
+
+
+class BulkOrderCreate(OrderCreate):
+    """An order to be placed, with a key of its own."""
+
+    key: Key | None = Field(
+        default=None,
+        description="idempotency key of this row, one with those of single orders: what was placed under it before "
+        "is answered again, and nothing is placed",
+    )
+
+
+class BulkCreate(Body):
+    """Orders to be placed."""
+
+    orders: tuple[BulkOrderCreate, ...] = Field(min_length=1, max_length=MAX_ROWS)
+
+    @field_validator("orders")
+    @classmethod
+    def _keys_once(cls, orders: tuple[BulkOrderCreate, ...]) -> tuple[BulkOrderCreate, ...]:
+        twice = _twice([order.key for order in orders if order.key is not None])
+        if twice:
+            raise ValueError(f"rows repeat a key: {twice}; each row needs its own, or none")
+        return orders
+
+
+class BulkUpdate(Body):
+    """Orders that are moved on, each by the same command as `PATCH …/{id}/status/`."""
+
+    ids: tuple[Id, ...] = Field(min_length=1, max_length=MAX_ROWS)
+    status: OrderStatus
+    notes: Notes | None = None
+    mode: BulkMode = Field(
+        default=BulkMode.ATOMIC,
+        description="atomic: all, or none where one is refused; best_effort: those that can be; dry_run: none, and "
+        "the answer says what would become of each",
+    )
+
+    @field_validator("ids")
+    @classmethod
+    def _ids_once(cls, ids: tuple[str, ...]) -> tuple[str, ...]:
+        twice = _twice([order_id.lower() for order_id in ids])
+        if twice:
+            raise ValueError(f"rows repeat an order: {twice}")
+        return ids
+
+
+class BulkRow(BaseModel):
+    """What became of a row."""
+
+    index: int = Field(description="of the row in the request, from 0")
+    id: str | None = Field(description="the order's; null where none was placed")
+    order_number: str | None
+    status: OrderStatus | None = Field(description="the order's, after the call")
+    repeated: bool = Field(description="whether the row's key was answered before, and this is that order")
+    problem: Problem | None = Field(description="why not; null where it was done")
+
+
+class BulkAnswer(BaseModel):
+    """What became of each row, in the order of the request."""
+
+    succeeded: int
+    failed: int
+    results: list[BulkRow]
