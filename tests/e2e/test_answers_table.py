@@ -147,8 +147,9 @@ def test_stock_rejected_of_a_pending_order_makes_a_recorded_payment_due_for_refu
 
     shop.await_order(order["id"], status="cancelled", cancel_reason="insufficient_stock", payment_status="refund_due")
     shop.kinds(order["id"], EVENTS)
-    cancelled = shop.log.of(order["id"], EVENTS)[-1]
+    cancelled, asked = shop.log.of(order["id"], EVENTS)[-2:]
     assert (cancelled.kind, cancelled.event["refund_minor"]) == ("OrderCancelled", 3000)
+    assert (asked.kind, asked.event["amount_minor"]) == ("RefundRequested", 3000)
 
 
 def test_stock_reservation_expired_of_a_pending_order_cancels_it(shop: Shop) -> None:
@@ -179,7 +180,8 @@ def test_stock_shortfall_of_a_confirmed_order_cancels_it_and_its_payment_is_due_
     shop.outsider.tell(forged.stock_answer("StockShortfall", order["id"], sku, QUANTITY))
 
     shop.await_order(order["id"], status="cancelled", cancel_reason="stock_shortfall", payment_status="refund_due")
-    assert shop.kinds(order["id"], EVENTS) == ["OrderPlaced", "OrderConfirmed", "OrderCancelled"]
+    told = ["OrderPlaced", "OrderConfirmed", "OrderCancelled", "RefundRequested"]
+    assert shop.kinds(order["id"], EVENTS) == told
 
 
 @pytest.mark.parametrize("status", [status for status, column in COLUMN_OF_STATUS.items() if column == "later"])

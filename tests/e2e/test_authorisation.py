@@ -14,13 +14,22 @@ import requests
 
 from deploy.documents import DOCS
 from tests.support.running_shop import Shop
-from tests.support.storefront import Client, order_body, unique
+from tests.support.storefront import ADDRESS, Client, order_body, unique
 
 PERSONS = ("nobody", "owner", "stranger", "vendor_in", "vendor_out", "vendor_sole", "warehouse", "admin", "service")
 # What each gets, in that order: y yes, n not there for them (404), f forbidden (403), t a token is needed (401).
 EXPECTED = {
     "GET /api/v1/orders/": "tyyffffyy",
     "POST /api/v1/orders/": "tyyfffffy",
+    "POST /api/v1/orders/quote/": "tyyfffffy",
+    "POST /api/v1/orders/bulk/": "tfffffffy",
+    "POST /api/v1/orders/bulk-update/": "tffffffyf",
+    "GET /api/v1/shipping-methods/": "tyyyyyyyy",
+    "GET /api/v1/addresses/": "tyyfffffy",
+    "POST /api/v1/addresses/": "tyyfffffy",
+    "GET /api/v1/addresses/{address_id}/": "tyyfffffy",
+    "PUT /api/v1/addresses/{address_id}/": "tyyfffffy",
+    "DELETE /api/v1/addresses/{address_id}/": "tyyfffffy",
     "GET /api/v1/orders/admin/": "tffffffyf",
     "GET /api/v1/orders/vendor/": "tffyyyfff",
     "GET /api/v1/orders/stream/{ticket}/": "yyyyyyyyy",
@@ -37,6 +46,11 @@ EXPECTED = {
     "GET /api/v1/orders/{order_id}/refunds/": "tynffffyy",
     "POST /api/v1/orders/{order_id}/refunds/": "tffffffyy",
     "POST /api/v1/orders/{order_id}/refunds/{refund_id}/settle/": "tffffffyy",
+    "GET /api/v1/orders/{order_id}/returns/": "tynfffyyy",
+    "POST /api/v1/orders/{order_id}/returns/": "tynffffyy",
+    "POST /api/v1/orders/{order_id}/returns/{return_id}/approve/": "tffffffyf",
+    "POST /api/v1/orders/{order_id}/returns/{return_id}/decline/": "tffffffyf",
+    "POST /api/v1/orders/{order_id}/returns/{return_id}/receive/": "tfffffyyf",
     "GET /api/v1/orders/{order_id}/shipments/": "tffynyyyy",
     "POST /api/v1/orders/{order_id}/shipments/": "tffynyyyy",
     "POST /api/v1/orders/{order_id}/shipments/{shipment_id}/events/": "tffynyyyy",
@@ -55,7 +69,17 @@ EXPECTED = {
 ANSWERS = {"t": {401}, "f": {403}, "n": {404}}
 # Of a route that is about something made up, 404 is what those get who may ask.
 MADE_UP = "01890a5d-ac96-774b-bcce-b302099a8057"
-ABOUT_MADE_UP = ("{parked_id}", "{refund_id}", "{ticket}", "{link}", "{item_id}", "{revision}", "{shipment_id}")
+ABOUT_MADE_UP = (
+    "{parked_id}",
+    "{refund_id}",
+    "{ticket}",
+    "{link}",
+    "{item_id}",
+    "{revision}",
+    "{shipment_id}",
+    "{address_id}",
+    "{return_id}",
+)
 BODIES: Mapping[str, Callable[[str], Any]] = {
     "POST /api/v1/orders/": lambda sku: order_body((sku, 1)),
     "PUT /api/v1/orders/{order_id}/": lambda _sku: {"notes": "by the matrix"},
@@ -64,6 +88,17 @@ BODIES: Mapping[str, Callable[[str], Any]] = {
     "POST /api/v1/orders/{order_id}/cancel/": lambda _sku: {"note": "by the matrix"},
     "POST /api/v1/orders/{order_id}/confirm/": lambda _sku: {},
     "PATCH /api/v1/orders/{order_id}/status/": lambda _sku: {"status": "processing"},
+    "POST /api/v1/orders/quote/": lambda sku: order_body((sku, 1)),
+    "POST /api/v1/orders/bulk/": lambda sku: {"orders": [order_body((sku, 1))]},
+    "POST /api/v1/orders/bulk-update/": lambda _sku: {"ids": [MADE_UP], "status": "cancelled"},
+    "POST /api/v1/addresses/": lambda _sku: ADDRESS,
+    "PUT /api/v1/addresses/{address_id}/": lambda _sku: ADDRESS,
+    "POST /api/v1/orders/{order_id}/returns/": lambda _sku: {
+        "lines": [{"item_id": MADE_UP, "quantity": 1, "reason": "matrix"}]
+    },
+    "POST /api/v1/orders/{order_id}/returns/{return_id}/receive/": lambda _sku: {
+        "lines": [{"item_id": MADE_UP, "received": 1, "damaged": 0, "disposition": "restock"}]
+    },
     "POST /api/v1/orders/{order_id}/shipments/": lambda _sku: {},
     "POST /api/v1/orders/{order_id}/shipments/{shipment_id}/events/": lambda _sku: {
         "event_id": "e-1",

@@ -97,6 +97,7 @@ def sow(shop: Shop) -> Seeds:
         "item_id": [_items(shop, order)[0] for order in [*orders, *paid]],
         "revision": ["1"],
         "shipment_id": [_shipment(shop, order) for order in [*orders, *paid]],
+        "return_id": [_return(shop, order) for order in [*orders, *paid]],
         "ticket": [_GONE],
         "link": [_link(shop, orders[0])],
         "address_id": [address],
@@ -140,6 +141,15 @@ def _items(shop: Shop, order_id: str) -> list[str]:
 def _shipment(shop: Shop, order_id: str) -> str:
     shipments = shop.admin.order(order_id)["shipments"]
     return str(shipments[0]["id"]) if shipments else _GONE
+
+
+def _return(shop: Shop, order_id: str) -> str:
+    order = shop.admin.order(order_id)
+    if order["status"] != "delivered":
+        return _GONE
+    wanted = {"lines": [{"item_id": order["items"][0]["id"], "quantity": 1, "reason": "other"}]}
+    made = shop.admin.post(f"{order_id}/returns/", wanted)
+    return str(made.json()["id"]) if made.status_code == 201 else _GONE
 
 
 def _link(shop: Shop, order_id: str) -> str:
@@ -217,6 +227,24 @@ def succeeding(seeds: Seeds) -> Mapping[str, Callable[[], dict[str, Any]]]:  # n
         path = {"order_id": order_id, "shipment_id": _shipment(shop, order_id)}
         return {"path_parameters": path, "headers": {}, "body": told}
 
+    def delivered() -> tuple[dict[str, Any], dict[str, Any]]:
+        order = shop.admin.order(_lived(shop, sku, ("confirmed", "processing", "shipped", "delivered")))
+        lines = [{"item_id": order["items"][0]["id"], "quantity": 1, "reason": "other"}]
+        return order, {"path_parameters": {"order_id": order["id"]}, "headers": {}, "body": {"lines": lines}}
+
+    def returned(*steps: str, **parts: Any) -> dict[str, Any]:
+        order, asked = delivered()
+        made = shop.admin.post(f"{order['id']}/returns/", asked["body"]).json()
+        for step in steps:
+            assert shop.admin.post(f"{order['id']}/returns/{made['id']}/{step}/").status_code == 200
+        return {"path_parameters": {"order_id": order["id"], "return_id": made["id"]}, "headers": {}, **parts}
+
+    def received() -> dict[str, Any]:
+        request = returned("approve")
+        item = shop.admin.order(request["path_parameters"]["order_id"])["items"][0]["id"]
+        lines = [{"item_id": item, "received": 1, "damaged": 0, "disposition": "restock"}]
+        return {**request, "body": {"lines": lines}}
+
     def ticket() -> dict[str, Any]:
         url: str = shop.admin.post(f"{seeds.ended[0]}/stream/tickets/").json()["url"]
         return {"path_parameters": {"ticket": url.rstrip("/").rpartition("/")[2]}, "headers": {}}
@@ -244,6 +272,10 @@ def succeeding(seeds: Seeds) -> Mapping[str, Callable[[], dict[str, Any]]]:  # n
         "POST /api/v1/orders/{order_id}/shipments/": lambda: {**processed(), "body": {}},
         "POST /api/v1/orders/{order_id}/shipments/{shipment_id}/events/": carried,
         "GET /api/v1/orders/{order_id}/label/": lambda: {**processed(), "query": {}},
+        "POST /api/v1/orders/{order_id}/returns/": lambda: delivered()[1],
+        "POST /api/v1/orders/{order_id}/returns/{return_id}/approve/": returned,
+        "POST /api/v1/orders/{order_id}/returns/{return_id}/decline/": returned,
+        "POST /api/v1/orders/{order_id}/returns/{return_id}/receive/": received,
         "GET /api/v1/orders/stream/{ticket}/": ticket,
         "POST /api/v1/orders/quote/": lambda: {"body": order_body((sku, 1))},
         "POST /api/v1/orders/bulk/": lambda: {"body": {"orders": [order_body((sku, 1))]}, "headers": {}},
