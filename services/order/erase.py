@@ -17,7 +17,7 @@ def erase(
     customer_id: Annotated[str, typer.Option(help="the customer, as their tokens name them")],
     actor: Annotated[str, typer.Option(help="who erases, for the history")] = "operator",
 ) -> int:
-    """Blank names, addresses and e-mails of a customer's orders that have ended; what was paid stays."""
+    """Blank who a customer was in orders that have ended, and delete their saved addresses; what was paid stays."""
     command = EraseCustomer(customer_id=customer_id, actor=Actor(type="admin", id=actor))
     job_id = new_id()
 

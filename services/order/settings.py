@@ -100,6 +100,9 @@ class OrderSettings(ServiceSettings):
         default=30, ge=0, le=36_500, description="how long after its delivery an order's goods may be sent back"
     )
     return_number_prefix: str = Field(default="RET", max_length=16, pattern=r"^[A-Z0-9-]*$")
+    max_open_orders: int | None = Field(
+        default=None, ge=1, description="pending orders of one customer that nobody has paid; unset: any number"
+    )
     max_quantity_per_line: int = Field(default=1000, ge=1, le=1_000_000)
     place_wait_seconds: int = Field(default=0, ge=0, le=20, description="default of Prefer: wait when placing")
     public_url: str | None = Field(

@@ -1,5 +1,6 @@
 """One transaction of the order service: requests, then orders, each locked once and sorted; everything saved once."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
@@ -95,6 +96,7 @@ class OrderUnitOfWork:
         self._placed: list[Placed] = []
         self._counts: list[int] = []
         self._number_key = b""
+        self._open: Counter[str] = Counter()
         self._causes: dict[str, Received[Any]] = {}
         self._told: dict[tuple[str, int], list[tuple[str, str]]] = {}
 
@@ -128,6 +130,9 @@ class OrderUnitOfWork:
         edits = [command.edit for command in commands if isinstance(command, ReviseOrder)]
         also |= {edit.sku for edit in edits if isinstance(edit, AddItem)}
         self.load_drafts(placing, also)
+        buyers = {draft.customer_id for draft in placing} | {message.event.customer_id for message in asked}
+        if self.settings.max_open_orders is not None:
+            self._open = Counter(orders.count_open(connection, [buyer for buyer in buyers if buyer is not None]))
         if asked or placing:
             self._draw_numbers(len(asked) + len(placing))
 
@@ -229,6 +234,11 @@ class OrderUnitOfWork:
         """Keep what an order is about from now on: its lines, their amounts, where it goes."""
         self._contents[content.order_id] = content
         self._revised.add(content.order_id)
+
+    def open_orders(self, customer_id: str | None) -> int:
+        """Return how many orders of a customer wait to be paid, those of this transaction counted."""
+        mine = sum(placed.order.customer_id == customer_id for placed in self._placed)
+        return 0 if customer_id is None else self._open[customer_id] + mine
 
     def new_identity(self, lines: int) -> Identity:
         """Return the ids for a new order with so many lines."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.support.running_shop import Shop
+from tests.support.storefront import ADDRESS
 
 ERASED = {"first_name": "erased", "last_name": "erased", "address1": "erased", "city": "erased", "country_code": "DE"}
 
@@ -16,11 +17,14 @@ def test_a_customer_is_erased_from_what_has_ended_and_from_nothing_else(shop: Sh
     sku = shop.sku()
     ended = customer.placed((sku, 1), notes="ring twice", metadata={"gift": "for Grace"})
     shop.admin.cancel(ended)
+    saved = customer.post("/api/v1/addresses/", ADDRESS)
+    assert saved.status_code == 201, saved.text
     running, foreign = customer.placed((sku, 1)), other.placed((sku, 1))
     shop.admin.cancel(foreign)
 
     assert "1 orders erased, 1 left that have not ended yet" in erase(shop, customer.subject)
 
+    assert customer.get("/api/v1/addresses/").json()["data"] == []
     order = shop.admin.order(ended["id"])
     assert (order["customer_email"], order["notes"], order["metadata"]) == (None, None, {})
     for address in (order["shipping_address"], order["billing_address"]):

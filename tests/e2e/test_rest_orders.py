@@ -379,3 +379,18 @@ def test_what_an_order_waits_for_is_told_where_stuck_orders_are_asked_for(shop: 
     assert "stuck" not in shop.admin.order(waiting["id"])
     assert shop.service.get("", params={"stuck": "true"}).status_code == 400
     assert shop.service.get("admin/", params={"stuck": "true"}).status_code == 403
+
+
+def test_a_customer_has_no_more_unpaid_orders_than_they_may_and_other_customers_do(
+    shop: Shop, hasty: Client, hasty_url: str
+) -> None:
+    sku = shop.sku()
+    first = hasty.placed((sku, 1), payment_method="card")
+    hasty.placed((sku, 1), payment_method="card")
+    refused = hasty.place((sku, 1), payment_method="card")
+    assert (refused.status_code, refused.json()["code"]) == (409, "too_many_open_orders")
+    assert "2 orders of this customer wait to be paid" in refused.json()["detail"]
+    assert shop.callers.customer().at("order", hasty_url).place((sku, 1)).status_code == 201
+    # One that is paid waits no more.
+    assert shop.service.confirm(first).status_code == 200
+    assert hasty.place((sku, 1), payment_method="card").status_code == 201

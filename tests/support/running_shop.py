@@ -71,6 +71,7 @@ HASTY: Mapping[str, str] = {
     "CANCEL_WINDOW_MINUTES": "0",
     "RETURN_WINDOW_DAYS": "0",
     "PLACE_WAIT_SECONDS": "5",
+    "MAX_OPEN_ORDERS": "2",
     "HTTP_WORKERS": "1",
 }
 

@@ -19,7 +19,7 @@ from services.order.domain.orders import CancelOrder, Order, OrderContent, cance
 from services.order.domain.picking import Pick, Wanted, pick
 from services.order.domain.refusals import Refusal, RefusalCode
 from services.order.domain.shipments import Carriage, CreateShipment, Sent, Shipment, ship_part, start_processing
-from services.order.domain.statuses import CancelReason, OrderStatus, ReservationStatus
+from services.order.domain.statuses import CancelReason, OrderStatus, PendingOperation, ReservationStatus
 from services.order.printing.labels import render
 from tests.support.code128 import barcodes
 from tests.support.saga_builders import (
@@ -221,6 +221,11 @@ def test_goods_that_left_although_their_order_was_cancelled_are_recorded_as_unex
     assert [line.shipped_quantity for line in done.content.lines] == [2, 0]
     assert refused(order, done.content, units={"i-1": 4}).code is RefusalCode.MORE_THAN_LEFT
     assert sent(order, done.content, 1, location="north").shipments[0].location == "north"
+
+
+def test_nothing_leaves_while_an_edit_of_it_waits_for_its_stock() -> None:
+    order = in_processing(pending_operation=PendingOperation.REVISING)
+    assert refused(order, some_content()).code is RefusalCode.OPERATION_IN_PROGRESS
 
 
 def test_of_an_order_that_the_warehouse_never_had_nothing_leaves() -> None:

@@ -38,6 +38,7 @@ _SHOWN_REFUSALS = 20
     answers={200: models.BulkAnswer},
     refuses=[code for code in REFUSALS if code != "insufficient_stock"],
     key_required_of=_SERVICE,
+    bulk=True,
     body_max_bytes=_BODY_MAX_BYTES,
 )
 def place_orders(call: OrderCall, body: models.BulkCreate) -> Answer:
@@ -62,6 +63,7 @@ def place_orders(call: OrderCall, body: models.BulkCreate) -> Answer:
     allow=_ADMIN,
     answers={200: models.BulkAnswer},
     refuses=[*MOVES, *PAYS, "nothing_to_refund", "rows_refused"],
+    bulk=True,
     body_max_bytes=_BODY_MAX_BYTES,
 )
 def update_orders(call: OrderCall, body: models.BulkUpdate) -> Answer:

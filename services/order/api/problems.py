@@ -47,6 +47,7 @@ PROBLEMS = {
     "return_window_closed": ProblemCode(409, "The time in which goods may be sent back is over"),
     "return_too_large": ProblemCode(422, "It is more than was delivered and is not back or on its way back"),
     "invalid_return_transition": ProblemCode(409, "The return's status does not allow this"),
+    "too_many_open_orders": ProblemCode(409, "As many orders of the customer wait to be paid as there may be"),
     "unknown_sku": ProblemCode(422, "No variant has this SKU"),
     "inactive_variant": ProblemCode(422, "The variant is not for sale"),
     "mixed_currency": ProblemCode(422, "All items of an order are priced in one currency"),

@@ -245,6 +245,9 @@ def ship_part(
     handed_over = order.ship_by is not None and order.status is OrderStatus.CANCELLED
     if order.status is not OrderStatus.PROCESSING and not handed_over:
         return refuse_transition(order, OrderStatus.SHIPPED)
+    # What is to leave is not settled; inventory would not know what to take off.
+    if order.pending_operation is PendingOperation.REVISING:
+        return order.refuse_meanwhile() or refuse_transition(order, OrderStatus.SHIPPED)
     picked = pick(order, content, command.wanted)
     if isinstance(picked, Refusal):
         return picked

@@ -5,7 +5,7 @@ from services.chassis.events import Cause
 from services.order.domain.drafts import OrderDraft
 from services.order.domain.history import Actor, When
 from services.order.domain.placing import PlaceOrder, place, price
-from services.order.domain.refusals import Refusal, RefusalCode
+from services.order.domain.refusals import Fault, Refusal, RefusalCode
 from services.order.handlers.commands import Accepted, Outcome
 from services.order.unit_of_work import OrderUnitOfWork
 
@@ -19,9 +19,24 @@ def place_draft(draft: OrderDraft, actor: Actor, cause: Cause, uow: OrderUnitOfW
     """Place what somebody wants, if it can be."""
     terms = uow.settings.shop_terms
     priced = price(draft, uow.catalog, terms, uow.addresses.known)
+    crowded = crowd_of(draft.customer_id, uow)
+    if crowded:
+        return Refusal(RefusalCode.INVALID_ORDER, crowded[0].detail, crowded)
     if isinstance(priced, list):
         return Refusal(RefusalCode.INVALID_ORDER, "the order cannot be placed", priced)
     when = When(now=uow.now, actor=actor, event_id=cause.causation_id)
     placed = place(priced, terms, uow.new_identity(len(draft.items)), when)
     uow.add(placed, cause)
     return Accepted(placed.order)
+
+
+def crowd_of(customer_id: str | None, uow: OrderUnitOfWork) -> list[Fault]:
+    """Return why a customer may place nothing more for now: too much waits to be paid, and holds stock meanwhile.
+
+    Orders that are placed at the same instant do not see each other, so there may be one too many of each.
+    """
+    limit = uow.settings.max_open_orders
+    if limit is None or customer_id is None or uow.open_orders(customer_id) < limit:
+        return []
+    detail = f"{limit} orders of this customer wait to be paid, the most there may be; pay or cancel one of them"
+    return [Fault("", "too_many_open_orders", detail)]

@@ -14,6 +14,7 @@ from services.order.domain.payments import Payment
 from services.order.domain.placing import Priced, place, price
 from services.order.domain.refusals import Fault
 from services.order.domain.requests import draft_of, id_of, paid_otherwise, reference_used
+from services.order.handlers.placing import crowd_of
 from services.order.unit_of_work import OrderUnitOfWork
 
 _RETRY_SECONDS = 1.0
@@ -65,6 +66,10 @@ def _place(received: Received[OrderRequested], draft: OrderDraft, digest: str, u
     request.content_hash = digest
     if isinstance(priced, list):
         _reject(request.request_id, priced, "invalid_request", received.cause, uow)
+        return
+    crowded = crowd_of(draft.customer_id, uow)
+    if crowded:
+        _reject(request.request_id, crowded, crowded[0].code, received.cause, uow)
         return
     unpaid = _payment_faults(draft.payment, priced, uow)
     if unpaid:

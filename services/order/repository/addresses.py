@@ -34,6 +34,7 @@ UPDATE = sa.text("""
 UPDATE addresses SET label = :label, fields = :fields ::jsonb, version = :version, updated_at = :updated_at
 WHERE id = :id ::uuid
 """)
+ERASE = sa.text("DELETE FROM addresses WHERE customer_id = :customer_id")
 DELETE = sa.text("DELETE FROM addresses WHERE id = :id ::uuid")
 
 
@@ -55,6 +56,10 @@ class Addresses:
         wanted = _ids(address_ids)
         if wanted:
             self._locked = {row.id: _address(row) for row in self._connection.execute(LOCK, {"ids": wanted})}
+
+    def erase(self, customer_id: str) -> None:
+        """Delete all addresses that a customer saved; orders have their own."""
+        self._connection.execute(ERASE, {"customer_id": customer_id})
 
     def load(self, drafts: Iterable[OrderDraft]) -> None:
         """Read the addresses that drafts name by their ids: one statement, none where they name none."""

@@ -54,6 +54,10 @@ SELECT count(*) FROM orders WHERE ship_by <= now() AND overdue_at IS NULL AND st
 """)
 
 
+COUNT_OPEN = sa.text("""
+SELECT customer_id, count(*) AS open FROM orders
+WHERE customer_id = ANY(:customers ::text[]) AND status = 'pending' AND recorded_minor = 0 GROUP BY customer_id
+""")
 # An order with its lines: one statement, since a lone order pays for each round trip.
 INSERT_ORDERS = sa.text(f"""
 WITH placed AS (
@@ -140,6 +144,12 @@ def lock_late(connection: sa.Connection, until: datetime, limit: int) -> dict[st
 def count_late(connection: sa.Connection) -> int:
     """Return how many orders should have left by now, and nobody was told that they have not."""
     return int(connection.execute(COUNT_LATE).scalar_one())
+
+
+def count_open(connection: sa.Connection, customer_ids: Iterable[str]) -> dict[str, int]:
+    """Return how many pending orders these customers have that nobody has paid."""
+    rows = connection.execute(COUNT_OPEN, {"customers": sorted(set(customer_ids))})
+    return {row.customer_id: row.open for row in rows}
 
 
 def insert(connection: sa.Connection, placed: Sequence[tuple[Order, OrderContent]]) -> None:
