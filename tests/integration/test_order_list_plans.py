@@ -64,8 +64,8 @@ SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, 0, gen_ra
     CASE WHEN i % 10 = 0 THEN 'HIT' ELSE 'S' || i % 5000 END, 'P', 'V',
     CASE WHEN i % 2 = 0 THEN '{BIG}' WHEN i % 60000 = 1 THEN '{SMALL}' ELSE 'v' || i % 500 END, 1, 1, 0, 0, 1
 FROM generate_series(1, {ORDERS}) i;
-INSERT INTO shipments (id, order_id, location, carrier, tracking_number, lines, shipped_at)
-SELECT gen_random_uuid(), o.id, 'main', 'DHL', 'T' || o.order_number, '[]', o.updated_at
+INSERT INTO shipments (id, order_id, number, location, carrier, tracking_number, lines, shipped_at)
+SELECT gen_random_uuid(), o.id, o.order_number || '-1', 'main', 'DHL', 'T' || o.order_number, '[]', o.updated_at
 FROM orders o WHERE o.status IN ('shipped', 'delivered') AND o.total_minor % 4 = 0;
 INSERT INTO order_history (order_id, version, status, reason, public, actor_type, actor_id, created_at)
 SELECT id, 1, 'pending', 'placed', true, 'customer', 'c', created_at FROM orders;
@@ -231,7 +231,7 @@ def test_what_belongs_to_a_page_is_read_by_indexes_too(world: World) -> None:
         (lines.LINES, page),
         (history.OF_ORDERS, page),
         (shipments.OF_ORDERS, page),
-        (listing.SETTLED, page),
+        (listing.SEEN, page),
         (LOCK_ORDERS, page),
         (refunds.OF_ORDER, one),
         (addresses.PAGE, customer),
