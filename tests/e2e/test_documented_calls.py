@@ -53,6 +53,7 @@ _BEYOND_SCHEMAS = re.compile(
     "|send one of"  # the ways to refund
     "|name an item twice"  # the lines of a refund
     "|items name an item twice"  # of a shipment
+    "|lines are empty"  # of what arrived of a return
     "|is beyond the years"  # a time that is none in UTC
     "|goes with|does not go with"  # what a list can be sorted by, with these filters
     "|required of service"  # whose addresses are meant

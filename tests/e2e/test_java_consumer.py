@@ -57,6 +57,13 @@ def run(target: Path, *arguments: str, lines: str = "") -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def with_defaults(example: Path, fullname: str) -> dict[str, Any]:
+    """Return an example as the newest schema reads it: what its own version did not have yet has its default."""
+    domain, name = fullname.split(".")[1:]
+    schema = read_json(CONTRACT / domain / f"{name}.avsc")
+    return {**{f["name"]: f["default"] for f in schema["fields"] if "default" in f}, **read_json(example)}
+
+
 def test_every_record_and_enum_of_the_schemas_becomes_a_class(target: Path) -> None:
     generated = target / "generated-sources" / "avro" / "oms"
     found = {path.relative_to(generated).with_suffix("").as_posix() for path in generated.rglob("*.java")}
@@ -70,7 +77,9 @@ def test_java_reads_every_golden_example(target: Path, registry: str) -> None:
     lines = "".join(from_hex(path.with_suffix(".hex")).hex() + "\n" for path in EXAMPLES)
     found = run(target, "bytes", registry, lines=lines)
     assert {line["class"] for line in found} == set(contracts.EVENTS)
-    assert [line["event"] for line in found] == [read_json(path) for path in EXAMPLES]
+    assert [line["event"] for line in found] == [
+        with_defaults(path, line["class"]) for path, line in zip(EXAMPLES, found, strict=True)
+    ]
 
 
 def test_java_reads_live_topics(target: Path, shop: Shop) -> None:

@@ -178,6 +178,7 @@ def test_an_order_of_a_guest_keeps_locale_metadata_and_reference(shop: Shop) -> 
     assert (order["customer_id"], order["customer_email"]) == (None, "guest@shop.example")
     seen = shop.admin.order(order["id"])
     assert {name: seen[name] for name in told} == told
+    shop.kinds(order["id"], "order.events.v1")
     event = shop.log.of(order["id"], "order.events.v1")[0].event
     assert (event["locale"], event["external_reference"], event["customer_id"]) == (
         "de-AT",

@@ -14,11 +14,13 @@ Order = dict[str, Any]
 
 def at_rest(shop: Shop, order: Order) -> tuple[Any, ...]:
     """Return all that both services know and told of an order, once they have taken what the other told."""
-    told = shop.kinds(order["id"], EVENTS), shop.kinds(order["id"], ANSWERS)
+    shop.kinds(order["id"], EVENTS)
     heard = {"OrderPlaced", "OrderConfirmed", "OrderCancelled", "OrderRevised", "OrderRevisionRejected"}
-    shop.probe.await_taken("order", *(entry.event_id for entry in shop.log.of(order["id"], ANSWERS)))
     events = [entry for entry in shop.log.of(order["id"], EVENTS) if entry.kind in heard]
     shop.probe.await_taken("inventory", *(entry.event_id for entry in events))
+    answers = shop.kinds(order["id"], ANSWERS)
+    shop.probe.await_taken("order", *(entry.event_id for entry in shop.log.of(order["id"], ANSWERS)))
+    told = shop.kinds(order["id"], EVENTS), answers
     reservation = shop.probe.reservation(order["id"])
     return shop.probe.order(order["id"]), reservation, shop.probe.movements(order["id"]), told
 

@@ -79,7 +79,7 @@ def test_schemas_that_are_not_registered_are_named_with_what_to_do(tmp_path: Pat
     folder.edit(folder.path / "ids.json", lambda lines: lines.pop())
     with folder_served(folder.path) as url, pytest.raises(SchemaMismatch) as refused:
         registry_of(url).prepare()
-    assert "lacks order.requests.v1-oms.storefront.OrderRequested as in this build" in str(refused.value)
+    assert "lacks order.requests.v1-oms.storefront.PaymentReported as in this build" in str(refused.value)
     assert "make schemas-register" in str(refused.value)
 
 

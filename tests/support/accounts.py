@@ -6,7 +6,7 @@ _SUMS = {
     "order": """SELECT (SELECT count(*) FROM orders) AS orders, (SELECT sum(version) FROM orders) AS versions,
         (SELECT sum(events) FROM orders) AS told, (SELECT count(*) FROM order_history) AS history,
         (SELECT sum(recorded_minor) FROM orders) AS money, (SELECT count(*) FROM payments) AS payments,
-        (SELECT sum(events) FROM order_requests) AS answers, (SELECT count(*) FROM inbox) AS inbox,
+        (SELECT sum(events) FROM order_requests) AS answers,
         (SELECT count(*) FROM parked_events) AS parked, (SELECT count(*) FROM dead_events) AS dead,
         (SELECT sum(version) FROM catalog_variants) AS catalog""",
     "inventory": """SELECT (SELECT count(*) FROM reservations) AS reservations,
@@ -35,4 +35,8 @@ def everything(shop: Shop, order_id: str) -> list[object]:
 
 def sums(shop: Shop) -> dict[str, object]:
     """Return how much there is of everything in all three services; mails go out in their own time, so not of them."""
-    return {service: shop.probe.rows(service, query)[0] for service, query in _SUMS.items()}
+    found: dict[str, object] = {service: shop.probe.rows(service, query)[0] for service, query in _SUMS.items()}
+    claimed = {row["id"] for row in shop.probe.rows("order", "SELECT event_id::text AS id FROM inbox")}
+    shop.log.settle()
+    mails = {entry.event_id for entry in shop.log.entries if entry.topic == "notification.events.v1"}
+    return {**found, "order's inbox": len(claimed - mails)}

@@ -16,7 +16,7 @@ from tests.support.running_shop import Shop
 _SECONDS = 60.0
 # Group -> the topics that it reads.
 GROUPS = {
-    "order": ("inventory.events.v1", "order.requests.v1"),
+    "order": ("inventory.events.v1", "inventory.stock.v1", "notification.events.v1", "order.requests.v1"),
     "order-catalog": ("catalog.variants.v1",),
     "inventory": ("order.events.v1",),
     "notification": ("order.events.v1", "inventory.stock.v1"),
