@@ -231,5 +231,8 @@ def test_a_replay_of_every_topic_at_rest_changes_nothing(rest: Rest) -> None:
     assert sums(shop) == before
     shop.probe.await_published()
     assert shop.log.ends(without=MAILS) == ends
-    told = Counter(e.event["notification_id"] for e in first_occurrences(shop.log.entries) if e.topic in MAILS)
+    # Of this life alone: an administrator may have another's mail sent again, and that is told again.
+    ids = {order["id"] for order in rest.orders}
+    mails = [entry.event for entry in first_occurrences(shop.log.entries) if entry.topic in MAILS]
+    told = Counter(event["notification_id"] for event in mails if event["order_id"] in ids)
     assert set(told.values()) == {1}
