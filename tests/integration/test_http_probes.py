@@ -26,26 +26,26 @@ def url(health: Health) -> Iterator[str]:
 
 
 def test_a_worker_tells_how_it_is(url: str, health: Health) -> None:
-    assert requests.get(f"{url}/livez", timeout=5).json() == {"status": "ok", "threads": []}
-    ready = requests.get(f"{url}/readyz/", timeout=5)
+    assert requests.get(f"{url}/livez", timeout=30).json() == {"status": "ok", "threads": []}
+    ready = requests.get(f"{url}/readyz/", timeout=30)
     assert (ready.status_code, ready.json()) == (200, {"status": "ready", "reasons": []})
     health.report("relay", Reason.OUTBOX_REJECTED)
     health.expect("relay", max_silence=-1)
-    ready = requests.get(f"{url}/readyz?verbose", timeout=5)
+    ready = requests.get(f"{url}/readyz?verbose", timeout=30)
     assert ready.status_code == 503
     assert ready.json()["reasons"] == [{"component": "relay", "reason": "outbox_rejected"}]
-    assert requests.get(f"{url}/livez", timeout=5).status_code == 503
+    assert requests.get(f"{url}/livez", timeout=30).status_code == 503
 
 
 def test_a_worker_tells_its_metrics(url: str) -> None:
     metrics.EMAILS.labels("made_up_for_a_test", "sent").inc()
-    response = requests.get(f"{url}/metrics", timeout=5)
+    response = requests.get(f"{url}/metrics", timeout=30)
     assert response.headers["Content-Type"].startswith("text/plain")
     assert 'oms_emails_total{result="sent",template="made_up_for_a_test"} 1.0' in response.text
 
 
 def test_any_other_path_is_told_which_there_are(url: str) -> None:
-    response = requests.get(url, timeout=5)
+    response = requests.get(url, timeout=30)
     assert response.status_code == 404
     assert response.json() == {"paths": ["/livez", "/readyz", "/metrics"]}
     assert not any(digit in response.headers["Server"] for digit in "0123456789")
@@ -54,7 +54,7 @@ def test_any_other_path_is_told_which_there_are(url: str) -> None:
 def test_a_prober_that_says_nothing_does_not_hold_up_the_others(url: str) -> None:
     port = int(url.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port)):
-        assert requests.get(f"{url}/livez", timeout=5).ok
+        assert requests.get(f"{url}/livez", timeout=30).ok
 
 
 def test_a_port_that_is_taken_is_told_clearly(health: Health) -> None:

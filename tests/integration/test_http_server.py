@@ -57,7 +57,7 @@ class Server:
 
     def answers(self) -> bool:
         with contextlib.suppress(requests.ConnectionError):
-            return requests.get(f"{self.url}/livez", timeout=5).ok
+            return requests.get(f"{self.url}/livez", timeout=30).ok
         return False
 
     def must_answer(self) -> None:
@@ -126,7 +126,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def raw(server: Server, data: bytes) -> tuple[int, dict[str, object]]:
     """Send bytes as they are and return status and JSON body of the answer."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         connection.sendall(data)
         response = http.client.HTTPResponse(connection)
         response.begin()
@@ -135,7 +135,7 @@ def raw(server: Server, data: bytes) -> tuple[int, dict[str, object]]:
 
 
 def test_an_order_is_taken_over_the_wire(shared: Server) -> None:
-    response = requests.post(f"{shared.url}{BOXES}", json=BOX, headers=CALLER, timeout=5)
+    response = requests.post(f"{shared.url}{BOXES}", json=BOX, headers=CALLER, timeout=30)
     assert response.status_code == 201
     assert response.headers["Location"].startswith("/api/v1/boxes/b")
     assert response.headers["Connection"] == "keep-alive"
@@ -152,16 +152,16 @@ def test_a_large_body_is_refused_and_the_connection_stays_usable(shared: Server,
     headers = {**CALLER, "Content-Type": "application/json"}
     with requests.Session() as session:
         data = (body[at : at + 8192] for at in range(0, len(body), 8192)) if chunked else body
-        refused = session.post(f"{shared.url}{BOXES}", data=data, headers=headers, timeout=5)
+        refused = session.post(f"{shared.url}{BOXES}", data=data, headers=headers, timeout=30)
         assert refused.status_code == 413
         assert refused.json()["code"] == "body_too_large"
-        assert session.post(f"{shared.url}{BOXES}", json=BOX, headers=CALLER, timeout=5).status_code == 201
+        assert session.post(f"{shared.url}{BOXES}", json=BOX, headers=CALLER, timeout=30).status_code == 201
 
 
 def test_a_chunked_body_is_read(shared: Server) -> None:
     parts = iter([b'{"items": [{"sku": "a", "quant', b'ity": 1}], "shipping_address": "a1"}'])
     headers = {**CALLER, "Content-Type": "application/json"}
-    assert requests.post(f"{shared.url}{BOXES}", data=parts, headers=headers, timeout=5).status_code == 201
+    assert requests.post(f"{shared.url}{BOXES}", data=parts, headers=headers, timeout=30).status_code == 201
 
 
 def test_each_worker_listens_on_a_socket_of_its_own(shared: Server) -> None:
@@ -200,7 +200,7 @@ def test_what_is_not_http_is_refused_with_a_problem(shared: Server, data: bytes,
 
 
 def test_log_lines_are_json_and_tell_the_worker_of_gunicorn_too(shared: Server) -> None:
-    requests.get(f"{shared.url}/livez", timeout=5)
+    requests.get(f"{shared.url}/livez", timeout=30)
     lines = [json.loads(line) for line in shared.lines().splitlines()]
     events = {line["event"] for line in lines}
     assert {"request_handled", "api_started"} <= events
@@ -210,14 +210,14 @@ def test_log_lines_are_json_and_tell_the_worker_of_gunicorn_too(shared: Server) 
 def counted(server: Server, status: str) -> int:
     found = re.search(
         rf'duration_seconds_count{{method="GET",route="/api/v1/boxes/",status="{status}"}} (\d+)',
-        requests.get(f"{server.url}/metrics", timeout=5).text,
+        requests.get(f"{server.url}/metrics", timeout=30).text,
     )
     return int(found[1]) if found else 0
 
 
 def test_metrics_are_summed_over_the_workers_and_survive_one(server: Server) -> None:
     for _ in range(40):
-        requests.get(f"{server.url}{BOXES}", headers=CALLER, timeout=5)
+        requests.get(f"{server.url}{BOXES}", headers=CALLER, timeout=30)
     assert [counted(server, "200") for _ in range(6)] == [40] * 6
     victim = server.workers()[0]
     victim.kill()

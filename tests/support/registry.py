@@ -45,7 +45,7 @@ def folder_served(folder: Path = FOLDER, port: int | None = None) -> Iterator[st
 
 def client_of(url: str) -> SchemaRegistryClient:
     """Return Confluent's client for a registry."""
-    return SchemaRegistryClient({"url": url, "timeout": 5, "max.retries": 0})
+    return SchemaRegistryClient({"url": url, "timeout": 30, "max.retries": 0})
 
 
 def plain(value: Any) -> Any:
