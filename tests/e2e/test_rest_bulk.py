@@ -1,4 +1,4 @@
-"""Many orders in one call (REST 2): each is decided as if it came alone, and says what became of it."""
+"""Many orders in one call: each is decided as if it came alone, and says what became of it."""
 
 import concurrent.futures
 from typing import Any
