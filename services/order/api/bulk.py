@@ -7,14 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-from pydantic_core import to_json
-
 from services.chassis.errors import Problem
 from services.chassis.http import documents
 from services.chassis.http.answers import answer
 from services.chassis.http.endpoint import Api
-from services.chassis.http.faults import body_faults, invalid_request
+from services.chassis.http.inputs import read_member
 from services.chassis.http.problems import CODES, problem_document, refused
 from services.chassis.http.roles import Role
 from services.chassis.idempotency import Answer, IdempotencyKey, StoredAnswer, reused
@@ -106,10 +103,9 @@ class _Row:
 def _read(index: int, sent: Any) -> _Row | Problem:
     """Return a row of a request, or what is wrong with it."""
     try:
-        order = models.BulkOrderCreate.model_validate_json(to_json(sent), strict=True)
-    except ValidationError as error:
-        faults = body_faults(error, sent, models.BulkOrderCreate)
-        return invalid_request([{**fault, "pointer": f"/orders/{index}{fault['pointer']}"} for fault in faults])
+        order = read_member(models.BulkOrderCreate, sent, f"/orders/{index}")
+    except Problem as problem:
+        return problem
     if order.key is None:
         return _Row(index, order, None)
     digest = hashlib.sha256(order.model_dump_json().encode()).hexdigest()

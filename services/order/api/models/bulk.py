@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, GetJsonSchemaHandler, StringConstraints, field_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import BaseModel, Field, StringConstraints, field_validator
 
 from services.chassis.http.documents import Problem
-from services.chassis.http.models import Body
+from services.chassis.http.models import Body, ReadAlone
 from services.order.api.models.fields import Id, Notes
 from services.order.api.models.placing import OrderCreate
 from services.order.domain.bulk import MAX_ROWS, BulkMode
@@ -32,20 +30,10 @@ class BulkOrderCreate(OrderCreate):
     )
 
 
-class _ReadAlone:
-    """Documents a value as a model, and takes any: each is validated on its own, and wrong without the others."""
-
-    def __init__(self, model: type[BaseModel]) -> None:
-        self._model = model
-
-    def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return handler(self._model.__pydantic_core_schema__)
-
-
 class BulkCreate(Body):
     """Orders to be placed."""
 
-    orders: tuple[Annotated[Any, _ReadAlone(BulkOrderCreate)], ...] = Field(min_length=1, max_length=MAX_ROWS)
+    orders: tuple[Annotated[Any, ReadAlone(BulkOrderCreate)], ...] = Field(min_length=1, max_length=MAX_ROWS)
 
     @field_validator("orders")
     @classmethod
