@@ -28,10 +28,8 @@ class Books:
     def known(self) -> Refundable:
         return Refundable(self.order, some_content(*self.lines), self.payments, list(self.refunds.values()))
 
-    def create(self, wanted: WantedRefund = REST, provider_reference: str | None = None) -> list[str] | RefusalCode:
-        command = CreateRefund(
-            order_id=ORDER_ID, actor=ADMIN, wanted=wanted, reason="damaged", provider_reference=provider_reference
-        )
+    def create(self, wanted: WantedRefund = REST, **names: str) -> list[str] | RefusalCode:
+        command = CreateRefund(order_id=ORDER_ID, actor=ADMIN, wanted=wanted, reason="damaged", **names)
         return self.keep(create(self.known, command, self._when(), self._ids()))
 
     def request_due(self) -> list[str] | RefusalCode:

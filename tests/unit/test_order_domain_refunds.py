@@ -132,6 +132,47 @@ def test_a_refund_that_failed_can_be_tried_again_or_asked_for_anew(paid: Books) 
     assert paid.settle("r-0-0", "pending") is RefusalCode.REFUND_TOO_LARGE
 
 
+def test_units_that_another_refund_has_paid_back_are_not_tried_again(paid: Books) -> None:
+    paid.create(WantedRefund(units={"i-1": 2}))
+    paid.settle("r-0-0", "failed")
+    paid.create(WantedRefund(units={"i-1": 2}))
+    assert paid.settle("r-0-0", "pending") is RefusalCode.REFUND_TOO_LARGE
+    assert paid.settle("r-0-0", "succeeded") is RefusalCode.REFUND_TOO_LARGE
+    paid.settle("r-1-0", "failed")
+    assert paid.settle("r-0-0", "pending") == ["RefundRequested"]
+
+
+def test_shipping_that_another_refund_has_paid_back_is_not_tried_again(paid: Books) -> None:
+    paid.create(WantedRefund(shipping=True))
+    paid.settle("r-0-0", "failed")
+    paid.create(WantedRefund(shipping=True))
+    assert paid.settle("r-0-0", "pending") is RefusalCode.REFUND_TOO_LARGE
+
+
+def test_a_refund_that_was_reported_as_failed_may_turn_out_to_have_been_paid(paid: Books) -> None:
+    paid.create()
+    paid.settle("r-0-0", "failed")
+    assert paid.settle("r-0-0", "succeeded") == ["RefundIssued", "OrderRefunded"]
+    assert (paid.order.payment_status, paid.order.refunding_minor) == (PaymentStatus.REFUNDED, 0)
+    assert paid.refunds["r-0-0"].failure_code is None
+
+
+def test_a_refund_goes_to_the_payment_that_is_named_and_to_no_other() -> None:
+    both = Books(LINES, an_order("delivered", recorded_minor=2500), a_payment("p-1", 2000), a_payment("p-2", 500))
+    assert both.create(WantedRefund(amount_minor=2100), payment_reference="p-1") is RefusalCode.REFUND_TOO_LARGE
+    assert both.create(WantedRefund(amount_minor=800), payment_reference="p-1") == ["RefundRequested"]
+    assert both.create(payment_reference="p-1") == ["RefundRequested"]
+    assert [(r.reference, r.amount_minor) for r in both.refunds.values()] == [("p-1", 800), ("p-1", 1200)]
+    assert both.create(payment_reference="p-9") is RefusalCode.UNKNOWN_PAYMENT
+
+
+def test_of_several_payments_the_one_that_was_paid_back_elsewhere_has_to_be_named() -> None:
+    both = Books(LINES, an_order("delivered", recorded_minor=2500), a_payment("p-1", 2000), a_payment("p-2", 500))
+    assert both.create(provider_reference="re-1") is RefusalCode.UNKNOWN_PAYMENT
+    assert both.create(provider_reference="re-1", payment_reference="p-1") == ["RefundIssued"]
+    assert [(r.reference, r.amount_minor) for r in both.refunds.values()] == [("p-1", 2000)]
+
+
 def test_a_report_that_comes_twice_changes_nothing_and_one_that_contradicts_is_refused(paid: Books) -> None:
     paid.create()
     paid.settle("r-0-0", "succeeded")

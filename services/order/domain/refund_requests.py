@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from services.order.domain.history import Actor, When
 from services.order.domain.orders import refuse_transition
+from services.order.domain.payments import Payment
 from services.order.domain.refunds import Refund, Refundable, RefundEvent, RefundLine, RefundStatus, request, succeed
 from services.order.domain.refusals import Fault, Refusal, RefusalCode
 from services.order.domain.statuses import OrderStatus
@@ -35,6 +36,7 @@ class CreateRefund:
 
     Args:
         reason: a code of the caller's, for reports.
+        payment_reference: of the payment that is paid back; None for whichever, the newest first.
         provider_reference: the provider's own name of a refund that has already happened; None asks for it.
 
     """
@@ -43,6 +45,7 @@ class CreateRefund:
     actor: Actor
     wanted: WantedRefund
     reason: str
+    payment_reference: str | None = None
     provider_reference: str | None = None
     note: str | None = None
     expected_versions: frozenset[int] | None = None
@@ -76,10 +79,14 @@ def create(
         The refunds and what others are told, or why not.
 
     """
-    order, wanted = known.order, _wanted_sum(known, command.wanted)
+    order, payments = known.order, _payments(known, command)
+    if isinstance(payments, Refusal):
+        return payments
+    open_ = replace(known, payments=payments)
+    wanted = _wanted_sum(open_, command.wanted)
     if isinstance(wanted, Refusal):
         return wanted
-    refunds = _spread(known, wanted, command.reason, when, ids)
+    refunds = _spread(open_, wanted, command.reason, when, ids)
     told: list[RefundEvent] = [request(order, refund, when) for refund in refunds]
     if command.provider_reference is None:
         return refunds, told
@@ -114,6 +121,31 @@ def request_due(
         return [], []
     refunds = _spread(known, _Sum(due), reason, when, ids)
     return refunds, [request(known.order, refund, when) for refund in refunds]
+
+
+def known_before(known: Refundable, command: CreateRefund) -> Refund | None:
+    """Return the refund that was reported with the same name before, None for a new one."""
+    name = command.provider_reference
+    return next((refund for refund in known.refunds if name is not None and refund.provider_reference == name), None)
+
+
+def _payments(known: Refundable, command: CreateRefund) -> Sequence[Payment] | Refusal:
+    """Return the payments that may be paid back.
+
+    What has happened at a provider is of one payment: it is never guessed which, and never spread.
+    """
+    names = ", ".join(repr(payment.reference) for payment in known.payments)
+    if command.payment_reference is not None:
+        named = [payment for payment in known.payments if payment.reference == command.payment_reference]
+        if named:
+            return named
+        detail = f"order {known.order.number} has no payment {command.payment_reference!r}; it has {names or 'none'}"
+    elif command.provider_reference is not None and len(known.payments) > 1:
+        detail = f"order {known.order.number} has several payments; name the one that was paid back: {names}"
+    else:
+        return known.payments
+    fault = Fault("/payment_reference", RefusalCode.UNKNOWN_PAYMENT.value, detail)
+    return Refusal(RefusalCode.UNKNOWN_PAYMENT, detail, [fault])
 
 
 def _wanted_sum(known: Refundable, wanted: WantedRefund) -> _Sum | Refusal:

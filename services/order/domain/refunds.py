@@ -103,8 +103,8 @@ class Refundable:
 
     @property
     def rest_minor(self) -> int:
-        """What could still be paid back at all."""
-        return self.order.kept_minor
+        """What could still be paid back at all, to these payments."""
+        return min(self.order.kept_minor, sum(self.left_of(p.provider, p.reference) for p in self.payments))
 
     @property
     def shipping_minor(self) -> int:
@@ -156,23 +156,35 @@ def succeed(
         currency=refund.currency,
         settled_at=when.now,
     )
-    if OrderStatus.REFUNDED not in order.allowed_transitions or order.refunded_minor < order.recorded_minor:
-        return done, [issued]
+    refunded = finish(order, when)
+    return done, [issued] if refunded is None else [issued, refunded]
+
+
+def finish(order: Order, when: When) -> OrderRefunded | None:
+    """Mark an order as refunded once all is paid back that was recorded for it, and its status admits that.
+
+    Called where money went back, and where an order was delivered: all of it may have gone back before.
+    """
+    is_back = 0 < order.recorded_minor <= order.refunded_minor
+    if not is_back or OrderStatus.REFUNDED not in order.allowed_transitions:
+        return None
     order.note_change(OrderStatus.REFUNDED, "refunded", when)
-    refunded = OrderRefunded(
+    return OrderRefunded(
         order_id=order.id,
         order_number=order.number,
         amount_minor=order.refunded_minor,
         currency=order.currency,
         refunded_at=when.now,
     )
-    return done, [issued, refunded]
 
 
 def settle(
     known: Refundable, refund: Refund, command: SettleRefund, when: When
 ) -> tuple[Refund, list[RefundEvent]] | Refusal:
-    """Take the report of what became of a refund, which is returned as it is now; the same report again is no news."""
+    """Take the report of what became of a refund, which is returned as it is now; the same report again is no news.
+
+    One that failed may be tried again, or turn out to have been paid, as long as nothing else has paid it back.
+    """
     order = known.order
     if refund.status is command.status:
         return refund, []
@@ -180,14 +192,8 @@ def settle(
         return succeed(order, refund, command.provider_reference, when)
     if refund.status is RefundStatus.PENDING and command.status is RefundStatus.FAILED:
         return _fail(order, refund, command.failure_code or "unspecified", when)
-    if refund.status is RefundStatus.FAILED and command.status is RefundStatus.PENDING:
-        # What it conceded may have been taken off the order meanwhile, and be paid back by another refund.
-        reasons = order.unrequested_refund_minor + refund.conceded_minor
-        left = min(known.rest_minor, known.left_of(refund.provider, refund.reference), reasons)
-        if refund.amount_minor > left:
-            detail = f"{left} minor units are left to be paid back, less than refund {refund.id}; ask for a new one"
-            return Refusal(RefusalCode.REFUND_TOO_LARGE, detail, facts={"refundable_minor": left})
-        return _retry(order, refund, when)
+    if refund.status is RefundStatus.FAILED:
+        return _refuse_again(known, refund) or _again(order, refund, command, when)
     detail = f"refund {refund.id} {refund.status}; it cannot become {command.status} any more"
     return Refusal(RefusalCode.REFUND_SETTLED, detail)
 
@@ -209,10 +215,29 @@ def _fail(order: Order, refund: Refund, code: str, when: When) -> tuple[Refund, 
     return replace(refund, status=RefundStatus.FAILED, failure_code=code, settled_at=when.now), [failed]
 
 
-def _retry(order: Order, refund: Refund, when: When) -> tuple[Refund, list[RefundEvent]]:
-    again = replace(refund, status=RefundStatus.PENDING, failure_code=None, settled_at=None)
+def _refuse_again(known: Refundable, refund: Refund) -> Refusal | None:
+    """Return why a refund that failed can neither be tried again nor have been paid, None where it can."""
+    # What it conceded may have been taken off the order meanwhile, and be paid back by another refund.
+    reasons = known.order.unrequested_refund_minor + refund.conceded_minor
+    left = min(known.rest_minor, known.left_of(refund.provider, refund.reference), reasons)
+    quantities = {line.item_id: line.quantity - known.units_of(line.item_id) for line in known.content.lines}
+    gone = [line.sku for line in refund.lines if line.quantity > quantities.get(line.item_id, 0)]
+    if refund.shipping_minor > max(0, known.shipping_minor):
+        gone.append("the shipping")
+    if refund.amount_minor <= left and not gone:
+        return None
+    what = f"{', '.join(gone)} was paid back by another" if gone else f"{left} minor units are left to be paid back"
+    detail = f"refund {refund.id} is of {refund.amount_minor} minor units, but {what}; ask for a new one"
+    return Refusal(RefusalCode.REFUND_TOO_LARGE, detail, facts={"refundable_minor": max(0, left)})
+
+
+def _again(order: Order, refund: Refund, command: SettleRefund, when: When) -> tuple[Refund, list[RefundEvent]]:
     order.conceded_minor += refund.conceded_minor
-    return again, [request(order, again, when)]
+    if command.status is RefundStatus.PENDING:
+        again = replace(refund, status=RefundStatus.PENDING, failure_code=None, settled_at=None)
+        return again, [request(order, again, when)]
+    order.refunding_minor += refund.amount_minor
+    return succeed(order, replace(refund, failure_code=None), command.provider_reference, when)
 
 
 def request(order: Order, refund: Refund, when: When) -> RefundRequested:

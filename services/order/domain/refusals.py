@@ -45,6 +45,8 @@ class RefusalCode(StrEnum):
     MORE_THAN_LEFT = "more_than_left"
     SHIPMENT_NOT_FOUND = "shipment_not_found"
     LABEL_NOT_AVAILABLE = "label_not_available"
+    UNKNOWN_PAYMENT = "unknown_payment"
+    REFUND_REFERENCE_USED = "refund_reference_used"
     REFUND_NOT_FOUND = "refund_not_found"
     REFUND_NOT_ALLOWED = "refund_not_allowed"
     REFUND_SETTLED = "refund_settled"

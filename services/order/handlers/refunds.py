@@ -18,10 +18,16 @@ from services.order.unit_of_work import OrderUnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class Refunded:
-    """What a command made of an order's refunds; the first is the one that was asked for."""
+    """What a command made of an order's refunds; the first is the one that was asked for.
+
+    Args:
+        is_new: unless it had been reported before.
+
+    """
 
     order: Order
     refunds: Sequence[Refund]
+    is_new: bool = True
 
 
 def create_refund(submitted: Submitted[CreateRefund], uow: OrderUnitOfWork) -> Refunded | Refusal:
@@ -29,8 +35,14 @@ def create_refund(submitted: Submitted[CreateRefund], uow: OrderUnitOfWork) -> R
     order = order_of(submitted, uow)
     if isinstance(order, Refusal):
         return order
-    known = refundable(order, uow)
-    made = refund_requests.create(known, submitted.command, when_of(submitted, uow), [new_id() for _ in known.payments])
+    known, command = refundable(order, uow), submitted.command
+    before = refund_requests.known_before(known, command)
+    if before is not None:
+        return Refunded(order, [before], is_new=False)
+    if command.provider_reference is not None and uow.refunds.has_reference(command.provider_reference):
+        detail = f"{command.provider_reference!r} is recorded for a refund of another order"
+        return Refusal(RefusalCode.REFUND_REFERENCE_USED, detail)
+    made = refund_requests.create(known, command, when_of(submitted, uow), [new_id() for _ in known.payments])
     if isinstance(made, Refusal):
         return made
     _keep(order, *made, submitted.cause, uow)

@@ -28,6 +28,11 @@ class RefundCreate(Body):
     shipping: Literal[True] | None = Field(default=None, description="true: what is left of the shipping")
     reason: Id = Field(default="other", description="a code of yours", examples=["damaged", "goodwill"])
     note: Notes | None = None
+    payment_reference: Id | None = Field(
+        default=None,
+        description="the payment that is paid back; without it the newest, and others where that is not enough. "
+        "Needed with `provider_reference` where an order has several payments",
+    )
     provider_reference: Id | None = Field(
         default=None,
         description="the provider's name of a refund that has happened already; without it, it is asked for",
