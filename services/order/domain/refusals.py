@@ -32,6 +32,7 @@ class RefusalCode(StrEnum):
     NOT_FOUND = "order_not_found"
     INVALID_ORDER = "invalid_order"
     INVALID_TRANSITION = "invalid_status_transition"
+    INSUFFICIENT_STOCK = "insufficient_stock"
     STOCK_NOT_ALLOCATED = "stock_not_allocated"
     ORDER_CANCELLED = "order_cancelled"
     ALREADY_PAID = "already_paid"

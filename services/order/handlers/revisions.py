@@ -1,8 +1,11 @@
 """Edits of an order's lines: asked for by people, answered by inventory, or given up."""
 
+from dataclasses import replace
+
 from services.chassis.commands import Submitted
 from services.chassis.events import Cause, new_id
 from services.order.domain import edits, revisions
+from services.order.domain.availability import none_left
 from services.order.domain.edits import AddItem, Edit, Repriced, ReviseOrder, Shop
 from services.order.domain.history import When
 from services.order.domain.orders import Order
@@ -33,7 +36,11 @@ def preview_revision(uow: OrderUnitOfWork, order: Order, edit: Edit) -> Repriced
     """Return what an edit would make of an order; nothing is changed."""
     if isinstance(edit, AddItem):
         uow.look_up(edit.sku)
-    return _preview(uow, order, edit)
+    priced = _preview(uow, order, edit)
+    if isinstance(priced, Refusal) or priced.obstacle is not None:
+        return priced
+    told = uow.availability.of({line.sku for line in priced.content.lines})
+    return replace(priced, obstacle=none_left(uow.content(order.id), priced.content, told))
 
 
 def view_revision(uow: OrderUnitOfWork, order: Order, revision: int) -> Revision | None:
