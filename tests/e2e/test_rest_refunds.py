@@ -104,6 +104,29 @@ def test_a_refund_that_comes_to_nothing_is_refused(shop: Shop, paid: Order) -> N
     assert (answer.status_code, answer.json()["code"]) == (409, "nothing_to_refund")
 
 
+def test_units_that_were_paid_back_and_are_then_taken_off_are_not_paid_back_again(shop: Shop, paid: Order) -> None:
+    refund(shop, paid, lines=[{"item_id": paid["items"][0]["id"], "quantity": 1}])
+
+    assert shop.admin.change_item(shop.admin.order(paid["id"]), paid["items"][0], 1).status_code == 200
+
+    (made,) = refunds(shop, paid)
+    assert (made["amount"], made["lines"]) == ("10.00", [])
+    (revised,) = told(shop, paid, "OrderRevised")
+    assert (revised["total_minor"], revised["refund_due_minor"], revised["amount_due_minor"]) == (1490, 1000, 0)
+    settle(shop, paid, made["id"])
+    assert shop.admin.order(paid["id"])["payment_status"] == "paid"
+
+
+def test_shipping_that_was_paid_back_and_is_then_dropped_is_not_paid_back_again(shop: Shop, paid: Order) -> None:
+    refund(shop, paid, shipping=True)
+
+    now = shop.admin.order(paid["id"])
+    assert shop.admin.change_details(now, {"shipping_method": "standard"}).status_code == 200
+
+    assert [made["amount"] for made in refunds(shop, paid)] == ["4.90"]
+    assert shop.admin.order(paid["id"])["amount_due"] == "0.00"
+
+
 def test_of_twenty_who_refund_the_rest_at_once_exactly_one_does(shop: Shop, paid: Order) -> None:
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda _: refund(shop, paid), range(20)))

@@ -14,7 +14,8 @@ from services.order.api.models import refunds as models
 from services.order.api.models.fields import Id
 from services.order.api.problems import PROBLEMS, fault_of, problem_of
 from services.order.domain.orders import Order
-from services.order.domain.refunds import CreateRefund, Refund, SettleRefund, WantedRefund
+from services.order.domain.refund_requests import CreateRefund, WantedRefund
+from services.order.domain.refunds import Refund, SettleRefund
 from services.order.domain.refusals import Refusal
 from services.order.handlers.refunds import Refunded, view_refunds
 from services.order.unit_of_work import OrderUnitOfWork
@@ -115,7 +116,7 @@ def refund_of(refund: Refund) -> models.Refund:
         currency=refund.currency,
         reason=refund.reason,
         note=refund.note,
-        lines=[models.RefundLine(item_id=i, sku=sku, quantity=n) for i, sku, n in refund.lines],
+        lines=[models.RefundLine(item_id=line.item_id, sku=line.sku, quantity=line.quantity) for line in refund.lines],
         shipping=decimal_string(refund.shipping_minor, refund.currency),
         provider=refund.provider,
         payment_reference=refund.reference,

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from services.chassis.commands import Submitted
 from services.chassis.events import Cause, new_id
-from services.order.domain import refunds
+from services.order.domain import refund_requests, refunds
 from services.order.domain.history import When
 from services.order.domain.orders import Order
-from services.order.domain.refunds import CreateRefund, Refund, Refundable, RefundRest, SettleRefund
+from services.order.domain.refund_requests import CreateRefund, RefundRest
+from services.order.domain.refunds import Refund, Refundable, SettleRefund
 from services.order.domain.refusals import Refusal, RefusalCode
 from services.order.domain.statuses import OrderStatus
 from services.order.handlers.commands import Accepted, Outcome, order_of, when_of
@@ -29,7 +30,7 @@ def create_refund(submitted: Submitted[CreateRefund], uow: OrderUnitOfWork) -> R
     if isinstance(order, Refusal):
         return order
     known = refundable(order, uow)
-    made = refunds.create(known, submitted.command, when_of(submitted, uow), [new_id() for _ in known.payments])
+    made = refund_requests.create(known, submitted.command, when_of(submitted, uow), [new_id() for _ in known.payments])
     if isinstance(made, Refusal):
         return made
     _keep(order, *made, submitted.cause, uow)
@@ -44,7 +45,9 @@ def refund_rest(submitted: Submitted[RefundRest], uow: OrderUnitOfWork) -> Outco
     if order.status is OrderStatus.REFUNDED:
         return Accepted(order)
     known = refundable(order, uow)
-    made = refunds.refund_rest(known, submitted.command, when_of(submitted, uow), [new_id() for _ in known.payments])
+    made = refund_requests.refund_rest(
+        known, submitted.command, when_of(submitted, uow), [new_id() for _ in known.payments]
+    )
     if isinstance(made, Refusal):
         return made
     _keep(order, *made, submitted.cause, uow)
@@ -75,7 +78,7 @@ def request_due_refunds(order: Order, reason: str, when: When, cause: Cause, uow
     """Ask for what has become due by itself.  Emits: RefundRequested."""
     if order.unrequested_refund_minor:
         known = refundable(order, uow)
-        made = refunds.request_due(known, reason, when, [new_id() for _ in known.payments])
+        made = refund_requests.request_due(known, reason, when, [new_id() for _ in known.payments])
         _keep(order, *made, cause, uow)
 
 

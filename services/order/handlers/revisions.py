@@ -10,7 +10,7 @@ from services.order.domain.refusals import Refusal
 from services.order.domain.revisions import Revision, RevisionAnswer, RevisionReason, RevisionStatus, Settled
 from services.order.domain.statuses import OrderStatus
 from services.order.handlers.commands import order_of, when_of
-from services.order.handlers.refunds import request_due_refunds
+from services.order.handlers.refunds import refundable, request_due_refunds
 from services.order.unit_of_work import OrderUnitOfWork
 
 
@@ -45,7 +45,7 @@ def settle_revision(answer: RevisionAnswer, order: Order, when: When, cause: Cau
     """Take inventory's answer to an edit.  Emits: OrderRevised, RefundRequested | OrderRevisionRejected."""
     if not revisions.awaits(order, answer):
         return
-    settled = revisions.settle(answer, order, _newest(order, uow), uow.content(order.id), when)
+    settled = revisions.settle(answer, refundable(order, uow), _newest(order, uow), when)
     if settled is not None:
         _keep(order, settled, cause, uow)
         request_due_refunds(order, "revised", when, cause, uow)
@@ -80,4 +80,6 @@ def _keep(order: Order, settled: Settled, cause: Cause, uow: OrderUnitOfWork) ->
     uow.revisions.update(settled.revision)
     if settled.content is not None:
         uow.revise(settled.content)
+    for refund in settled.refunds:
+        uow.refunds.update(refund)
     uow.tell(order, settled.told, cause)

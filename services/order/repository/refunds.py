@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 
 from services.chassis.events import from_micros, to_micros
-from services.order.domain.refunds import Refund, RefundStatus
+from services.order.domain.refunds import Refund, RefundLine, RefundStatus
 
 OF_ORDER = sa.text("""
 SELECT id::text, order_id::text, status, amount_minor, conceded_minor, shipping_minor, currency, reason, note, lines,
@@ -20,7 +20,8 @@ VALUES (:id ::uuid, :order_id ::uuid, :status, :amount_minor, :conceded_minor, :
         :note, :lines ::jsonb, :provider, :reference, :provider_reference, :failure_code, :created_at, :settled_at)
 """)
 UPDATE = sa.text("""
-UPDATE refunds SET status = :status, provider_reference = :provider_reference, failure_code = :failure_code,
+UPDATE refunds SET status = :status, conceded_minor = :conceded_minor, shipping_minor = :shipping_minor,
+    lines = :lines ::jsonb, provider_reference = :provider_reference, failure_code = :failure_code,
     settled_at = :settled_at
 WHERE id = :id ::uuid
 """)
@@ -41,12 +42,9 @@ class Refunds:
         parameters = {
             "order_id": refund.order_id,
             "amount_minor": refund.amount_minor,
-            "conceded_minor": refund.conceded_minor,
-            "shipping_minor": refund.shipping_minor,
             "currency": refund.currency,
             "reason": refund.reason,
             "note": refund.note,
-            "lines": to_json(refund.lines).decode(),
             "provider": refund.provider,
             "reference": refund.reference,
             "created_at": from_micros(refund.created_at),
@@ -54,7 +52,7 @@ class Refunds:
         self._connection.execute(INSERT, parameters | _state(refund))
 
     def update(self, refund: Refund) -> None:
-        """Keep what became of a refund."""
+        """Keep what became of a refund, and of what it was for."""
         self._connection.execute(UPDATE, _state(refund))
 
 
@@ -62,6 +60,9 @@ def _state(refund: Refund) -> dict[str, object]:
     return {
         "id": refund.id,
         "status": refund.status.value,
+        "conceded_minor": refund.conceded_minor,
+        "shipping_minor": refund.shipping_minor,
+        "lines": to_json(refund.lines).decode(),
         "provider_reference": refund.provider_reference,
         "failure_code": refund.failure_code,
         "settled_at": None if refund.settled_at is None else from_micros(refund.settled_at),
@@ -79,7 +80,7 @@ def _refund(row: sa.Row[Any]) -> Refund:
         currency=row.currency,
         reason=row.reason,
         note=row.note,
-        lines=tuple((item_id, sku, quantity) for item_id, sku, quantity in row.lines),
+        lines=tuple(RefundLine(**line) for line in row.lines),
         provider=row.provider,
         reference=row.reference,
         provider_reference=row.provider_reference,

@@ -1,9 +1,11 @@
 """Many orders in one request, and what became of each."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, StringConstraints, field_validator
+from pydantic import BaseModel, Field, GetJsonSchemaHandler, StringConstraints, field_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from services.chassis.http.documents import Problem
 from services.chassis.http.models import Body
@@ -30,15 +32,26 @@ class BulkOrderCreate(OrderCreate):
     )
 
 
+class _ReadAlone:
+    """Documents a value as a model, and takes any: each is validated on its own, and wrong without the others."""
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        self._model = model
+
+    def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(self._model.__pydantic_core_schema__)
+
+
 class BulkCreate(Body):
     """Orders to be placed."""
 
-    orders: tuple[BulkOrderCreate, ...] = Field(min_length=1, max_length=MAX_ROWS)
+    orders: tuple[Annotated[Any, _ReadAlone(BulkOrderCreate)], ...] = Field(min_length=1, max_length=MAX_ROWS)
 
     @field_validator("orders")
     @classmethod
-    def _keys_once(cls, orders: tuple[BulkOrderCreate, ...]) -> tuple[BulkOrderCreate, ...]:
-        twice = _twice([order.key for order in orders if order.key is not None])
+    def _keys_once(cls, orders: tuple[Any, ...]) -> tuple[Any, ...]:
+        keys = [order.get("key") for order in orders if isinstance(order, dict)]
+        twice = _twice([key for key in keys if isinstance(key, str)])
         if twice:
             raise ValueError(f"rows repeat a key: {twice}; each row needs its own, or none")
         return orders

@@ -72,8 +72,8 @@ class Refund(BaseModel):
     currency: str
     reason: str
     note: str | None
-    lines: list[RefundLine]
-    shipping: str = Field(description="how much of the amount is for the shipping")
+    lines: list[RefundLine] = Field(description="what it is for, as far as the order still has it")
+    shipping: str = Field(description="how much of the amount is for shipping that the order still has")
     provider: str
     payment_reference: str = Field(description="the payment that is paid back")
     provider_reference: str | None = Field(description="the provider's name of the refund")
