@@ -1,6 +1,6 @@
 """One order's life, written once more and simply: what people may ask of it, and what it then is and costs.
 
-Plain numbers, names and dictionaries, nothing from the services: read from the contract and not from the code, so that
+Plain numbers, names and dictionaries, nothing from the services: told as a person would tell them, so that
 a mistake there cannot hide itself here. Each method takes what happens, changes what must be found afterwards, and
 returns the code of the refusal, None where there must be none. Amounts are in minor units.
 """

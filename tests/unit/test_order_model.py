@@ -1,4 +1,4 @@
-"""One order through its whole life, in any order of things, beside a reference that is written from the contract alone.
+"""One order through its whole life, in any order of things, beside a reference that shares nothing with it.
 
 The real handlers and domains of both services, in memory. People place, pay, edit, ship, deliver, cancel, refund and
 send back; inventory's answers come late, twice, and past each other. After every step the service and the reference
@@ -23,7 +23,8 @@ from services.order.domain.orders import CancelOrder
 from services.order.domain.payments import ConfirmOrder
 from services.order.domain.picking import Wanted
 from services.order.domain.receipts import Arrived, ReceiveReturn
-from services.order.domain.refunds import CreateRefund, RefundRest, RefundStatus, SettleRefund, WantedRefund
+from services.order.domain.refund_requests import CreateRefund, RefundRest, WantedRefund
+from services.order.domain.refunds import RefundStatus, SettleRefund
 from services.order.domain.refusals import Refusal
 from services.order.domain.returns import DecideReturn, Disposition, RequestReturn, ReturnStatus, WantedLine
 from services.order.domain.shipments import AdvanceOrder, CreateShipment
@@ -337,7 +338,7 @@ PROFILE = settings(
 )
 
 
-def test_in_every_course_an_order_is_what_the_contract_makes_of_it() -> None:
+def test_in_every_course_an_order_is_what_the_reference_makes_of_it() -> None:
     assert (SETTINGS.shop_terms.shipping_methods["standard"].prices_minor["EUR"], FREE_FROM) == (SHIPPING, 5000)
     assert SETTINGS.shop_terms.tax_rates["DE"].rate * 100 == TAX_PERCENT
     SEEN.clear()
