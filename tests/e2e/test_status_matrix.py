@@ -1,6 +1,6 @@
 """Every move of an order's status, asked for by everybody: from each status to each other, against the running service.
 
-The expected answers stand here as a person reads the contract; nothing is derived from the service's own table. They
+The expected answers stand here as a person would tell them; nothing is derived from the service's own table. They
 are complete by construction: a status of the document or a role of the tokens that has no entry fails. Whatever is
 refused leaves the order as it was, to the last field.
 """
@@ -90,7 +90,7 @@ NAMED: Mapping[str, Mapping[str, str]] = {
     },
 }  # fmt: skip
 _CALLED = {"cancel": "cancelled", "confirm": "confirmed"}
-# What may follow, in the words of the contract's table.
+# What may follow each.
 FOLLOWS: Mapping[str, set[str]] = {
     "pending": {"confirmed", "cancelled"},
     "confirmed": {"processing", "cancelled"},

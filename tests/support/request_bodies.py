@@ -4,7 +4,7 @@ Nothing here knows a route or a model: a new route with a body is found in the d
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,11 +54,11 @@ class Bodies:
         """Return every object in the whole body of a route."""
         return list(self._places(self.routes[route], "", "body"))
 
-    def with_more(self, route: str, more: Mapping[str, Any]) -> tuple[Any, set[str]]:
-        """Return the whole body of a route with more members in every object of it, and pointers to those."""
+    def with_more(self, route: str, places: Sequence[Place], more: Mapping[str, Any]) -> tuple[Any, set[str]]:
+        """Return the whole body of a route with more members in some objects of it, and pointers to those."""
         body = copy.deepcopy(self.whole(route))
         pointers = set()
-        for place in self.places(route):
+        for place in places:
             added = {name: value for name, value in more.items() if name not in place.names}
             _at(body, place.pointer).update(added)
             pointers |= {f"{place.pointer}/{name}" for name in added}
