@@ -332,7 +332,7 @@ PROFILE = settings(
     database=None,
     derandomize=not EXAMPLES,
     print_blob=bool(EXAMPLES),
-    max_examples=EXAMPLES or 700,
+    max_examples=EXAMPLES or 500,
     stateful_step_count=50,
     suppress_health_check=list(HealthCheck),
 )

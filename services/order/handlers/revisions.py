@@ -55,7 +55,9 @@ def settle_revision(answer: RevisionAnswer, order: Order, when: When, cause: Cau
     settled = revisions.settle(answer, refundable(order, uow), _newest(order, uow), when)
     if settled is not None:
         _keep(order, settled, cause, uow)
-        request_due_refunds(order, "revised", when, cause, uow)
+        # An edit that came to nothing makes nothing due: what failed is tried again by people.
+        if settled.content is not None:
+            request_due_refunds(order, "revised", when, cause, uow)
 
 
 def time_out_revision(order: Order, when: When, cause: Cause, uow: OrderUnitOfWork) -> None:
