@@ -174,6 +174,7 @@ class Reference:
         self.arrived.add(shipment)
         if self.status == "shipped" and len(self.arrived) == len(self.shipments):
             self.status = "delivered"
+            self._back_before()
 
     def deliver(self) -> str | None:
         if self.status == "delivered":
@@ -181,7 +182,13 @@ class Reference:
         refused = self._may_become("delivered")
         if refused is None:
             self.status, self.arrived = "delivered", set(range(len(self.shipments)))
+            self._back_before()
         return refused
+
+    def _back_before(self) -> None:
+        """Become refunded, where all went back while it was on its way."""
+        if 0 < self.captured <= self.back("succeeded"):
+            self.status = "refunded"
 
     def _may_become(self, status: str) -> str | None:
         if status not in _NEXT[self.status]:
@@ -277,28 +284,34 @@ class Reference:
             parts.append(line.total * (before + n) // line.quantity - line.total * before // line.quantity)
         return sum(parts)
 
-    def refund(self, what: int | Mapping[str, int] | str) -> str | None:
-        """Ask for an amount, for units of lines, for the `shipping`, or for the `rest`."""
+    def refund(self, what: int | Mapping[str, int] | str, payment: str | None = None) -> str | None:
+        """Ask for an amount, for units of lines, for the `shipping`, or for the `rest`; of one payment, where named."""
         if self.status == "pending":
             return "refund_not_allowed"
-        if self.kept <= 0:
+        rest = self.kept if payment is None else min(self.kept, self.left_of(payment))
+        if rest <= 0:
             return "nothing_to_refund"
         units = what if isinstance(what, Mapping) else {}
         if any(n > self.lines[item].quantity - self.refunded_units(item) for item, n in units.items()):
             return "refund_too_large"
-        amount = {"rest": self.kept, "shipping": self.shipping_left}[what] if isinstance(what, str) else what
+        amount = {"rest": rest, "shipping": self.shipping_left}[what] if isinstance(what, str) else what
         amount = self.cost(units) if units else amount
-        return self._refund(amount, units, amount if what == "shipping" else 0)  # type: ignore[arg-type]
+        shipping = amount if what == "shipping" else 0
+        return self._refund(amount, units, shipping, rest)  # type: ignore[arg-type]
+
+    def left_of(self, payment: str) -> int:
+        live = (back for back in self.backs.values() if back.status != "failed" and back.payment == payment)
+        return self.paid[payment] - sum(back.amount for back in live)
 
     @property
     def shipping_left(self) -> int:
         shipping = self.total - sum(line.total for line in self.lines.values())
         return shipping - sum(back.shipping for back in self.backs.values() if back.status != "failed")
 
-    def _refund(self, amount: int, units: Mapping[str, int], shipping: int = 0) -> str | None:
+    def _refund(self, amount: int, units: Mapping[str, int], shipping: int, rest: int) -> str | None:
         if amount <= 0:
             return "nothing_to_refund"
-        if amount > self.kept:
+        if amount > rest:
             return "refund_too_large"
         # What nobody owes goes first; the rest is conceded.
         due = min(amount, max(0, self.kept - self.owed))
@@ -334,17 +347,21 @@ class Reference:
         back = self.backs[refund_id]
         if back.status == status:
             return None
-        if back.status == "succeeded" or (back.status, status) == ("failed", "succeeded"):
+        if back.status == "succeeded":
             return "refund_settled"
-        if status == "pending":
-            of_payment = [other for other in self.backs.values() if other.payment == back.payment]
-            live = sum(other.amount for other in of_payment if other.status != "failed")
-            if back.amount > min(self.kept, self.paid[back.payment] - live):
-                return "refund_too_large"
+        if back.status == "failed" and not self._is_still_open(back):
+            return "refund_too_large"
         back.status = status
         if self.status == "delivered" and status == "succeeded" and self.back("succeeded") == self.captured:
             self.status = "refunded"
         return None
+
+    def _is_still_open(self, back: Back) -> bool:
+        """Tell whether nothing else has paid back what a refund was for that failed."""
+        due = max(0, self.kept - self.owed)
+        units = all(n <= self.lines[item].quantity - self.refunded_units(item) for item, n in back.units.items())
+        money = back.amount <= min(self.kept, self.left_of(back.payment), due + back.conceded)
+        return units and money and back.shipping <= max(0, self.shipping_left)
 
     # --- goods that come back
 
@@ -383,5 +400,5 @@ class Reference:
         payable = min(units, self.lines[item].quantity - self.refunded_units(item))
         amount = min(self.cost({item: payable}), self.kept) if payable > 0 else 0
         if refund and amount > 0 and self.status != "pending":
-            self._refund(amount, {item: payable})
+            self._refund(amount, {item: payable}, 0, self.kept)
         return None

@@ -157,6 +157,9 @@ class MemoryRefunds(Refunds):
     def of(self, order_id: str) -> list[Refund]:
         return [refund for refund in self._refunds.values() if refund.order_id == order_id]
 
+    def has_reference(self, provider_reference: str) -> bool:
+        return any(refund.provider_reference == provider_reference for refund in self._refunds.values())
+
     def add(self, refund: Refund) -> None:
         self._refunds[refund.id] = refund
 

@@ -176,6 +176,7 @@ class Life(Stage):
             ),
             "processing": lambda: self.ship_a_part(self._unshipped(), 1),
             "shipped": self.deliver,
+            "delivered": self.pay_back_all,
         }
         if self.expected.status in following and self.expected.awaits is None:
             following[self.expected.status]()
@@ -260,9 +261,12 @@ class Life(Stage):
             "shipping": WantedRefund(shipping=True),
             "rest": WantedRefund(),
         }[what]
-        reference = "re-1" if happened else None
+        names: dict[str, str] = {"provider_reference": new_id()} if happened else {}
+        if happened and self.expected.paid:
+            names["payment_reference"] = list(self.expected.paid)[which % len(self.expected.paid)]
         before = set(self.expected.backs)
-        self.ask(CreateRefund, self.expected.refund(asked), wanted=wanted, reason="other", provider_reference=reference)
+        code = self.expected.refund(asked, names.get("payment_reference"))
+        self.ask(CreateRefund, code, wanted=wanted, reason="other", **names)
         for refund_id in self.expected.backs.keys() - before if happened else ():
             assert self.expected.settle(refund_id, "succeeded") is None
 
@@ -270,6 +274,15 @@ class Life(Stage):
     @rule()
     def refund_the_rest(self) -> None:
         self.ask(RefundRest, self.expected.rest_as_status())
+
+    def pay_back_all(self) -> None:
+        """Let the rest be asked for, or all of it arrive once it is."""
+        pending = [refund_id for refund_id, back in self.expected.backs.items() if back.status == "pending"]
+        if self.expected.kept > 0:
+            self.refund_the_rest()
+        for refund_id in pending:
+            code = self.expected.settle(refund_id, "succeeded")
+            self.ask(SettleRefund, code, refund_id=refund_id, status=RefundStatus.SUCCEEDED)
 
     @precondition(lambda self: self.expected.backs)
     @rule(which=SMALL, status=st.sampled_from(["succeeded", "succeeded", "failed", "failed", "pending", "pending"]))
