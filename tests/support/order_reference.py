@@ -83,7 +83,7 @@ class Reference:
 
     @property
     def amount_due(self) -> int:
-        return max(0, self.owed - self.kept)
+        return 0 if self.status == "cancelled" else max(0, self.owed - self.kept)
 
     @property
     def refund_due(self) -> int:

@@ -8,12 +8,13 @@ import pytest
 from schemas import contracts
 from services.chassis.commands import Submitted
 from services.chassis.events import Cause, new_id
+from services.order.domain.details import ChangeDetails, NewDetails
 from services.order.domain.orders import CancelOrder
 from services.order.domain.payments import ConfirmOrder
 from services.order.domain.placing import PlaceOrder
 from services.order.domain.refunds import RefundStatus, SettleRefund
 from services.order.domain.statuses import CancelReason
-from tests.support.saga_builders import ADMIN, NOW, a_draft, a_payment, a_variant
+from tests.support.saga_builders import ADMIN, NOW, a_draft, a_payment, a_variant, an_order
 from tests.support.saga_memory import ORDER_SETTINGS, Message, OrderService, Result
 
 PAYMENT = a_payment(amount_minor=1000)
@@ -70,3 +71,26 @@ def test_a_further_payment_of_a_cancelled_order_asks_for_what_has_become_due() -
     second = a_payment("p-2", 300)
     run(service, ConfirmOrder(order_id=order_id, payment=second, actor=ADMIN), order_id)
     assert sum(one.amount_minor for one in service.refunds.values() if one.is_live) == 1300
+
+
+def test_other_notes_ask_for_no_refund_that_failed() -> None:
+    service = OrderService(ORDER_SETTINGS[False], {"MUG": a_variant("MUG", 1000)})
+    draft = a_draft(("MUG", 1), payment_method="card")
+    order_id = run(service, PlaceOrder(draft=draft, actor=ADMIN), None).answer.order.id
+    for reference in ("p-1", "p-2"):
+        payment = a_payment(reference, 1000)
+        run(service, ConfirmOrder(order_id=order_id, payment=payment, actor=ADMIN), order_id)
+    service.orders[order_id].pending_operation = None
+    (refund_id,) = service.refunds
+    failed = SettleRefund(order_id=order_id, refund_id=refund_id, actor=ADMIN, status=RefundStatus.FAILED)
+    run(service, failed, order_id)
+
+    changed = ChangeDetails(order_id=order_id, actor=ADMIN, new=NewDetails(notes="ring twice"))
+
+    assert run(service, changed, order_id).emitted == []
+    assert list(service.refunds) == [refund_id]
+
+
+def test_of_a_cancelled_order_whose_part_payment_is_kept_nothing_is_due() -> None:
+    order = an_order("cancelled", recorded_minor=1500, refund_waived=True)
+    assert (order.amount_due_minor, order.refund_due_minor, order.total_minor) == (0, 0, 2500)

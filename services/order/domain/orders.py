@@ -108,8 +108,8 @@ class Order:
 
     @property
     def amount_due_minor(self) -> int:
-        """What is still to be paid."""
-        return max(0, self.owed_minor - self.kept_minor)
+        """What is still to be paid; nothing of a cancelled order, whose part payment may be kept."""
+        return 0 if self.status is OrderStatus.CANCELLED else max(0, self.owed_minor - self.kept_minor)
 
     @property
     def refund_due_minor(self) -> int:

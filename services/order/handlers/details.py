@@ -21,14 +21,16 @@ def change_details(submitted: Submitted[ChangeDetails], uow: OrderUnitOfWork) ->
         return priced
     if priced.obstacle is not None:
         return priced.obstacle
-    when, content = when_of(submitted, uow), uow.content(order.id)
+    when, content, total = when_of(submitted, uow), uow.content(order.id), order.total_minor
     told = details.change(order, content, priced, when, f"/api/v1/orders/{order.id}/label/")
     if priced.content != content:
         uow.revise(priced.content)
         for refund in concessions.withdraw(refundable(order, uow), content):
             uow.refunds.update(refund)
     uow.tell(order, told, submitted.cause)
-    request_due_refunds(order, "details_changed", when, submitted.cause, uow)
+    # Other notes make nothing due: what failed is tried again by people.
+    if order.total_minor != total:
+        request_due_refunds(order, "details_changed", when, submitted.cause, uow)
     return Accepted(order)
 
 
