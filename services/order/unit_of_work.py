@@ -235,10 +235,10 @@ class OrderUnitOfWork:
         self._contents[content.order_id] = content
         self._revised.add(content.order_id)
 
-    def open_orders(self, customer_id: str | None) -> int:
+    def open_orders(self, customer_id: str) -> int:
         """Return how many orders of a customer wait to be paid, those of this transaction counted."""
-        mine = sum(placed.order.customer_id == customer_id for placed in self._placed)
-        return 0 if customer_id is None else self._open[customer_id] + mine
+        placed = [placed.order for placed in self._placed if placed.order.customer_id == customer_id]
+        return self._open[customer_id] + sum(order.recorded_minor == 0 for order in placed)
 
     def new_identity(self, lines: int) -> Identity:
         """Return the ids for a new order with so many lines."""

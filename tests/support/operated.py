@@ -107,6 +107,7 @@ def _refused_by_kafka() -> set[str]:
         RefusalCode.ALREADY_PAID.value,
         RefusalCode.ORDER_CANCELLED.value,
         RefusalCode.INVALID_TRANSITION.value,
+        "too_many_open_orders",
     }
 
 

@@ -56,7 +56,9 @@ SELECT count(*) FROM orders WHERE ship_by <= now() AND overdue_at IS NULL AND st
 
 COUNT_OPEN = sa.text("""
 SELECT customer_id, count(*) AS open FROM orders
-WHERE customer_id = ANY(:customers ::text[]) AND status = 'pending' AND recorded_minor = 0 GROUP BY customer_id
+WHERE customer_id = ANY(:customers ::text[]) AND status = 'pending'
+    AND (recorded_minor = 0 OR recorded_minor < total_minor)
+GROUP BY customer_id
 """)
 # An order with its lines: one statement, since a lone order pays for each round trip.
 INSERT_ORDERS = sa.text(f"""
@@ -147,7 +149,7 @@ def count_late(connection: sa.Connection) -> int:
 
 
 def count_open(connection: sa.Connection, customer_ids: Iterable[str]) -> dict[str, int]:
-    """Return how many pending orders these customers have that nobody has paid."""
+    """Return how many pending orders these customers have that nobody has paid in full."""
     rows = connection.execute(COUNT_OPEN, {"customers": sorted(set(customer_ids))})
     return {row.customer_id: row.open for row in rows}
 
