@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.eventually import eventually
 from tests.support.running_shop import Shop
+from tests.support.shipping import ship
 from tests.support.storefront import unique
 
 ANSWERS, EVENTS = "inventory.events.v1", "order.events.v1"
@@ -253,6 +254,8 @@ def test_an_order_in_the_warehouse_can_be_edited_until_it_leaves(shop: Shop) -> 
 
     assert shop.admin.add_item(order, second).status_code == 200
 
+    for unpaid in (shop.admin.move(order, "shipped"), ship(shop.admin, order)):
+        assert (unpaid.status_code, unpaid.json()["code"]) == (409, "amount_due_open"), unpaid.text
     now = shop.admin.order(order["id"])
     assert shop.service.confirm(now).status_code == 200
     shipped = shop.admin.move(order, "shipped")

@@ -320,12 +320,13 @@ def test_what_was_paid_beyond_the_new_total_is_due_back() -> None:
         pytest.param(0, False, False, None, id="an invoice"),
     ],
 )
-def test_a_prepaid_order_is_handed_over_once_all_of_it_is_paid(
+def test_a_prepaid_order_is_handed_over_and_leaves_once_all_of_it_is_paid(
     recorded: int, prepaid: bool, auto_confirm: bool, code: RefusalCode | None
 ) -> None:
-    order = an_editable_order("confirmed", recorded_minor=recorded)
-    found = may_advance(order, OrderStatus.PROCESSING, prepaid=prepaid, auto_confirm=auto_confirm)
-    assert (found.code if found else None) == code
+    for status, to in (("confirmed", OrderStatus.PROCESSING), ("processing", OrderStatus.SHIPPED)):
+        order = an_editable_order(status, recorded_minor=recorded)
+        found = may_advance(order, to, prepaid=prepaid, auto_confirm=auto_confirm)
+        assert (found.code if found else None) == code
 
 
 @pytest.mark.parametrize("status", ["pending", "confirmed"])
