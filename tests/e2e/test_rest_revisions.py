@@ -287,6 +287,16 @@ def test_a_discount_stays_the_amount_that_was_granted_and_is_spread_anew(shop: S
     assert shop.admin.order(order["id"])["total_amount"] == "2.00"
 
 
+def test_a_discount_that_an_edit_cut_is_whole_again_once_the_order_comes_to_as_much(shop: Shop) -> None:
+    granted = [{"code": "fifty", "amount": "50.00"}]
+    order = shop.service.placed((shop.sku(stock=20, price="10.00"), 10), wait=10, discounts=granted, customer_id="c")
+    (item,) = order["items"]
+    for quantity, discount, total in ((3, "30.00", "0.00"), (10, "50.00", "50.00")):
+        assert shop.admin.change_item(shop.admin.order(order["id"]), item, quantity).status_code == 200
+        now = shop.admin.order(order["id"])
+        assert (now["discount_amount"], now["total_amount"]) == (discount, total)
+
+
 def test_shipping_and_tax_follow_the_new_lines(shop: Shop) -> None:
     sku = shop.sku(price="20.00")
     address = {**shop.admin.order(reserved(shop, (sku, 1))["id"])["shipping_address"], "country_code": "AT"}

@@ -112,10 +112,17 @@ def test_a_line_goes_unless_it_is_the_last() -> None:
 
 
 def test_a_discount_that_is_more_than_what_is_left_takes_all_of_it() -> None:
-    content = replace(CONTENT, discount_minor=400)
+    content = replace(CONTENT, discount_minor=400, granted_discount_minor=400)
     assert [line.discount_minor for line in priced(ChangeItem("i-1", 6), content=content).content.lines] == [300, 100]
     found = priced(RemoveItem("i-1"), content=content)
     assert (found.content.discount_minor, found.total_minor) == (200, 490)
+
+
+def test_what_was_granted_is_taken_again_once_the_order_comes_to_as_much() -> None:
+    content = replace(CONTENT, discount_minor=400, granted_discount_minor=400)
+    small = priced(RemoveItem("i-1"), content=content).content
+    assert (small.discount_minor, small.granted_discount_minor) == (200, 400)
+    assert priced(ChangeItem("i-2", 20), content=small).content.discount_minor == 400
 
 
 def test_tax_and_shipping_are_those_of_the_new_lines() -> None:
@@ -169,7 +176,7 @@ def test_the_sums_of_an_edited_order_agree_to_the_minor_unit(
     terms = replace(TERMS, tax_rates={"DE": a_rate(rate, inclusive=inclusive)})
     found = priced(
         ChangeItem("i-0", 7),
-        content=replace(CONTENT, lines=rows, discount_minor=discount),
+        content=replace(CONTENT, lines=rows, discount_minor=discount, granted_discount_minor=discount),
         shop=Shop(SHOP.catalog, terms),
     )
     content = found.content

@@ -70,7 +70,7 @@ WITH placed AS (
         status, reservation_status, pending_operation, recorded_minor, refund_waived, confirm_when_reserved,
         payment_provider, payment_reference, cancel_reason, shortages, held, reserved_until, deadline_at, stuck_reason,
         version, events, updated_at, confirmed_at, cancelled_at, refunded_minor, refunding_minor, conceded_minor,
-        payment_failed, payment_status, revision, delivered_at, ship_by, overdue_at)
+        payment_failed, payment_status, revision, delivered_at, ship_by, overdue_at, granted_discount_minor)
     SELECT * FROM unnest(
         :ids ::uuid[], :numbers ::text[], :request_ids ::text[], :customer_ids ::text[], :emails ::text[],
         :locales ::text[], :currencies ::text[], :subtotals ::bigint[], :discounts ::bigint[], :taxes ::bigint[],
@@ -83,7 +83,7 @@ WITH placed AS (
         :stuck ::text[], :versions ::int[], :events ::bigint[], :updated ::timestamptz[], :confirmed ::timestamptz[],
         :cancelled ::timestamptz[], :refunded ::bigint[], :refunding ::bigint[], :conceded ::bigint[],
         :failed ::boolean[], :payment_statuses ::text[], :revisions ::int[], :delivered ::timestamptz[],
-        :ship_by ::timestamptz[], :overdue ::timestamptz[]))
+        :ship_by ::timestamptz[], :overdue ::timestamptz[], :granted_discounts ::bigint[]))
 {lines.INSERT_LINES.text}
 """)
 
@@ -274,6 +274,7 @@ def _content_columns(orders: Sequence[Order], contents: Sequence[OrderContent]) 
         "currencies": [order.currency for order in orders],
         "subtotals": [content.subtotal_minor for content in contents],
         "discounts": [content.discount_minor for content in contents],
+        "granted_discounts": [content.granted_discount_minor for content in contents],
         "taxes": [content.tax_minor for content in contents],
         "shippings": [content.shipping_minor for content in contents],
         "totals": [order.total_minor for order in orders],
