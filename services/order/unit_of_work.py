@@ -1,4 +1,7 @@
-"""One transaction of the order service: requests, then orders, each locked once and sorted; everything saved once."""
+"""One transaction of the order service: requests, orders, addresses, customers who place, in this order.
+
+Each is locked once and sorted, and everything is saved once.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -130,9 +133,10 @@ class OrderUnitOfWork:
         edits = [command.edit for command in commands if isinstance(command, ReviseOrder)]
         also |= {edit.sku for edit in edits if isinstance(edit, AddItem)}
         self.load_drafts(placing, also)
-        buyers = {draft.customer_id for draft in placing} | {message.event.customer_id for message in asked}
         if self.settings.max_open_orders is not None:
-            self._open = Counter(orders.count_open(connection, [buyer for buyer in buyers if buyer is not None]))
+            unpaid = {draft.customer_id for draft in placing if draft.payment is None}
+            unpaid |= {message.event.customer_id for message in asked if message.event.payment is None}
+            self._open = Counter(orders.count_open(connection, [buyer for buyer in unpaid if buyer is not None]))
         if asked or placing:
             self._draw_numbers(len(asked) + len(placing))
 

@@ -1,15 +1,21 @@
 """How many orders of one customer may wait to be paid: what is counted, and that nobody gets past it at once."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from deploy.local.databases import Databases
 from schemas import contracts
-from services.chassis.events import new_id
+from services.chassis.events import Cause, new_id
+from services.chassis.idempotency import Answer
 from services.order.bootstrap import SERVICE
+from services.order.domain.placing import PlaceOrder
+from services.order.handlers.commands import Accepted
 from tests.support import shop
+from tests.support.saga_builders import ADMIN, a_draft
 from tests.support.services import World, world_of
 
 LIMIT = 2
@@ -66,3 +72,24 @@ def test_an_order_that_is_paid_in_part_still_waits_to_be_paid(world: World) -> N
             )
         )
     assert told(world, asked()) == ["placed"]
+
+
+def test_orders_that_are_placed_at_once_by_several_processes_do_not_get_past_the_limit(world: World) -> None:
+    apis = [world.process().commands() for _ in range(4)]
+    start = threading.Barrier(24)
+
+    def place(n: int) -> int:
+        start.wait(10)
+        answer = apis[n % len(apis)].submit(
+            PlaceOrder(draft=a_draft(("S1", 1), customer_id=f"c-{n // len(apis) % 2}"), actor=ADMIN),
+            caller=f"caller-{n}",
+            cause=Cause(new_id(), new_id()),
+            render=lambda outcome, _: Answer(201 if isinstance(outcome, Accepted) else 409, b"", {}),
+        )
+        return answer.status
+
+    with ThreadPoolExecutor(24) as pool:
+        answers = list(pool.map(place, range(24)))
+    assert sorted(answers) == [201] * 2 * LIMIT + [409] * (24 - 2 * LIMIT)
+    assert world.rows("SELECT count(*) FROM orders GROUP BY customer_id") == [LIMIT, LIMIT]
+    assert world.deadlocks() == 0

@@ -34,8 +34,6 @@ def crowd_of(draft: OrderDraft, uow: OrderUnitOfWork) -> list[Fault]:
     """Return why a customer may not place this for now: too much waits to be paid, and holds stock meanwhile.
 
     What comes with its payment does not wait for it.
-
-    Orders that are placed at the same instant do not see each other, so there may be one too many of each.
     """
     limit, customer_id = uow.settings.max_open_orders, draft.customer_id
     if limit is None or draft.payment is not None or customer_id is None or uow.open_orders(customer_id) < limit:

@@ -1,5 +1,6 @@
 """Orders' state: loaded under a lock, written in one statement a transaction."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -54,6 +55,8 @@ SELECT count(*) FROM orders WHERE ship_by <= now() AND overdue_at IS NULL AND st
 """)
 
 
+# A customer has no row to lock. `unnest` keeps the order of the keys.
+LOCK_BUYERS = sa.text("SELECT pg_advisory_xact_lock(key) FROM unnest(:keys ::bigint[]) key")
 COUNT_OPEN = sa.text("""
 SELECT customer_id, count(*) AS open FROM orders
 WHERE customer_id = ANY(:customers ::text[]) AND status = 'pending'
@@ -149,9 +152,22 @@ def count_late(connection: sa.Connection) -> int:
 
 
 def count_open(connection: sa.Connection, customer_ids: Iterable[str]) -> dict[str, int]:
-    """Return how many pending orders these customers have that nobody has paid in full."""
-    rows = connection.execute(COUNT_OPEN, {"customers": sorted(set(customer_ids))})
-    return {row.customer_id: row.open for row in rows}
+    """Return how many pending orders these customers have that nobody has paid in full.
+
+    Until the end of the transaction nobody else counts them: who places at the same instant sees what is placed here.
+    The locks are taken by their keys, sorted, so that two groups with the same customers never wait in a circle.
+    """
+    customers = sorted(set(customer_ids))
+    if not customers:
+        return {}
+    connection.execute(LOCK_BUYERS, {"keys": sorted({_buyer_key(customer) for customer in customers})})
+    return {row.customer_id: row.open for row in connection.execute(COUNT_OPEN, {"customers": customers})}
+
+
+def _buyer_key(customer_id: str) -> int:
+    """Return the key of a customer's advisory lock: hashed, with a prefix of its own, over all 64 bits."""
+    digest = hashlib.blake2b(f"open orders of {customer_id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
 
 
 def insert(connection: sa.Connection, placed: Sequence[tuple[Order, OrderContent]]) -> None:
