@@ -32,7 +32,7 @@ from services.order.domain.history import Change
 from services.order.domain.orders import Order, OrderContent
 from services.order.domain.payments import ConfirmOrder, Payment
 from services.order.domain.placing import Placed, PlaceOrder
-from services.order.domain.requests import answer_id_of, id_of, order_id_of, payment_in, payment_of
+from services.order.domain.requests import answer_id_of, buyer_of, id_of, order_id_of, payment_in, payment_of
 from services.order.domain.scopes import OrderFilter, Scope
 from services.order.domain.stuck import StuckOrder
 from services.order.domain.timeline import NOTED
@@ -135,7 +135,7 @@ class OrderUnitOfWork:
         self.load_drafts(placing, also)
         if self.settings.max_open_orders is not None:
             unpaid = {draft.customer_id for draft in placing if draft.payment is None}
-            unpaid |= {message.event.customer_id for message in asked if message.event.payment is None}
+            unpaid |= {buyer_of(message.event) for message in asked}
             self._open = Counter(orders.count_open(connection, [buyer for buyer in unpaid if buyer is not None]))
         if asked or placing:
             self._draw_numbers(len(asked) + len(placing))

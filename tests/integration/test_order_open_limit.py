@@ -56,6 +56,10 @@ def test_what_was_paid_before_it_was_asked_for_takes_no_place_of_those_that_wait
     assert told(world, asked()) == ["too_many_open_orders"]
 
 
+def test_a_customer_who_cannot_be_is_answered_like_any_other_fault(world: World) -> None:
+    assert told(world, asked("a\0b"), asked("c" * 200)) == ["invalid_request"] * 2
+
+
 def test_an_order_that_is_paid_in_part_still_waits_to_be_paid(world: World) -> None:
     told(world, asked(), asked())
     for amount in (400, 600):
