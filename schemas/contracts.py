@@ -3428,8 +3428,9 @@ _PaymentReportedOutcome_BY_SYMBOL: Final = {member.value: member for member in P
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentReported:
     """A storefront tells what became of a payment. Captured, it is as POST /api/v1/orders/{id}/confirm/:
-    recorded, and the order is confirmed once its stock is reserved. The same reference again changes
-    nothing; what cannot be taken is answered by OrderRequestRejected.
+    recorded, and the order is confirmed once its stock is reserved; but what was captured is recorded
+    whatever it comes to, too much is paid back and what is missing stays due. The same reference again
+    changes nothing; what cannot be taken is answered by OrderRequestRejected.
 
     Topic `order.requests.v1`, key `order_id`.
 

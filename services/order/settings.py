@@ -101,7 +101,7 @@ class OrderSettings(ServiceSettings):
     )
     return_number_prefix: str = Field(default="RET", max_length=16, pattern=r"^[A-Z0-9-]*$")
     max_open_orders: int | None = Field(
-        default=None, ge=1, description="pending orders of one customer that nobody has paid; unset: any number"
+        default=None, ge=1, description="pending orders of one customer that nobody has paid in full; unset: any number"
     )
     max_quantity_per_line: int = Field(default=1000, ge=1, le=1_000_000)
     place_wait_seconds: int = Field(default=0, ge=0, le=20, description="default of Prefer: wait when placing")

@@ -1,4 +1,7 @@
-"""One transaction of the order service: requests, then orders, each locked once and sorted; everything saved once."""
+"""One transaction of the order service: requests, orders, addresses, customers who place, in this order.
+
+Each is locked once and sorted, and everything is saved once.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -29,7 +32,7 @@ from services.order.domain.history import Change
 from services.order.domain.orders import Order, OrderContent
 from services.order.domain.payments import ConfirmOrder, Payment
 from services.order.domain.placing import Placed, PlaceOrder
-from services.order.domain.requests import answer_id_of, id_of, order_id_of, payment_in, payment_of
+from services.order.domain.requests import answer_id_of, buyer_of, id_of, order_id_of, payment_in, payment_of
 from services.order.domain.scopes import OrderFilter, Scope
 from services.order.domain.stuck import StuckOrder
 from services.order.domain.timeline import NOTED
@@ -130,9 +133,10 @@ class OrderUnitOfWork:
         edits = [command.edit for command in commands if isinstance(command, ReviseOrder)]
         also |= {edit.sku for edit in edits if isinstance(edit, AddItem)}
         self.load_drafts(placing, also)
-        buyers = {draft.customer_id for draft in placing} | {message.event.customer_id for message in asked}
         if self.settings.max_open_orders is not None:
-            self._open = Counter(orders.count_open(connection, [buyer for buyer in buyers if buyer is not None]))
+            unpaid = {draft.customer_id for draft in placing if draft.payment is None}
+            unpaid |= {buyer_of(message.event) for message in asked}
+            self._open = Counter(orders.count_open(connection, [buyer for buyer in unpaid if buyer is not None]))
         if asked or placing:
             self._draw_numbers(len(asked) + len(placing))
 
@@ -235,10 +239,10 @@ class OrderUnitOfWork:
         self._contents[content.order_id] = content
         self._revised.add(content.order_id)
 
-    def open_orders(self, customer_id: str | None) -> int:
+    def open_orders(self, customer_id: str) -> int:
         """Return how many orders of a customer wait to be paid, those of this transaction counted."""
-        mine = sum(placed.order.customer_id == customer_id for placed in self._placed)
-        return 0 if customer_id is None else self._open[customer_id] + mine
+        placed = [placed.order for placed in self._placed if placed.order.customer_id == customer_id]
+        return self._open[customer_id] + sum(order.recorded_minor == 0 for order in placed)
 
     def new_identity(self, lines: int) -> Identity:
         """Return the ids for a new order with so many lines."""

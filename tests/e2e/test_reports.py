@@ -93,7 +93,7 @@ def test_what_cannot_be_taken_is_answered_under_the_orders_key_in_sequence(shop:
     used = unique("ada@example.org")
     tell(shop, report(other["id"], reference=used))
     wrong = [
-        (report(order["id"], amount_minor=1999), "payment_mismatch", {("/amount", "payment_mismatch")}),
+        (report(order["id"], amount_minor=0), "payment_mismatch", {("/amount", "payment_mismatch")}),
         (report(order["id"], currency="USD"), "payment_mismatch", {("/currency", "payment_mismatch")}),
         (report(order["id"], reference=used), "payment_reference_used", {("/reference", "payment_reference_used")}),
         (report(order["id"], outcome=Outcome.UNKNOWN), "unknown_outcome", {("/outcome", "unknown_outcome")}),
@@ -141,6 +141,34 @@ def test_a_payment_for_which_there_is_no_use_is_recorded_due_for_refund_and_answ
     assert [entry.event["code"] for entry in rejections(shop, order["id"], 2)][-1] == "order_cancelled"
     refunds = shop.admin.get(f"{order['id']}/refunds/").json()["data"]
     assert sorted(row["amount"] for row in refunds) == ["20.00", "3.00", "7.00"]
+
+
+def test_a_captured_payment_of_too_little_is_recorded_and_the_rest_confirms(shop: Shop, order: Order) -> None:
+    tell(shop, report(order["id"], amount_minor=1500))
+    assert [entry.event["code"] for entry in rejections(shop, order["id"])] == ["payment_required"]
+    assert shop.admin.order(order["id"])["amount_due"] == "5.00"
+    tell(shop, report(order["id"], amount_minor=700))
+    seen = shop.await_order(order["id"], reservation_status="allocated", payment_status="refund_due")
+    assert seen["status"] == "confirmed"
+    (refund,) = shop.admin.get(f"{order['id']}/refunds/").json()["data"]
+    assert (refund["amount"], refund["status"]) == ("2.00", "pending")
+
+
+def test_payments_while_an_edit_is_open_are_recorded_and_confirm_once_it_is_settled(shop: Shop, order: Order) -> None:
+    asked = shop.customer.placed((shop.sku(), 2))
+    with shop.frozen("inventory-worker"):
+        for one in (order, asked):
+            assert shop.admin.change_item(one, one["items"][0], 3, wait=None).status_code == 202
+        tell(shop, report(order["id"], amount_minor=3000))
+        confirmed = shop.service.confirm(asked, wait=None)
+        assert (confirmed.status_code, confirmed.json()["payment_status"]) == (202, "paid")
+        seen = shop.admin.order(order["id"])
+        assert (seen["status"], seen["pending_operation"]) == ("pending", "revising")
+    shop.await_order(order["id"], status="confirmed", payment_status="paid", amount_due="0.00")
+    assert shop.kinds(order["id"], EVENTS)[-2:] == ["OrderRevised", "OrderConfirmed"]
+    seen = shop.await_order(asked["id"], pending_operation=None)
+    assert (seen["status"], seen["amount_due"]) == ("pending", "10.00")
+    assert shop.service.confirm(seen).json()["status"] == "confirmed"
 
 
 def test_a_cancellation_is_carried_out_as_by_rest(shop: Shop, order: Order) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.eventually import eventually
 from tests.support.running_shop import Shop
+from tests.support.shipping import ship
 from tests.support.storefront import unique
 
 ANSWERS, EVENTS = "inventory.events.v1", "order.events.v1"
@@ -253,6 +254,8 @@ def test_an_order_in_the_warehouse_can_be_edited_until_it_leaves(shop: Shop) -> 
 
     assert shop.admin.add_item(order, second).status_code == 200
 
+    for unpaid in (shop.admin.move(order, "shipped"), ship(shop.admin, order)):
+        assert (unpaid.status_code, unpaid.json()["code"]) == (409, "amount_due_open"), unpaid.text
     now = shop.admin.order(order["id"])
     assert shop.service.confirm(now).status_code == 200
     shipped = shop.admin.move(order, "shipped")
@@ -282,6 +285,16 @@ def test_a_discount_stays_the_amount_that_was_granted_and_is_spread_anew(shop: S
     less = shop.admin.order(order["id"])
     assert shop.admin.change_item(less, less["items"][0], 1).status_code == 200
     assert shop.admin.order(order["id"])["total_amount"] == "2.00"
+
+
+def test_a_discount_that_an_edit_cut_is_whole_again_once_the_order_comes_to_as_much(shop: Shop) -> None:
+    granted = [{"code": "fifty", "amount": "50.00"}]
+    order = shop.service.placed((shop.sku(stock=20, price="10.00"), 10), wait=10, discounts=granted, customer_id="c")
+    (item,) = order["items"]
+    for quantity, discount, total in ((3, "30.00", "0.00"), (10, "50.00", "50.00")):
+        assert shop.admin.change_item(shop.admin.order(order["id"]), item, quantity).status_code == 200
+        now = shop.admin.order(order["id"])
+        assert (now["discount_amount"], now["total_amount"]) == (discount, total)
 
 
 def test_shipping_and_tax_follow_the_new_lines(shop: Shop) -> None:

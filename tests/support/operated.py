@@ -102,10 +102,12 @@ def _refused_by_kafka() -> set[str]:
     own = {code for where in handlers for code in _texts(where, "_reject", 2)}
     return own | {
         RefusalCode.PAYMENT_MISMATCH.value,
+        RefusalCode.PAYMENT_REQUIRED.value,
         RefusalCode.PAYMENT_REFERENCE_USED.value,
         RefusalCode.ALREADY_PAID.value,
         RefusalCode.ORDER_CANCELLED.value,
         RefusalCode.INVALID_TRANSITION.value,
+        "too_many_open_orders",
     }
 
 

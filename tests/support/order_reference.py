@@ -102,7 +102,8 @@ class Reference:
     # --- payments
 
     def confirm(self, payment: tuple[str, int] | None) -> str | None:
-        if self.awaits == "revising":
+        revising = self.awaits == "revising"
+        if payment is None and revising:
             return "operation_in_progress"
         refused = self._pay(*payment) if payment and payment[0] not in self.paid else None
         if refused:
@@ -111,15 +112,18 @@ class Reference:
             return "order_cancelled"
         if self.status != "pending":
             return None if payment or self.status == "confirmed" else "invalid_status_transition"
-        if self.prepaid and not self.is_paid:
+        if self.prepaid and not self.is_paid and not revising:
             return "payment_required"
-        if self.awaits == "reserving":
+        if self.awaits:
             self.confirm_later = True
         else:
             self._confirmed()
         return None
 
     def _pay(self, reference: str, amount: int) -> str | None:
+        # What is due while an edit is open shows once it is settled.
+        if self.awaits == "revising" and amount != self.amount_due:
+            return "operation_in_progress"
         unwanted = self.status == "cancelled" or self.is_paid
         if amount != self.amount_due and not unwanted:
             return "payment_mismatch"
@@ -153,6 +157,8 @@ class Reference:
         refused = self._may_become("shipped") if units is None else self._may_ship()
         if refused:
             return refused
+        if self.amount_due and self.prepaid:
+            return "amount_due_open"
         left = {item: line.quantity - line.shipped for item, line in self.lines.items()}
         leaving = {item: n for item, n in (left if units is None else units).items() if n}
         if any(n > left[item] for item, n in leaving.items()):
@@ -261,7 +267,17 @@ class Reference:
         self.ends.append(how)
         if how == "applied":
             self.lines = self.proposal
+            self._concede_no_more_than_the_order_has()
             self.ask_for_what_is_due()
+        if self.status == "pending" and (self.is_paid or (self.confirm_later and not self.prepaid)):
+            self._confirmed()
+
+    def _concede_no_more_than_the_order_has(self) -> None:
+        backs = [back for back in self.backs.values() if back.status != "failed"]
+        excess = sum(back.conceded for back in backs) - self.total
+        for back in reversed(backs):
+            gone = max(0, min(excess, back.conceded))
+            back.conceded, excess = back.conceded - gone, excess - gone
 
     def time_out(self) -> None:
         if self.awaits == "reserving":

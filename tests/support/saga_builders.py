@@ -119,6 +119,7 @@ def some_content(*lines: OrderLine) -> OrderContent:
         locale="en",
         subtotal_minor=TOTAL,
         discount_minor=0,
+        granted_discount_minor=0,
         tax_minor=0,
         shipping_minor=0,
         shipping_address=ADDRESS,

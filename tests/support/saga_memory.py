@@ -43,10 +43,14 @@ NEEDED = {
     "jwt_audience": "nobody",
 }
 INVENTORY_SETTINGS = InventorySettings(_env_file=None, **NEEDED)
-ORDER_SETTINGS = {
-    auto: OrderSettings(_env_file=None, auto_confirm_orders=auto, **NEEDED)  # type: ignore[arg-type]
-    for auto in (False, True)
-}
+
+
+def order_settings(**values: Any) -> OrderSettings:
+    """Return the order service's settings as they are by default; `values` replace."""
+    return OrderSettings(_env_file=None, **NEEDED, **values)
+
+
+ORDER_SETTINGS = {auto: order_settings(auto_confirm_orders=auto) for auto in (False, True)}
 _RECORD = Record("", 0, 0, None, None, (), 0)
 
 

@@ -27,7 +27,6 @@ from tests.support.saga_builders import (
     SECOND,
     SKU,
     a_line,
-    a_payment,
     a_rate,
     a_reserved_order,
     a_variant,
@@ -113,10 +112,17 @@ def test_a_line_goes_unless_it_is_the_last() -> None:
 
 
 def test_a_discount_that_is_more_than_what_is_left_takes_all_of_it() -> None:
-    content = replace(CONTENT, discount_minor=400)
+    content = replace(CONTENT, discount_minor=400, granted_discount_minor=400)
     assert [line.discount_minor for line in priced(ChangeItem("i-1", 6), content=content).content.lines] == [300, 100]
     found = priced(RemoveItem("i-1"), content=content)
     assert (found.content.discount_minor, found.total_minor) == (200, 490)
+
+
+def test_what_was_granted_is_taken_again_once_the_order_comes_to_as_much() -> None:
+    content = replace(CONTENT, discount_minor=400, granted_discount_minor=400)
+    small = priced(RemoveItem("i-1"), content=content).content
+    assert (small.discount_minor, small.granted_discount_minor) == (200, 400)
+    assert priced(ChangeItem("i-2", 20), content=small).content.discount_minor == 400
 
 
 def test_tax_and_shipping_are_those_of_the_new_lines() -> None:
@@ -170,7 +176,7 @@ def test_the_sums_of_an_edited_order_agree_to_the_minor_unit(
     terms = replace(TERMS, tax_rates={"DE": a_rate(rate, inclusive=inclusive)})
     found = priced(
         ChangeItem("i-0", 7),
-        content=replace(CONTENT, lines=rows, discount_minor=discount),
+        content=replace(CONTENT, lines=rows, discount_minor=discount, granted_discount_minor=discount),
         shop=Shop(SHOP.catalog, terms),
     )
     content = found.content
@@ -321,21 +327,21 @@ def test_what_was_paid_beyond_the_new_total_is_due_back() -> None:
         pytest.param(0, False, False, None, id="an invoice"),
     ],
 )
-def test_a_prepaid_order_is_handed_over_once_all_of_it_is_paid(
+def test_a_prepaid_order_is_handed_over_and_leaves_once_all_of_it_is_paid(
     recorded: int, prepaid: bool, auto_confirm: bool, code: RefusalCode | None
 ) -> None:
-    order = an_editable_order("confirmed", recorded_minor=recorded)
-    found = may_advance(order, OrderStatus.PROCESSING, prepaid=prepaid, auto_confirm=auto_confirm)
-    assert (found.code if found else None) == code
+    for status, to in (("confirmed", OrderStatus.PROCESSING), ("processing", OrderStatus.SHIPPED)):
+        order = an_editable_order(status, recorded_minor=recorded)
+        found = may_advance(order, to, prepaid=prepaid, auto_confirm=auto_confirm)
+        assert (found.code if found else None) == code
 
 
 @pytest.mark.parametrize("status", ["pending", "confirmed"])
-@pytest.mark.parametrize("known", [False, True])
-def test_no_payment_is_taken_while_what_is_due_is_open(status: str, known: bool) -> None:
+def test_nothing_is_confirmed_without_a_payment_while_what_is_due_is_open(status: str) -> None:
     order = an_editable_order(status)
     asked(order)
     before = deepcopy(order)
-    told, found = confirm(order, a_payment(amount_minor=990), when(2), known=known, prepaid=True, terms=CONFIRM_TERMS)
+    told, found = confirm(order, None, when(2), known=False, prepaid=False, terms=CONFIRM_TERMS)
     assert (told, order) == (None, before)
     assert found is not None
     assert found.code is RefusalCode.OPERATION_IN_PROGRESS

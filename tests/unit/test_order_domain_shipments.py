@@ -30,6 +30,7 @@ from tests.support.saga_builders import (
     OTHER_SKU,
     SECOND,
     SKU,
+    TOTAL,
     a_line,
     an_order,
     some_content,
@@ -48,9 +49,13 @@ def in_processing(**values: Any) -> Order:
     return an_order("processing", **{"held": HELD, "ship_by": NOW, **values})
 
 
-def shipment_of(order: Order, content: OrderContent, before: int = 0, **wanted: Any) -> Sent | Refusal:
+def shipment_of(
+    order: Order, content: OrderContent, before: int = 0, *, prepaid: bool = False, **wanted: Any
+) -> Sent | Refusal:
     command = CreateShipment(order_id=ORDER_ID, actor=ADMIN, wanted=Wanted(**wanted))
-    return ship_part(order, content, command, BY_MAIL, when(), before=before, shipment_id=f"s-{before + 1}")
+    return ship_part(
+        order, content, command, BY_MAIL, when(), before=before, shipment_id=f"s-{before + 1}", prepaid=prepaid
+    )
 
 
 def sent(order: Order, content: OrderContent, before: int = 0, **wanted: Any) -> Sent:
@@ -193,6 +198,13 @@ def test_however_an_order_leaves_no_unit_leaves_twice(parts: list[tuple[str, int
     assert [shipment.number for shipment in shipments] == [f"ORD00000001-{n}" for n in range(1, len(shipments) + 1)]
 
 
+def test_a_part_of_a_prepaid_order_leaves_once_all_of_it_is_paid() -> None:
+    order = in_processing(recorded_minor=TOTAL - 1)
+    assert refused(order, CONTENT, vendor_id="v-2", prepaid=True).code is RefusalCode.AMOUNT_DUE_OPEN
+    order.recorded_minor = TOTAL
+    assert sent(order, CONTENT, vendor_id="v-2", prepaid=True).shipments
+
+
 # --- a cancel that comes too late for some goods
 
 
@@ -208,6 +220,11 @@ def test_a_cancel_names_what_had_left() -> None:
     assert cancelled(in_processing(), CONTENT).shipped_lines == ()
     part = sent(order, CONTENT, units={"i-1": 2}, location="main")
     assert [(x.item_id, x.sku, x.quantity) for x in cancelled(order, part.content).shipped_lines] == [("i-1", SKU, 2)]
+
+
+def test_what_left_of_a_cancelled_order_is_recorded_whatever_was_paid_of_it() -> None:
+    kept = an_order("cancelled", held=HELD, ship_by=NOW, recorded_minor=1, refund_waived=True)
+    assert sent(kept, CONTENT, vendor_id="v-2", prepaid=True).shipments[0].unexpected
 
 
 @pytest.mark.parametrize("held", [HELD, ()], ids=["not released yet", "released"])

@@ -13,7 +13,7 @@ from services.order.domain.orders import CancelOrder
 from services.order.domain.payments import ConfirmOrder
 from services.order.domain.placing import PlaceOrder
 from services.order.domain.refunds import RefundStatus, SettleRefund
-from services.order.domain.statuses import CancelReason
+from services.order.domain.statuses import CancelReason, OrderStatus
 from tests.support.saga_builders import ADMIN, NOW, a_draft, a_payment, a_variant, an_order
 from tests.support.saga_memory import ORDER_SETTINGS, Message, OrderService, Result
 
@@ -80,7 +80,8 @@ def test_other_notes_ask_for_no_refund_that_failed() -> None:
     for reference in ("p-1", "p-2"):
         payment = a_payment(reference, 1000)
         run(service, ConfirmOrder(order_id=order_id, payment=payment, actor=ADMIN), order_id)
-    service.orders[order_id].pending_operation = None
+    order = service.orders[order_id]
+    order.status, order.pending_operation = OrderStatus.CONFIRMED, None
     (refund_id,) = service.refunds
     failed = SettleRefund(order_id=order_id, refund_id=refund_id, actor=ADMIN, status=RefundStatus.FAILED)
     run(service, failed, order_id)

@@ -66,6 +66,19 @@ class Shop:
         self.publish("order", result)
         return result.answer
 
+    def report(self, key: str, amount_minor: int) -> None:
+        """Report that the storefront captured something for an order."""
+        captured = contracts.PaymentReported(
+            order_id=key,
+            provider="stripe",
+            reference=new_id(),
+            amount_minor=amount_minor,
+            currency="EUR",
+            outcome=contracts.PaymentReportedOutcome.CAPTURED,
+            reported_at=self.now,
+        )
+        self.publish("order", self.orders.handle(Message(captured, new_id(), 0), self.now))
+
     def deliver(self, by: str, key: str) -> bool:
         """Let the other service read the next event of a key."""
         place = self.read[by, key]
@@ -137,6 +150,10 @@ def act(shop: Shop, step: tuple[str, int, int, str, int]) -> None:
         payment = a_payment(new_id(), order.amount_due_minor)
         answer = shop.command(ConfirmOrder(order_id=key, payment=payment, actor=ADMIN), key)
         assert not isinstance(answer, Refusal) or order.pending_operation or not order.amount_due_minor
+    elif kind == "report":
+        recorded = order.recorded_minor
+        shop.report(key, 300 * quantity)
+        assert order.recorded_minor == recorded + 300 * quantity
     elif kind == "cancel":
         shop.command(CancelOrder(order_id=key, reason=CancelReason.OTHER, actor=ADMIN), key)
     elif kind == "advance":
@@ -158,7 +175,11 @@ def act(shop: Shop, step: tuple[str, int, int, str, int]) -> None:
 
 STEPS = st.tuples(
     st.sampled_from(
-        [*["edit", "deliver"] * 4, *["settle"] * 3, "pay", "advance", "cancel", "repeat", "time out", "expire"]
+        [
+            *["edit", "deliver"] * 4,
+            *["settle"] * 3,
+            *["pay", "report", "advance", "cancel", "repeat", "time out", "expire"],
+        ]
     ),
     st.integers(0, 1),
     st.integers(0, 2),
@@ -182,6 +203,7 @@ def check_at_rest(shop: Shop) -> None:
         assert content.subtotal_minor == sum(line.unit_price_minor * line.quantity for line in content.lines)
         assert order.total_minor == sum(line.total_minor for line in content.lines) + content.shipping_minor
         assert order.unrequested_refund_minor == 0
+        assert not (order.status is OrderStatus.PENDING and order.is_paid), "what is paid and held is confirmed"
         held: Counter[str] = Counter()
         for line in reservation.lines if reservation.status in HELD else ():
             held[line.sku] += line.quantity

@@ -14,7 +14,7 @@ from services.order.domain.history import Actor
 from services.order.domain.orders import Order
 from services.order.domain.refusals import Refusal
 from services.order.domain.scopes import Scope
-from services.order.domain.statuses import OrderStatus, PendingOperation
+from services.order.domain.statuses import OrderStatus
 from services.order.handlers.commands import Outcome
 from services.order.handlers.orders import OrderView, find_order, view_order
 from services.order.unit_of_work import OrderUnitOfWork
@@ -91,7 +91,8 @@ class Shown:
 
 def status_of(order: Order) -> int:
     """Return 202 for an order of which something that was asked is still open: its stock, or a refund; else 200."""
-    confirming = order.confirm_when_reserved and order.pending_operation is PendingOperation.RESERVING
+    open_yet = order.status is OrderStatus.PENDING and order.pending_operation is not None
+    confirming = order.confirm_when_reserved and open_yet
     refunding = order.status is OrderStatus.DELIVERED and order.refunding_minor > 0
     return 202 if confirming or refunding else 200
 

@@ -43,7 +43,7 @@ PROBLEMS = {
     "last_item": ProblemCode(409, "An order has at least one item; cancel it instead"),
     "revision_not_found": ProblemCode(404, "The order has no such revision"),
     "revision_rejected": ProblemCode(409, "The revision came to nothing: the order is as it was"),
-    "amount_due_open": ProblemCode(409, "A prepaid order is handed over once all of it is paid"),
+    "amount_due_open": ProblemCode(409, "A prepaid order is handed over, and leaves, once all of it is paid"),
     "return_not_found": ProblemCode(404, "The order has no such return"),
     "return_not_allowed": ProblemCode(409, "Nothing of an order in this status can be sent back"),
     "return_window_closed": ProblemCode(409, "The time in which goods may be sent back is over"),

@@ -1,7 +1,8 @@
 """Edits: what is to be changed of an order before it leaves, and what it would cost then.
 
-Invariants: lines that are not touched keep the price at which they were sold; the order's discount stays the amount
-that was granted, at most the subtotal, and is spread anew; shipping and tax follow the method and the address.
+Invariants: lines that are not touched keep the price at which they were sold; the order's discount is the amount
+that was granted when it was placed, at most the subtotal, and is spread anew; shipping and tax follow the method and
+the address.
 """
 
 from collections.abc import Mapping, Sequence
@@ -114,7 +115,7 @@ def reprice(content: OrderContent, order: Order, terms: ShopTerms) -> Repriced |
     method = terms.shipping_methods.get(content.shipping_method)
     # Of a method that the shop has given up since, the price that was agreed holds.
     shipping = content.shipping_minor if method is None else method.price(subtotal, order.currency)
-    discount = min(content.discount_minor, subtotal)
+    discount = min(content.granted_discount_minor, subtotal)
     totals = total_up(gross, discount, shipping, terms.tax_for(content.shipping_address))
     lines = tuple(
         replace(line, discount_minor=amounts.discount, tax_minor=amounts.tax, total_minor=amounts.total)

@@ -241,7 +241,12 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderContent:
-    """What an order is about, as it was placed."""
+    """What an order is about, as it was placed or edited since.
+
+    Args:
+        granted_discount_minor: what was granted when it was placed; of that an order takes its subtotal at most.
+
+    """
 
     order_id: str
     request_id: str | None
@@ -249,6 +254,7 @@ class OrderContent:
     locale: str
     subtotal_minor: int
     discount_minor: int
+    granted_discount_minor: int
     tax_minor: int
     shipping_minor: int
     shipping_address: Mapping[str, str | None]

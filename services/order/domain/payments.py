@@ -64,7 +64,14 @@ def refuse_used(payment: Payment) -> Refusal:
 
 
 def confirm(
-    order: Order, payment: Payment | None, when: When, *, known: bool, prepaid: bool, terms: ConfirmTerms
+    order: Order,
+    payment: Payment | None,
+    when: When,
+    *,
+    known: bool,
+    prepaid: bool,
+    terms: ConfirmTerms,
+    captured: bool = False,
 ) -> tuple[Told, Refusal | None]:
     """Record a payment and confirm what can be confirmed.
 
@@ -75,46 +82,78 @@ def confirm(
         prepaid: whether the payment method needs a payment.
         terms: how orders are confirmed.
         when: time and actor.
+        captured: the payment has happened and nobody awaits an answer, so it is recorded whatever it comes to.
 
     Returns:
-        What others have to be told, and the refusal; a payment that is refused with `already_paid` or
-        `order_cancelled` is recorded all the same, and due for refund.
+        What others have to be told, and the refusal; a payment that is refused with `already_paid`, `order_cancelled`
+        or `payment_required` is recorded all the same.
 
     """
-    # While an edit is open, what is due is: a payment of the old total might not be one of the new.
-    revising = order.pending_operation is PendingOperation.REVISING
-    refusal = order.refuse_meanwhile() if revising else None
-    if payment is not None and not known and not revising:
-        refusal = _take(order, payment, when)
-    if refusal is not None:
+    if payment is None and order.pending_operation is PendingOperation.REVISING:
+        return None, order.refuse_meanwhile()
+    taken = _take(order, payment, when, captured=captured) if payment is not None and not known else None
+    refusal = taken or _obstacle(order, paid=payment is not None, prepaid=prepaid)
+    if refusal is not None or order.status is not OrderStatus.PENDING:
         return None, refusal
-    if order.status is OrderStatus.CANCELLED:
-        return None, Refusal(RefusalCode.ORDER_CANCELLED, f"order {order.number} is cancelled")
-    if order.status is not OrderStatus.PENDING:
-        stays = order.status is OrderStatus.CONFIRMED or payment is not None
-        return None, None if stays else refuse_transition(order, OrderStatus.CONFIRMED)
-    if prepaid and not order.is_paid and order.total_minor > 0:
-        detail = (
-            f"order {order.number} is prepaid by {order.payment_method!r}: name provider, reference, amount, currency"
-        )
-        return None, refuse_payment(RefusalCode.PAYMENT_REQUIRED, "", detail)
-    if order.pending_operation is PendingOperation.RESERVING:
+    if order.pending_operation is not None:
         order.confirm_later(when)
         return None, None
     return order.confirm(when, terms.allocation_timeout_seconds), None
 
 
-def _take(order: Order, payment: Payment, when: When) -> Refusal | None:
-    unwanted = order.status is OrderStatus.CANCELLED or order.is_paid
+def confirm_settled(order: Order, when: When, *, prepaid: bool, terms: ConfirmTerms) -> Told:
+    """Confirm an order that was confirmed, or is paid, now that an edit of it is settled and its total is another one.
+
+    Where the edit has made it dearer than what was paid, it waits for the rest.
+    """
+    wanted = order.is_paid or order.confirm_when_reserved
+    if order.status is not OrderStatus.PENDING or not wanted or _awaits_payment(order, prepaid=prepaid):
+        return None
+    return order.confirm(when, terms.allocation_timeout_seconds)
+
+
+def _obstacle(order: Order, *, paid: bool, prepaid: bool) -> Refusal | None:
+    if order.status is OrderStatus.CANCELLED:
+        return Refusal(RefusalCode.ORDER_CANCELLED, f"order {order.number} is cancelled")
+    if order.status is not OrderStatus.PENDING:
+        stays = order.status is OrderStatus.CONFIRMED or paid
+        return None if stays else refuse_transition(order, OrderStatus.CONFIRMED)
+    # What an order comes to whose edit is open shows once it is settled.
+    if order.pending_operation is not PendingOperation.REVISING and _awaits_payment(order, prepaid=prepaid):
+        detail = (
+            f"order {order.number} is prepaid by {order.payment_method!r}, and {order.amount_due_minor} minor units of "
+            f"{order.currency} are due: name provider, reference, amount, currency"
+        )
+        return refuse_payment(RefusalCode.PAYMENT_REQUIRED, "", detail)
+    return None
+
+
+def _awaits_payment(order: Order, *, prepaid: bool) -> bool:
+    return prepaid and not order.is_paid and order.total_minor > 0
+
+
+def _take(order: Order, payment: Payment, when: When, *, captured: bool) -> Refusal | None:
     due = (order.amount_due_minor, order.currency)
-    # Amounts of two currencies cannot be added up, not even to be paid back.
-    foreign = payment.currency != order.currency
-    if foreign or (payment.amount_minor != due[0] and not unwanted):
-        detail = f"{due[0]} minor units of {due[1]} are due, not {payment.amount_minor} of {payment.currency}"
-        return refuse_payment(RefusalCode.PAYMENT_MISMATCH, "/currency" if foreign else "/amount", detail)
-    was_paid = order.is_paid
+    if payment.currency != order.currency:
+        # Amounts of two currencies cannot be added up, not even to be paid back.
+        return _mismatch(payment, due, "/currency")
+    was_paid, cancelled = order.is_paid, order.status is OrderStatus.CANCELLED
+    revising = order.pending_operation is PendingOperation.REVISING
+    # Money that was captured is not undone by refusing to write it down; of nothing there is nothing to lose.
+    fits = payment.amount_minor == due[0] or (captured and payment.amount_minor > 0)
+    if not fits and revising and not captured:
+        # What is due is open: a payment of the new total would not fit the old one.
+        return order.refuse_meanwhile()
+    if not fits and not was_paid and not cancelled:
+        return _mismatch(payment, due, "/amount")
     record(order, payment, when)
-    if was_paid and order.status is not OrderStatus.CANCELLED:
+    # It may be meant for what the edit makes dearer.
+    if was_paid and not cancelled and not revising:
         detail = f"order {order.number} is paid already; this payment is recorded and due for refund"
         return Refusal(RefusalCode.ALREADY_PAID, detail)
     return None
+
+
+def _mismatch(payment: Payment, due: tuple[int, str], pointer: str) -> Refusal:
+    detail = f"{due[0]} minor units of {due[1]} are due, not {payment.amount_minor} of {payment.currency}"
+    return refuse_payment(RefusalCode.PAYMENT_MISMATCH, pointer, detail)

@@ -106,6 +106,7 @@ def place(priced: Priced, terms: ShopTerms, identity: Identity, when: When) -> P
         locale=draft.locale or terms.default_locale,
         subtotal_minor=totals.subtotal,
         discount_minor=totals.discount,
+        granted_discount_minor=totals.discount,
         tax_minor=totals.tax,
         shipping_minor=totals.shipping,
         shipping_address=draft.shipping_address,

@@ -81,6 +81,12 @@ def answer_id_of(event: PaymentReported | OrderCancellationRequested, record_key
     return event.order_id if usable else record_key
 
 
+def buyer_of(request: OrderRequested) -> str | None:
+    """Return who is to pay for a request later; None where nobody is, or they have no id that could be kept."""
+    kept = request.payment is None and not any(_text("/customer_id", request.customer_id, MAX_ID))
+    return request.customer_id if kept else None
+
+
 def payment_in(request: OrderRequested) -> Payment | None:
     """Return the payment that came with a request, None where there is none that could be kept."""
     sent = request.payment

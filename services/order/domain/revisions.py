@@ -56,6 +56,7 @@ class Revision:
         revision: counts the order's edits from 1.
         lines: all that the order is to have, with their amounts.
         previous_total_minor: the order's total when it was asked for.
+        recorded_minor: what had been recorded for the order then.
         reason: why it came to nothing.
         shortages: what did not fit.
 
@@ -71,6 +72,7 @@ class Revision:
     tax_minor: int
     total_minor: int
     previous_total_minor: int
+    recorded_minor: int
     reason: RevisionReason | None = None
     shortages: tuple[Shortage, ...] = ()
     actor: Actor
@@ -96,6 +98,7 @@ def request(order: Order, priced: Repriced, when: When, terms: ShopTerms) -> tup
         tax_minor=content.tax_minor,
         total_minor=priced.total_minor,
         previous_total_minor=order.total_minor,
+        recorded_minor=order.recorded_minor,
         actor=when.actor,
         created_at=when.now,
     )

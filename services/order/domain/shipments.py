@@ -138,15 +138,21 @@ def may_advance(order: Order, to: OrderStatus, *, prepaid: bool = False, auto_co
     if to is OrderStatus.PROCESSING and order.reservation_status is not ReservationStatus.ALLOCATED:
         detail = f"the stock of order {order.number} is {order.reservation_status}, not allocated yet; try again"
         return Refusal(RefusalCode.STOCK_NOT_ALLOCATED, detail)
+    # An edit may have made it dearer since it was handed over.
+    leaves = to in (OrderStatus.PROCESSING, OrderStatus.SHIPPED)
+    return _refuse_unpaid(order, prepaid=prepaid, auto_confirm=auto_confirm) if leaves else None
+
+
+def _refuse_unpaid(order: Order, *, prepaid: bool, auto_confirm: bool) -> Refusal | None:
     # A shop that confirms unpaid orders by itself sends them too; what was paid in part is to be paid in full.
     unpaid_is_fine = not prepaid or (auto_confirm and order.recorded_minor == 0)
-    if to is OrderStatus.PROCESSING and order.amount_due_minor > 0 and not unpaid_is_fine:
-        detail = (
-            f"{order.amount_due_minor} minor units of {order.currency} of order {order.number} are still to be paid "
-            f"by {order.payment_method!r}; report their payment with confirm"
-        )
-        return Refusal(RefusalCode.AMOUNT_DUE_OPEN, detail)
-    return None
+    if order.amount_due_minor == 0 or unpaid_is_fine:
+        return None
+    detail = (
+        f"{order.amount_due_minor} minor units of {order.currency} of order {order.number} are still to be paid "
+        f"by {order.payment_method!r}; report their payment with confirm"
+    )
+    return Refusal(RefusalCode.AMOUNT_DUE_OPEN, detail)
 
 
 def numbered(order: Order, n: int) -> str:
@@ -237,8 +243,10 @@ def ship_part(
     *,
     before: int,
     shipment_id: str,
+    prepaid: bool = False,
+    auto_confirm: bool = False,
 ) -> Sent | Refusal:
-    """Ship what is wanted from one location; see `ship_rest`.
+    """Ship what is wanted from one location; see `ship_rest` and `may_advance`.
 
     What leaves although its order was cancelled has left all the same, if it ever was in the warehouse's hands.
     """
@@ -248,7 +256,8 @@ def ship_part(
     # What is to leave is not settled; inventory would not know what to take off.
     if order.pending_operation is PendingOperation.REVISING:
         return order.refuse_meanwhile() or refuse_transition(order, OrderStatus.SHIPPED)
-    picked = pick(order, content, command.wanted)
+    unpaid = None if handed_over else _refuse_unpaid(order, prepaid=prepaid, auto_confirm=auto_confirm)
+    picked = unpaid or pick(order, content, command.wanted)
     if isinstance(picked, Refusal):
         return picked
     return _send(order, content, [picked], carriage, when, before=before, ids=[shipment_id])

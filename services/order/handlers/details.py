@@ -1,7 +1,7 @@
 """Where an order goes and how, changed before it leaves."""
 
 from services.chassis.commands import Submitted
-from services.order.domain import concessions, details
+from services.order.domain import concessions, details, payments
 from services.order.domain.details import ChangeDetails, NewDetails
 from services.order.domain.edits import Repriced
 from services.order.domain.orders import Order
@@ -12,7 +12,7 @@ from services.order.unit_of_work import OrderUnitOfWork
 
 
 def change_details(submitted: Submitted[ChangeDetails], uow: OrderUnitOfWork) -> Outcome:
-    """Change addresses, notes, shipping method.  Emits: OrderDetailsChanged, RefundRequested."""
+    """Change addresses, notes, shipping method.  Emits: OrderDetailsChanged, OrderConfirmed, RefundRequested."""
     order = order_of(submitted, uow)
     if isinstance(order, Refusal):
         return order
@@ -28,6 +28,9 @@ def change_details(submitted: Submitted[ChangeDetails], uow: OrderUnitOfWork) ->
         for refund in concessions.withdraw(refundable(order, uow), content):
             uow.refunds.update(refund)
     uow.tell(order, told, submitted.cause)
+    prepaid = uow.settings.is_prepaid(order.payment_method)
+    confirmed = payments.confirm_settled(order, when, prepaid=prepaid, terms=uow.settings.confirm_terms)
+    uow.tell(order, confirmed, submitted.cause)
     # Other notes make nothing due: what failed is tried again by people.
     if order.total_minor != total:
         request_due_refunds(order, "details_changed", when, submitted.cause, uow)

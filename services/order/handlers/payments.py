@@ -7,6 +7,7 @@ from services.order.domain.history import When
 from services.order.domain.orders import Order
 from services.order.domain.payments import ConfirmOrder, Payment
 from services.order.domain.refusals import Refusal
+from services.order.domain.statuses import PendingOperation
 from services.order.handlers.commands import Accepted, Outcome, order_of, when_of
 from services.order.handlers.refunds import request_due_refunds
 from services.order.unit_of_work import OrderUnitOfWork
@@ -22,9 +23,12 @@ def confirm_order(submitted: Submitted[ConfirmOrder], uow: OrderUnitOfWork) -> O
 
 
 def take_payment(
-    order: Order, payment: Payment | None, when: When, cause: Cause, uow: OrderUnitOfWork
+    order: Order, payment: Payment | None, when: When, cause: Cause, uow: OrderUnitOfWork, *, captured: bool = False
 ) -> Refusal | None:
-    """Confirm an order that is locked, with the payment, if there is one, whose holder is loaded; see above."""
+    """Confirm an order that is locked, with the payment, if there is one, whose holder is loaded; see above.
+
+    One that was `captured` is recorded whatever it comes to.
+    """
     holder = uow.payments.holder(payment) if payment else None
     if payment is not None and holder not in (None, order.id):
         return payments.refuse_used(payment)
@@ -36,13 +40,15 @@ def take_payment(
         known=holder is not None,
         prepaid=uow.settings.is_prepaid(order.payment_method),
         terms=uow.settings.confirm_terms,
+        captured=captured,
     )
     # A payment of nothing for an order that costs nothing is recorded too.
     recorded = payment is not None and holder is None and order.version != version
     if payment is not None and recorded:
         uow.payments.add(order.id, payment, uow.now)
     uow.tell(order, told, cause)
-    # Without a new payment nothing has become due: what failed is tried again by people.
-    if recorded:
+    # Without a new payment nothing has become due: what failed is tried again by people. Whether it is too much shows
+    # once an edit that is open is settled.
+    if recorded and order.pending_operation is not PendingOperation.REVISING:
         request_due_refunds(order, "not_due", when, cause, uow)
     return refusal

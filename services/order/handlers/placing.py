@@ -19,7 +19,7 @@ def place_draft(draft: OrderDraft, actor: Actor, cause: Cause, uow: OrderUnitOfW
     """Place what somebody wants, if it can be."""
     terms = uow.settings.shop_terms
     priced = price(draft, uow.catalog, terms, uow.addresses.known)
-    crowded = crowd_of(draft.customer_id, uow)
+    crowded = crowd_of(draft, uow)
     if crowded:
         return Refusal(RefusalCode.INVALID_ORDER, crowded[0].detail, crowded)
     if isinstance(priced, list):
@@ -30,13 +30,13 @@ def place_draft(draft: OrderDraft, actor: Actor, cause: Cause, uow: OrderUnitOfW
     return Accepted(placed.order)
 
 
-def crowd_of(customer_id: str | None, uow: OrderUnitOfWork) -> list[Fault]:
-    """Return why a customer may place nothing more for now: too much waits to be paid, and holds stock meanwhile.
+def crowd_of(draft: OrderDraft, uow: OrderUnitOfWork) -> list[Fault]:
+    """Return why a customer may not place this for now: too much waits to be paid, and holds stock meanwhile.
 
-    Orders that are placed at the same instant do not see each other, so there may be one too many of each.
+    What comes with its payment does not wait for it.
     """
-    limit = uow.settings.max_open_orders
-    if limit is None or customer_id is None or uow.open_orders(customer_id) < limit:
+    limit, customer_id = uow.settings.max_open_orders, draft.customer_id
+    if limit is None or draft.payment is not None or customer_id is None or uow.open_orders(customer_id) < limit:
         return []
     detail = f"{limit} orders of this customer wait to be paid, the most there may be; pay or cancel one of them"
     return [Fault("", "too_many_open_orders", detail)]

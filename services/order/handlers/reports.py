@@ -1,7 +1,8 @@
 """What storefronts report of orders that were placed: payments and cancellations, each answered by an event.
 
-The outcome is that of the same command by REST. Foreign input: whatever it says, its refusal is an event, under the
-order's key where there is such an order.
+The outcome is that of the same command by REST, but that money which was captured is recorded whatever it comes to:
+who reports it awaits no answer by which to try again. Foreign input: whatever it says, its refusal is an event, under
+the order's key where there is such an order.
 """
 
 from collections.abc import Sequence
@@ -66,7 +67,7 @@ def cancel_as_requested(requested: Sequence[Received[OrderCancellationRequested]
 def _take(order: Order, payment: Payment, received: Received[PaymentReported], uow: OrderUnitOfWork) -> None:
     outcome, when = received.event.outcome, _when(received, uow)
     if outcome is PaymentReportedOutcome.CAPTURED:
-        refusal = take_payment(order, payment, when, received.cause, uow)
+        refusal = take_payment(order, payment, when, received.cause, uow, captured=True)
         if refusal is not None:
             _reject(received, order, refusal.code.value, refused(refusal), uow)
     elif outcome is PaymentReportedOutcome.FAILED:

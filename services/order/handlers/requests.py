@@ -67,7 +67,7 @@ def _place(received: Received[OrderRequested], draft: OrderDraft, digest: str, u
     if isinstance(priced, list):
         _reject(request.request_id, priced, "invalid_request", received.cause, uow)
         return
-    crowded = crowd_of(draft.customer_id, uow)
+    crowded = crowd_of(draft, uow)
     if crowded:
         _reject(request.request_id, crowded, crowded[0].code, received.cause, uow)
         return

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from services.chassis.commands import Submitted
 from services.chassis.events import Cause, new_id
-from services.order.domain import edits, revisions
+from services.order.domain import edits, payments, revisions
 from services.order.domain.availability import none_left
 from services.order.domain.edits import AddItem, Edit, Repriced, ReviseOrder, Shop
 from services.order.domain.history import When
@@ -49,20 +49,20 @@ def view_revision(uow: OrderUnitOfWork, order: Order, revision: int) -> Revision
 
 
 def settle_revision(answer: RevisionAnswer, order: Order, when: When, cause: Cause, uow: OrderUnitOfWork) -> None:
-    """Take inventory's answer to an edit.  Emits: OrderRevised, RefundRequested | OrderRevisionRejected."""
+    """Take inventory's answer to an edit.
+
+    Emits: OrderRevised | OrderRevisionRejected; OrderConfirmed, RefundRequested for what was paid meanwhile.
+    """
     if not revisions.awaits(order, answer):
         return
     settled = revisions.settle(answer, refundable(order, uow), _newest(order, uow), when)
     if settled is not None:
-        _keep(order, settled, cause, uow)
-        # An edit that came to nothing makes nothing due: what failed is tried again by people.
-        if settled.content is not None:
-            request_due_refunds(order, "revised", when, cause, uow)
+        _keep(order, settled, when, cause, uow)
 
 
 def time_out_revision(order: Order, when: When, cause: Cause, uow: OrderUnitOfWork) -> None:
-    """Give up an edit that inventory never answered.  Emits: OrderRevisionRejected."""
-    _keep(order, revisions.reject(order, _newest(order, uow), RevisionReason.TIMEOUT, when), cause, uow)
+    """Give up an edit that inventory never answered.  Emits: as of one that inventory rejects."""
+    _keep(order, revisions.reject(order, _newest(order, uow), RevisionReason.TIMEOUT, when), when, cause, uow)
 
 
 def close_revision(order: Order, when: When, uow: OrderUnitOfWork) -> None:
@@ -85,10 +85,18 @@ def _newest(order: Order, uow: OrderUnitOfWork) -> Revision:
     return newest
 
 
-def _keep(order: Order, settled: Settled, cause: Cause, uow: OrderUnitOfWork) -> None:
+def _keep(order: Order, settled: Settled, when: When, cause: Cause, uow: OrderUnitOfWork) -> None:
+    """Keep what became of an edit, and go on with what waited for it: a confirmation, and what is too much now."""
     uow.revisions.update(settled.revision)
     if settled.content is not None:
         uow.revise(settled.content)
     for refund in settled.refunds:
         uow.refunds.update(refund)
     uow.tell(order, settled.told, cause)
+    prepaid = uow.settings.is_prepaid(order.payment_method)
+    uow.tell(order, payments.confirm_settled(order, when, prepaid=prepaid, terms=uow.settings.confirm_terms), cause)
+    # By an edit that came to nothing nothing has become due, but by a payment meanwhile.
+    if settled.content is not None:
+        request_due_refunds(order, "revised", when, cause, uow)
+    elif order.recorded_minor > settled.revision.recorded_minor:
+        request_due_refunds(order, "not_due", when, cause, uow)

@@ -74,6 +74,8 @@ def create_shipment(submitted: Submitted[CreateShipment], uow: OrderUnitOfWork) 
         when,
         before=len(uow.shipments.of(order.id)),
         shipment_id=new_id(),
+        prepaid=uow.settings.is_prepaid(order.payment_method),
+        auto_confirm=uow.settings.confirm_terms.auto_confirm,
     )
     if isinstance(sent, Refusal):
         return sent

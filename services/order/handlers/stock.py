@@ -24,13 +24,13 @@ _INVENTORY = Actor(type="system", id="inventory")
 
 
 def note_reserved(reserved: Sequence[Received[StockReserved]], uow: OrderUnitOfWork) -> None:
-    """Reacts to: inventory.StockReserved.  Emits: OrderConfirmed, where nothing else is needed | OrderRevised."""
+    """Reacts to: inventory.StockReserved.  Emits: OrderRevised, of an edit; OrderConfirmed, where all is there."""
     for received in reserved:
         _react(received, uow)
 
 
 def cancel_rejected(rejected: Sequence[Received[StockRejected]], uow: OrderUnitOfWork) -> None:
-    """Reacts to: inventory.StockRejected.  Emits: OrderCancelled, RefundRequested | OrderRevisionRejected."""
+    """Reacts to: inventory.StockRejected.  Emits: OrderCancelled, RefundRequested | as `settle_revision`."""
     for received in rejected:
         _react(received, uow)
 
@@ -78,7 +78,7 @@ def _react(received: Received[StockAnswer], uow: OrderUnitOfWork) -> None:
 
 
 def end_overdue(uow: OrderUnitOfWork, due: Due) -> int:
-    """Reacts to: an order's deadline.  Emits: OrderCancelled, RefundRequested | OrderRevisionRejected."""
+    """Reacts to: an order's deadline.  Emits: as where inventory rejects the order, or its edit."""
     overdue = uow.lock_overdue(due)
     for order in overdue:
         deadline_id = new_id()

@@ -17,6 +17,7 @@ ALTER TABLE orders
     ADD COLUMN payment_failed  boolean NOT NULL DEFAULT false,
     ADD COLUMN payment_status  text NOT NULL DEFAULT 'pending' CHECK (payment_status IN
         ('pending', 'paid', 'refund_due', 'partially_refunded', 'refunded', 'failed')),
+    ADD COLUMN granted_discount_minor bigint NOT NULL DEFAULT 0,
     ADD COLUMN revision        int NOT NULL DEFAULT 0,
     ADD COLUMN delivered_at    timestamptz,
     ADD COLUMN ship_by         timestamptz,
@@ -25,9 +26,10 @@ ALTER TABLE orders
     DROP CONSTRAINT orders_pending_operation_check,
     ADD CONSTRAINT orders_pending_operation_check
         CHECK (pending_operation IN ('reserving', 'allocating', 'revising')) NOT VALID;
-UPDATE orders SET payment_status = CASE
+UPDATE orders SET granted_discount_minor = discount_minor, payment_status = CASE
     WHEN recorded_minor > CASE WHEN status <> 'cancelled' OR refund_waived THEN total_minor ELSE 0 END THEN 'refund_due'
     WHEN recorded_minor >= total_minor THEN 'paid' ELSE 'pending' END;
+ALTER TABLE orders ADD CONSTRAINT orders_granted_discount CHECK (granted_discount_minor >= discount_minor) NOT VALID;
 UPDATE orders o SET delivered_at = h.created_at
     FROM order_history h WHERE h.order_id = o.id AND h.status = 'delivered' AND h.previous_status = 'shipped';
 

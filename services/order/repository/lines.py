@@ -10,8 +10,9 @@ from services.order.domain.lines import OrderLine
 from services.order.domain.orders import OrderContent
 
 CONTENT = sa.text("""
-SELECT id::text, request_id, customer_email, locale, subtotal_minor, discount_minor, tax_minor, shipping_minor,
-       shipping_address, billing_address, shipping_method, notes, external_reference, metadata
+SELECT id::text, request_id, customer_email, locale, subtotal_minor, discount_minor, granted_discount_minor,
+       tax_minor, shipping_minor, shipping_address, billing_address, shipping_method, notes, external_reference,
+       metadata
 FROM orders WHERE id = ANY(:ids ::uuid[])
 """)
 LINES = sa.text("""

@@ -1,5 +1,6 @@
 """Orders' state: loaded under a lock, written in one statement a transaction."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -54,9 +55,13 @@ SELECT count(*) FROM orders WHERE ship_by <= now() AND overdue_at IS NULL AND st
 """)
 
 
+# A customer has no row to lock. `unnest` keeps the order of the keys.
+LOCK_BUYERS = sa.text("SELECT pg_advisory_xact_lock(key) FROM unnest(:keys ::bigint[]) key")
 COUNT_OPEN = sa.text("""
 SELECT customer_id, count(*) AS open FROM orders
-WHERE customer_id = ANY(:customers ::text[]) AND status = 'pending' AND recorded_minor = 0 GROUP BY customer_id
+WHERE customer_id = ANY(:customers ::text[]) AND status = 'pending'
+    AND (recorded_minor = 0 OR recorded_minor < total_minor)
+GROUP BY customer_id
 """)
 # An order with its lines: one statement, since a lone order pays for each round trip.
 INSERT_ORDERS = sa.text(f"""
@@ -68,7 +73,7 @@ WITH placed AS (
         status, reservation_status, pending_operation, recorded_minor, refund_waived, confirm_when_reserved,
         payment_provider, payment_reference, cancel_reason, shortages, held, reserved_until, deadline_at, stuck_reason,
         version, events, updated_at, confirmed_at, cancelled_at, refunded_minor, refunding_minor, conceded_minor,
-        payment_failed, payment_status, revision, delivered_at, ship_by, overdue_at)
+        payment_failed, payment_status, revision, delivered_at, ship_by, overdue_at, granted_discount_minor)
     SELECT * FROM unnest(
         :ids ::uuid[], :numbers ::text[], :request_ids ::text[], :customer_ids ::text[], :emails ::text[],
         :locales ::text[], :currencies ::text[], :subtotals ::bigint[], :discounts ::bigint[], :taxes ::bigint[],
@@ -81,7 +86,7 @@ WITH placed AS (
         :stuck ::text[], :versions ::int[], :events ::bigint[], :updated ::timestamptz[], :confirmed ::timestamptz[],
         :cancelled ::timestamptz[], :refunded ::bigint[], :refunding ::bigint[], :conceded ::bigint[],
         :failed ::boolean[], :payment_statuses ::text[], :revisions ::int[], :delivered ::timestamptz[],
-        :ship_by ::timestamptz[], :overdue ::timestamptz[]))
+        :ship_by ::timestamptz[], :overdue ::timestamptz[], :granted_discounts ::bigint[]))
 {lines.INSERT_LINES.text}
 """)
 
@@ -147,9 +152,22 @@ def count_late(connection: sa.Connection) -> int:
 
 
 def count_open(connection: sa.Connection, customer_ids: Iterable[str]) -> dict[str, int]:
-    """Return how many pending orders these customers have that nobody has paid."""
-    rows = connection.execute(COUNT_OPEN, {"customers": sorted(set(customer_ids))})
-    return {row.customer_id: row.open for row in rows}
+    """Return how many pending orders these customers have that nobody has paid in full.
+
+    Until the end of the transaction nobody else counts them: who places at the same instant sees what is placed here.
+    The locks are taken by their keys, sorted, so that two groups with the same customers never wait in a circle.
+    """
+    customers = sorted(set(customer_ids))
+    if not customers:
+        return {}
+    connection.execute(LOCK_BUYERS, {"keys": sorted({_buyer_key(customer) for customer in customers})})
+    return {row.customer_id: row.open for row in connection.execute(COUNT_OPEN, {"customers": customers})}
+
+
+def _buyer_key(customer_id: str) -> int:
+    """Return the key of a customer's advisory lock: hashed, with a prefix of its own, over all 64 bits."""
+    digest = hashlib.blake2b(f"open orders of {customer_id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
 
 
 def insert(connection: sa.Connection, placed: Sequence[tuple[Order, OrderContent]]) -> None:
@@ -272,6 +290,7 @@ def _content_columns(orders: Sequence[Order], contents: Sequence[OrderContent]) 
         "currencies": [order.currency for order in orders],
         "subtotals": [content.subtotal_minor for content in contents],
         "discounts": [content.discount_minor for content in contents],
+        "granted_discounts": [content.granted_discount_minor for content in contents],
         "taxes": [content.tax_minor for content in contents],
         "shippings": [content.shipping_minor for content in contents],
         "totals": [order.total_minor for order in orders],

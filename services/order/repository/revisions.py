@@ -31,7 +31,10 @@ UPDATE order_revisions SET status = :status, reason = :reason, shortages = :shor
     settled_at = :settled_at
 WHERE order_id = :order_id ::uuid AND revision = :revision
 """)
-_TOTALS = ("subtotal_minor", "discount_minor", "shipping_minor", "tax_minor", "total_minor", "previous_total_minor")
+_TOTALS = (
+    *("subtotal_minor", "discount_minor", "shipping_minor", "tax_minor", "total_minor"),
+    *("previous_total_minor", "recorded_minor"),
+)
 
 
 class Revisions:
