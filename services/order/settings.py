@@ -20,7 +20,10 @@ Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 
 
 class ShippingMethodSetting(BaseModel):
-    """One entry of SHIPPING_METHODS; amounts are decimal strings by currency."""
+    """One entry of SHIPPING_METHODS; amounts are decimal strings by currency.
+
+    With prices it is offered in their currencies alone, without any in all of them, for nothing.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -146,10 +146,10 @@ def a_variant(sku: str = SKU, price_minor: int = 1000, **values: Any) -> Catalog
 
 
 def shop_terms(**values: Any) -> ShopTerms:
-    """Return a shop without taxes that ships for 4.90 EUR, free from 50 EUR."""
+    """Return a shop without taxes that ships for 4.90 EUR, free from 50 EUR, and to where yen are paid for 500."""
     usual: dict[str, Any] = {
         "shipping_methods": {
-            "standard": ShippingMethod("standard", {"EUR": 490}, {"EUR": 5000}, "DHL", 3, None),
+            "standard": ShippingMethod("standard", {"EUR": 490, "JPY": 500}, {"EUR": 5000}, "DHL", 3, None),
             "express": ShippingMethod("express", {"EUR": 1290}, {}, "UPS", 1, None),
         },
         "payment_methods": {

@@ -1,5 +1,6 @@
 """Placing: what is wrong with a wish, all at once, or the priced order that it becomes."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -7,6 +8,9 @@ import pytest
 
 from services.order.domain.drafts import CatalogVariant, Discount, OrderDraft, ShopTerms
 from services.order.domain.placing import Placed, Priced, place, price
+from services.order.domain.pricing import ShippingMethod
+from services.order.domain.quotes import Quote, quote
+from services.order.domain.refusals import Fault
 from services.order.domain.statuses import OrderStatus, PaymentStatus, PendingOperation, ReservationStatus
 from tests.support.saga_builders import (
     ADDRESS,
@@ -138,6 +142,45 @@ def test_an_amount_with_more_decimals_than_its_currency_is_refused_and_named(
         expected_total=None if expected is None else Decimal(expected),
     )
     assert faults(draft, catalog=catalog) == [(offender, "too_many_decimals") for offender in offenders]
+
+
+def in_yen(method: str | None, **methods: Mapping[str, int]) -> Priced | list[Fault]:
+    """Price an order in JPY, in a shop with shipping methods of these prices."""
+    terms = shop_terms(
+        shipping_methods={code: ShippingMethod(code, prices, {}, "DHL", 3, None) for code, prices in methods.items()}
+    )
+    draft = a_draft((SKU, 1), shipping_method=method)
+    return price(draft, {SKU: a_variant(SKU, currency="JPY")}, terms)
+
+
+def test_a_shipping_method_without_a_price_in_the_order_s_currency_is_refused_and_says_which_it_has() -> None:
+    for method in ("express", None):
+        found = in_yen(method, express={"USD": 900, "EUR": 800})
+        assert isinstance(found, list)
+        assert [(fault.pointer, fault.code) for fault in found] == [("/shipping_method", "unknown_shipping_method")]
+        assert found[0].detail == "express: offered in EUR, USD, not in JPY"
+
+
+def test_the_shipping_method_is_the_first_that_is_offered_where_none_is_named() -> None:
+    found = in_yen(None, express={"EUR": 800}, standard={"JPY": 500}, pickup={})
+    assert isinstance(found, Priced)
+    assert (found.shipping.code, found.totals.shipping) == ("standard", 500)
+
+
+def test_a_shipping_method_without_any_prices_sends_for_nothing_in_every_currency() -> None:
+    found = in_yen("pickup", standard={"EUR": 490}, pickup={})
+    assert isinstance(found, Priced)
+    assert (found.shipping.code, found.totals.shipping) == ("pickup", 0)
+
+
+def test_a_quote_offers_only_what_is_offered_in_the_order_s_currency() -> None:
+    methods = {"express": {"EUR": 1290}, "standard": {"JPY": 500}, "pickup": {}}
+    terms = shop_terms(
+        shipping_methods={code: ShippingMethod(code, prices, {}, "DHL", 3, None) for code, prices in methods.items()}
+    )
+    found = quote(a_draft((SKU, 1)), {SKU: a_variant(SKU, currency="JPY")}, terms, {}, {})
+    assert isinstance(found, Quote)
+    assert [option.method.code for option in found.options] == ["standard", "pickup"]
 
 
 def test_a_moved_price_refuses_the_order_and_names_the_new_total() -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import contracts
-from services.order.domain import edits, revisions
+from services.order.domain import details, edits, revisions
+from services.order.domain.details import NewDetails
 from services.order.domain.edits import AddItem, ChangeItem, Edit, RemoveItem, Repriced, Shop
 from services.order.domain.lines import Held, Shortage
 from services.order.domain.orders import Order, OrderContent
@@ -184,6 +185,19 @@ def test_the_sums_of_an_edited_order_agree_to_the_minor_unit(
     assert content.discount_minor == sum(line.discount_minor for line in content.lines)
     assert content.discount_minor == min(discount, content.subtotal_minor)
     assert found.total_minor >= sum(line.total_minor for line in content.lines)
+
+
+def test_a_shipping_method_without_a_price_in_the_order_s_currency_cannot_be_changed_to() -> None:
+    order = an_editable_order(currency="JPY")
+    found = details.preview(order, CONTENT, NewDetails(shipping_method="express"), TERMS)
+    assert isinstance(found, Refusal)
+    assert [(fault.pointer, fault.code) for fault in found.faults] == [("/shipping_method", "unknown_shipping_method")]
+    assert "offered in EUR, not in JPY" in found.detail
+
+
+def test_of_a_method_that_lost_its_price_in_the_order_s_currency_the_agreed_price_holds() -> None:
+    order, content = an_editable_order(currency="JPY"), replace(CONTENT, shipping_method="express", shipping_minor=321)
+    assert priced(ChangeItem("i-1", 4), order=order, content=content).content.shipping_minor == 321
 
 
 # --- when it is taken

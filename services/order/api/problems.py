@@ -58,7 +58,7 @@ PROBLEMS = {
     "price_changed": ProblemCode(422, "The total is not the expected one"),
     "discount_exceeds_subtotal": ProblemCode(422, "Discounts are at most the subtotal"),
     "too_many_decimals": ProblemCode(422, "An amount has more decimals than its currency"),
-    "unknown_shipping_method": ProblemCode(422, "The shop has no such shipping method"),
+    "unknown_shipping_method": ProblemCode(422, "The shop has no such shipping method, or not in this currency"),
     "unknown_payment_method": ProblemCode(422, "The shop has no such payment method"),
     "unknown_address": ProblemCode(422, "The customer has no such saved address"),
     "address_not_found": ProblemCode(404, "There is no such saved address, or it is not the caller's"),

@@ -8,6 +8,7 @@ from services.order.domain.drafts import Address, ShopTerms
 from services.order.domain.edits import Repriced, obstacle_of, reprice
 from services.order.domain.history import Actor, Change, When
 from services.order.domain.orders import Order, OrderContent
+from services.order.domain.placing import shipping_of
 from services.order.domain.refusals import Fault, Refusal, RefusalCode
 from services.order.domain.revisions import Revision
 from services.order.domain.shipments import Shipment
@@ -53,10 +54,9 @@ class ChangeDetails:
 
 def preview(order: Order, content: OrderContent, new: NewDetails, terms: ShopTerms) -> Repriced | Refusal:
     """Return what a change would make of an order, and whether it can be made now."""
-    if new.shipping_method not in (None, content.shipping_method, *terms.shipping_methods):
-        detail = f"{new.shipping_method!r}: the shop has {', '.join(terms.shipping_methods)}"
-        fault = Fault("/shipping_method", "unknown_shipping_method", detail)
-        return Refusal(RefusalCode.INVALID_ORDER, detail, [fault])
+    fault = _method_fault(order, content, new, terms)
+    if fault is not None:
+        return Refusal(RefusalCode.INVALID_ORDER, fault.detail, [fault])
     changed = replace(
         content,
         shipping_address=new.shipping_address or content.shipping_address,
@@ -68,6 +68,16 @@ def preview(order: Order, content: OrderContent, new: NewDetails, terms: ShopTer
     moved = _way(changed) != _way(content)
     priced = reprice(changed, order, terms) if moved else Repriced(changed, order.total_minor)
     return priced if isinstance(priced, Refusal) else replace(priced, obstacle=obstacle_of(order, content))
+
+
+def _method_fault(order: Order, content: OrderContent, new: NewDetails, terms: ShopTerms) -> Fault | None:
+    if new.shipping_method in (None, content.shipping_method):
+        return None
+    if new.shipping_method not in terms.shipping_methods:
+        detail = f"{new.shipping_method!r}: the shop has {', '.join(terms.shipping_methods)}"
+        return Fault("/shipping_method", "unknown_shipping_method", detail)
+    found = shipping_of(new.shipping_method, order.currency, terms)
+    return found if isinstance(found, Fault) else None
 
 
 def change(order: Order, content: OrderContent, priced: Repriced, when: When, label: str) -> OrderDetailsChanged | None:

@@ -113,8 +113,9 @@ def reprice(content: OrderContent, order: Order, terms: ShopTerms) -> Repriced |
     if faults:
         return Refusal(RefusalCode.INVALID_ORDER, faults[0].detail, faults)
     method = terms.shipping_methods.get(content.shipping_method)
-    # Of a method that the shop has given up since, the price that was agreed holds.
-    shipping = content.shipping_minor if method is None else method.price(subtotal, order.currency)
+    # Of a method that the shop has given up since, in this currency at least, the price that was agreed holds.
+    offered = method is not None and method.is_offered_in(order.currency)
+    shipping = method.price(subtotal, order.currency) if method and offered else content.shipping_minor
     discount = min(content.granted_discount_minor, subtotal)
     totals = total_up(gross, discount, shipping, terms.tax_for(content.shipping_address))
     lines = tuple(

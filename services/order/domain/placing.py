@@ -69,9 +69,11 @@ def price(
     if faults:
         return faults
     variants = tuple(catalog[item.sku] for item in draft.items)
-    shipping = terms.shipping_methods[draft.shipping_method or next(iter(terms.shipping_methods))]
     payment = terms.payment_methods[draft.payment_method or next(iter(terms.payment_methods))]
     currency = variants[0].currency
+    shipping = shipping_of(draft.shipping_method, currency, terms)
+    if isinstance(shipping, Fault):
+        return [shipping]
     lines = [(variant.price_minor, item.quantity) for variant, item in zip(variants, draft.items, strict=True)]
     subtotal = sum(unit * quantity for unit, quantity in lines)
     priced = _discounted(draft, lines, shipping.price(subtotal, currency), currency, terms)
@@ -198,6 +200,20 @@ def _currency_faults(draft: OrderDraft, catalog: Mapping[str, CatalogVariant]) -
 
 def _named(code: str) -> str:
     return repr(code if len(code) <= _CODE_SHOWN else f"{code[:_CODE_SHOWN]}...")
+
+
+def shipping_of(code: str | None, currency: str, terms: ShopTerms) -> ShippingMethod | Fault:
+    """Return the shop's shipping method of this code, or its first for this currency; or why there is none.
+
+    A method without a price in a currency is not offered in it: it would be sent for nothing.
+    """
+    methods = list(terms.shipping_methods.values()) if code is None else [terms.shipping_methods[code]]
+    offered = next((method for method in methods if method.is_offered_in(currency)), None)
+    if offered is not None:
+        return offered
+    names = ", ".join(method.code for method in methods)
+    currencies = ", ".join(sorted({currency for method in methods for currency in method.prices_minor}))
+    return Fault("/shipping_method", "unknown_shipping_method", f"{names}: offered in {currencies}, not in {currency}")
 
 
 def _method_faults(draft: OrderDraft, terms: ShopTerms) -> list[Fault]:

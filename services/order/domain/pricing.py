@@ -38,7 +38,8 @@ class ShippingMethod:
 
     Args:
         code: its name in requests.
-        prices_minor: currency → price in minor units; a currency that is not named costs nothing.
+        prices_minor: currency → price in minor units; it is offered in these alone, or in all, for nothing, where
+            none is named.
         free_from_minor: currency → subtotal in minor units from which it is free.
         carrier: who carries it.
         transit_days: working days on the way.
@@ -53,12 +54,16 @@ class ShippingMethod:
     transit_days: int
     tracking_url: str | None
 
+    def is_offered_in(self, currency: str) -> bool:
+        """Whether orders in this currency can be sent like this."""
+        return not self.prices_minor or currency in self.prices_minor
+
     def price(self, subtotal_minor: int, currency: str) -> int:
-        """Return what sending an order with this subtotal costs, in minor units."""
+        """Return what sending an order with this subtotal costs, in minor units of a currency that it is offered in."""
         free_from = self.free_from_minor.get(currency)
         if free_from is not None and subtotal_minor >= free_from:
             return 0
-        return self.prices_minor.get(currency, 0)
+        return self.prices_minor[currency] if self.prices_minor else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,5 +69,7 @@ class ShippingMethod(BaseModel):
     code: str
     carrier: str
     transit_days: int = Field(description="working days on the way")
-    prices: dict[str, str] = Field(description="by currency; one that is not named costs nothing")
+    prices: dict[str, str] = Field(
+        description="by currency; offered in these alone, or in all for nothing where none is named"
+    )
     free_from: dict[str, str] = Field(description="by currency: the subtotal from which on it is free")
