@@ -246,7 +246,7 @@ def test_the_customer_has_a_mail_of_every_step_in_order_and_none_twice(walk: Wal
         f"Your order {number} is on its way",
         f"Your order {number} has been delivered",
         f"You may send back goods of your order {number}",
-        f"Your return {returned['number']} has arrived",
+        f"Your return {returned['number']} of order {number} has arrived",
         f"We have paid back €20.50 for your order {number}",
     ]
     told = [(entry.event["template"], entry.event["notification_id"]) for entry in walk.entries(MAILS)]
