@@ -1,4 +1,4 @@
-"""Avro in Confluent's wire format (EVENTS 2 and 3): byte 0, the schema id as four big-endian bytes, the body.
+"""Avro in Confluent's wire format: byte 0, the schema id as four big-endian bytes, the body.
 
 Invariant: what is decoded is what its headers and its schema id say, whole and with nothing behind it; anything
 else is an `UndecodableEvent`. Ids come from a `SchemaSource`: the schema folder, or a registry (`registry`).

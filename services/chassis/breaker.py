@@ -1,4 +1,4 @@
-"""The breaker: many keys parked with one fingerprint in a short time are a bad deploy, not bad events (DESIGN 5.4).
+"""The breaker: many keys parked with one fingerprint in a short time are a bad deploy, not bad events.
 
 Counted in the database, so that several instances see the same. While it is open the consumer takes nothing and
 parks nothing; it lifts with a new build id or when an operator resumes it with a reason.

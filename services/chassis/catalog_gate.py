@@ -1,4 +1,4 @@
-"""Holds a consumer back until another one has read its topics to the end they had when we started (DESIGN 5.5).
+"""Holds a consumer back until another one has read its topics to the end they had when we started.
 
 So an order is never refused for a SKU whose publication already lies in the log.
 """

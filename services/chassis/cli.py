@@ -1,4 +1,4 @@
-"""The command line of a service: `python -m services.<name> …` (DESIGN 5.6)."""
+"""The command line of a service: `python -m services.<name> …`."""
 
 import inspect
 import signal

@@ -1,4 +1,4 @@
-"""Commands that come by HTTP, handled in groups: one transaction for up to a hundred of them (DESIGN 5.1).
+"""Commands that come by HTTP, handled in groups: one transaction for up to a hundred of them.
 
 While one group's transaction runs, requests queue up; the next group takes them all. A group never holds two
 requests of one (caller, idempotency key), nor two for one aggregate: those wait for the next. A command that is large,

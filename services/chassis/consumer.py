@@ -1,4 +1,4 @@
-"""The consumer: takes batches from Kafka, has them handled, and only then commits their offsets (DESIGN 5.5).
+"""The consumer: takes batches from Kafka, has them handled, and only then commits their offsets.
 
 An offset is the *next* one to read of a partition: last handled + 1. It is written in the batch's database
 transaction first and committed to Kafka afterwards, so a crash between the two repeats records, which the inbox

@@ -1,7 +1,7 @@
 """PostgreSQL through SQLAlchemy Core: the engine, transactions, and the one place where driver errors are translated.
 
 Invariant: what leaves this module as an error is the product's own (`errors`), classified by SQLSTATE
-(DESIGN 5.4): transient ones are tried again by whoever drives the transaction, all others are that work's fault.
+: transient ones are tried again by whoever drives the transaction, all others are that work's fault.
 """
 
 import select

@@ -1,4 +1,4 @@
-"""Deadlines that know whether we were away (DESIGN 2.6), fired by one elected worker on PostgreSQL's clock.
+"""Deadlines that know whether we were away, fired by one elected worker on PostgreSQL's clock.
 
 A deadline may fire only up to a moment before which nothing can be missing any more: the consumer has reached the
 end that each partition had then, and the outbox holds nothing older. On top of that a deadline measures time in

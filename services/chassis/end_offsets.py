@@ -1,4 +1,4 @@
-"""Tells when the end of a partition has been reached that was looked up some seconds ago (DESIGN 2.6).
+"""Tells when the end of a partition has been reached that was looked up some seconds ago.
 
 The end is asked of the broker, never taken from the client's cache: while a broker is away or frozen the cache
 goes on saying what was true before. "Caught up as of t" therefore means: at t the end was looked up, and everything

@@ -2,7 +2,7 @@
 
 Named tuples, not frozen dataclasses: three are made for every record, at a fifth of the cost.
 
-Identity (EVENTS 4): a record's event id is `ce_id` if that is a UUID, else a UUID derived from (`ce_source`,
+Identity: a record's event id is `ce_id` if that is a UUID, else a UUID derived from (`ce_source`,
 `ce_id`), else one derived from its place in the log; so every record has one, and a redelivery has the same.
 """
 
@@ -78,7 +78,7 @@ class Record(NamedTuple):
 
     @property
     def key_text(self) -> str:
-        """The key as text that PostgreSQL can keep and index; a record without one has a key of its own (EVENTS 4)."""
+        """The key as text that PostgreSQL can keep and index; a record without one has a key of its own."""
         if self.key is None:
             return f"{self.topic}/{self.partition}/{self.offset}"
         text = self.key.decode("utf-8", "backslashreplace").replace("\x00", "\\x00")

@@ -1,4 +1,4 @@
-"""Stored answers: the same request with the same key gets the same answer, once carried out (REST 1).
+"""Stored answers: the same request with the same key gets the same answer, once carried out.
 
 Invariant: the claim of a key, the effect of its request and the answer commit together; a refused request leaves
 nothing behind, so that it may be sent again once the facts have changed.

@@ -2,7 +2,7 @@
 
 Invariant: a claim commits with everything that its event changed, so an `event_id` is handled once, however often
 Kafka delivers it. `caught_up_at` is the moment at which the end of a partition was looked up that has since been
-reached: what was in the log by then has been handled or parked (deadlines rely on it, DESIGN 2.6).
+reached: what was in the log by then has been handled or parked (deadlines rely on it).
 """
 
 from collections.abc import Iterable, Mapping, Sequence

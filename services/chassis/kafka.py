@@ -1,4 +1,4 @@
-"""Kafka clients with the settings that the guarantees rest on (DESIGN 5.3, 5.5)."""
+"""Kafka clients with the settings that the guarantees rest on."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What a log line says of the event that it is about: the same fields wherever one is logged (DESIGN 4).
+"""What a log line says of the event that it is about: the same fields wherever one is logged.
 
 Never personal data: a stranger may write an address where an id belongs, so only what can be an id is logged.
 """

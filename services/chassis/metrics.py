@@ -1,4 +1,4 @@
-"""Every metric of the product on one screen; the names are a contract with dashboards and alerts (DESIGN 4).
+"""Every metric of the product on one screen; the names are a contract with dashboards and alerts.
 
 Labels come from closed sets. Counters and histograms are module globals, as `prometheus_client` means them;
 values that live in the database are read at scrape time by `collectors`.

@@ -74,7 +74,7 @@ def pending(engine: sa.Engine, service_migrations: Path) -> list[str]:
 
 
 class ModeGuard:
-    """Refuses a database whose events carry ids of another mode (EVENTS 3); asks once, for it never changes.
+    """Refuses a database whose events carry ids of another mode; asks once, for it never changes.
 
     Args:
         mode: where this process takes schema ids from.

@@ -1,4 +1,4 @@
-"""Money on the wire: decimal strings outside, whole minor units inside, never a float (DESIGN 2.4).
+"""Money on the wire: decimal strings outside, whole minor units inside, never a float.
 
 The digits of a currency are those of ISO 4217. CLDR's, which Babel formats with, are what people usually write: 0 for
 RSD, where ISO 4217 has 2, so an amount of 19.99 RSD would be refused by them.

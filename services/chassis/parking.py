@@ -1,4 +1,4 @@
-"""Parked keys: an event that cannot be handled waits here with everything later of its key, in order (DESIGN 5.4).
+"""Parked keys: an event that cannot be handled waits here with everything later of its key, in order.
 
 Invariant: whoever appends to, retries or discards a parked key holds the lock of its `parked_keys` row, so the
 order of `parked_events.id` is the order of the log. A parked event's id is claimed in the inbox: a redelivery or a

@@ -1,4 +1,4 @@
-"""What happens to a batch of records: one transaction in six steps, or none of it (DESIGN 5.1, 5.4).
+"""What happens to a batch of records: one transaction in six steps, or none of it.
 
 1 drop repeats · 2 claim the inbox · 3 append to parked keys what belongs to one · 4 lock and load, once ·
 5 handle in waves · 6 write state, outbox, positions; commit.

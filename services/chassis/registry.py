@@ -1,4 +1,4 @@
-"""Schema ids from a Confluent Schema Registry (EVENTS 3), asked by Confluent's own client.
+"""Schema ids from a Confluent Schema Registry, asked by Confluent's own client.
 
 Invariant: nothing is ever registered from here, and no event is written under an id that was not known at the start. So
 a registry that is away stops no writer; a reader needs it only for an id that it has not met yet. It waits while the

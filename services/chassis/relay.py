@@ -1,4 +1,4 @@
-"""The relay: the one process that publishes a service's outbox (DESIGN 5.3).
+"""The relay: the one process that publishes a service's outbox.
 
 Invariant: a row leaves the outbox only in a transaction that commits after the broker acknowledged it; rows go out
 in the order of `seq`, and nothing overtakes a row that the broker refused for its topic. A crash can send a row

@@ -1,4 +1,4 @@
-"""Checks at start that the inbox outlives the log: else a replay could handle an event twice (DESIGN 5.2)."""
+"""Checks at start that the inbox outlives the log: else a replay could handle an event twice."""
 
 from collections.abc import Sequence
 

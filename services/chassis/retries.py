@@ -1,4 +1,4 @@
-"""Tries parked events again, in order: by the consumer when they are due, by an operator at any time (DESIGN 5.4)."""
+"""Tries parked events again, in order: by the consumer when they are due, by an operator at any time."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -3,7 +3,7 @@
 A service's own unit of work wraps a `Transaction`, adds its repositories, and is driven in three steps by whoever
 owns the transaction (consumer, command group, deadline): `lock` once for all messages, handlers, `save` once.
 Invariant: nothing is locked after `lock`; aggregates are locked before SKU rows, each sorted; so two transactions
-that want the same rows meet at the first of them and never deadlock (DESIGN 5.1).
+that want the same rows meet at the first of them and never deadlock.
 """
 
 from collections.abc import Callable, Iterator, Sequence

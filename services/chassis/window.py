@@ -1,4 +1,4 @@
-"""How long work may gather before it is taken: nothing where it comes alone, longer the more of it comes (DESIGN 5.1).
+"""How long work may gather before it is taken: nothing where it comes alone, longer the more of it comes.
 
 A batch costs about the same whether it holds one event or ten: round trips, a commit, a produce that is acknowledged.
 At a few events a second the machine has time for that, and waiting would only add latency; at hundreds, small batches

@@ -1,4 +1,4 @@
-"""The worker process: consumers, relay, deadlines and a service's own loops, each in a thread (DESIGN 5.6).
+"""The worker process: consumers, relay, deadlines and a service's own loops, each in a thread.
 
 A thread that dies takes the process with it, with a non-zero code: whoever supervises it starts it anew, and
 nothing goes on half. SIGTERM lets each thread finish what it has begun; then the process ends with 0.

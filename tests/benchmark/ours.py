@@ -6,7 +6,14 @@ Notification runs its consumer alone: the drain ends with the notification's row
 from collections.abc import Sequence
 
 from deploy.local.stack import Stack
-from schemas.contracts import OrderPlaced, OrderRequested, OutOfStock, StockReserved, VariantPublished
+from schemas.contracts import (
+    NotificationSent,
+    OrderPlaced,
+    OrderRequested,
+    OutOfStock,
+    StockReserved,
+    VariantPublished,
+)
 from tests.benchmark.drain import Side
 
 _PROCESSES = {"order": (), "inventory": (), "notification": ("--only", "consumer")}
@@ -31,7 +38,7 @@ OURS = Side(
     make_ready=lambda _stack: None,
     start=_start,
     groups={
-        "order": (StockReserved.TOPIC, OrderRequested.TOPIC),
+        "order": (StockReserved.TOPIC, OrderRequested.TOPIC, OutOfStock.TOPIC, NotificationSent.TOPIC),
         "order-catalog": (VariantPublished.TOPIC,),
         "inventory": (OrderPlaced.TOPIC,),
         "notification": (OrderPlaced.TOPIC, OutOfStock.TOPIC),

@@ -1,6 +1,6 @@
 """An independent reader of the topics: what is in the log, whoever wrote it and whatever the databases say.
 
-Invariant that it proves (EVENTS 2): the first occurrences of a key's events are in sequence, 1 … n without a hole;
+Invariant that it proves: the first occurrences of a key's events are in sequence, 1 … n without a hole;
 duplicates may follow anywhere.
 """
 

@@ -1,4 +1,4 @@
-"""Every cell of the first table of DESIGN 2.1, on the real system: inventory's answers by the order's status.
+"""Every cell of the saga's first table, on the real system: inventory's answers by the order's status.
 
 Cells that the services reach by themselves are reached through REST; the others by an outsider that writes the
 answer to the topic. The table is the tests' own copy.

@@ -1,4 +1,4 @@
-"""Orders that storefronts ask for on `order.requests.v1` (EVENTS 4): each request is answered, once."""
+"""Orders that storefronts ask for on `order.requests.v1`: each request is answered, once."""
 
 import json
 import uuid

@@ -1,4 +1,4 @@
-"""Every cell of the second table of DESIGN 2.1, on the real system: an order's events by its reservation.
+"""Every cell of the saga's second table, on the real system: an order's events by its reservation.
 
 Cells that the services reach by themselves are reached through REST; the others by an outsider that repeats an
 event of the log under another id, or forges one. The table is the tests' own copy.

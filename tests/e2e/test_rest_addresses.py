@@ -1,4 +1,4 @@
-"""Saved addresses (REST 2): kept for a customer, ordered with by their ids, and never a part of an order."""
+"""Saved addresses: kept for a customer, ordered with by their ids, and never a part of an order."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Many orders in one call (REST 2): each is decided as if it came alone, and says what became of it."""
+"""Many orders in one call: each is decided as if it came alone, and says what became of it."""
 
 import concurrent.futures
 from typing import Any
@@ -16,7 +16,7 @@ def row(sku: str, quantity: int = 1, **fields: Any) -> dict[str, Any]:
     return order_body((sku, quantity), **fields)
 
 
-def place(client: Client, *rows: dict[str, Any], key: str | None = None) -> requests.Response:
+def place(client: Client, *rows: Any, key: str | None = None) -> requests.Response:
     return client.post("bulk/", {"orders": list(rows)}, key=key or unique("bulk"))
 
 
@@ -161,13 +161,39 @@ def test_five_hundred_orders_are_one_call(shop: Shop) -> None:
     assert (too_many.status_code, too_many.json()["errors"][0]["pointer"]) == (400, "/orders")
 
 
-def test_what_cannot_be_read_is_refused_as_a_whole(shop: Shop) -> None:
+def test_a_row_that_cannot_be_read_is_wrong_without_the_others(shop: Shop) -> None:
+    sku, customer, key = shop.sku(), unique("c"), unique("bulk")
+    good = row(sku, customer_id=customer)
+    rows = [
+        {**good, "colour": "red"},
+        good,
+        row(sku, 0),
+        {**good, "shipping_address": {"city": "Bonn"}},
+        {**good, "key": 7},
+        "an order",
+        None,
+    ]
+
+    found = results(place(shop.service, *rows, key=key))
+
+    assert codes(found) == ["invalid_request", None, *["invalid_request"] * 5]
+    pointers = [[fault["pointer"] for fault in (bad["problem"] or {"errors": []})["errors"]] for bad in found]
+    assert (pointers[0], pointers[2]) == (["/orders/0/colour"], ["/orders/2/items/0/quantity"])
+    assert "/orders/3/shipping_address/first_name" in pointers[3]
+    assert pointers[4:] == [["/orders/4/key"], ["/orders/5"], ["/orders/6"]]
+    assert "known here: billing_address" in found[0]["problem"]["errors"][0]["detail"]
+    assert known(shop, customer) == 1
+    assert results(place(shop.service, *rows, key=key)) == found
+
+
+def test_where_no_row_can_be_read_each_says_why(shop: Shop) -> None:
+    assert codes(results(place(shop.service, {}, {}))) == ["invalid_request"] * 2
+
+
+def test_what_is_no_list_of_rows_is_refused_as_a_whole(shop: Shop) -> None:
     sku, customer = shop.sku(), unique("c")
     good, key = row(sku, customer_id=customer), unique("key")
     for rows, pointer in (
-        ([good, {**good, "colour": "red"}], "/orders/1/colour"),
-        ([good, row(sku, 0)], "/orders/1/items/0/quantity"),
-        ([good, {**good, "shipping_address": {"city": "Bonn"}}], "/orders/1/shipping_address/first_name"),
         ([{**good, "key": key}, {**good, "key": key}], "/orders"),
         ([good, {**good, "key": "the call's"}], "/orders/1/key"),
         ([], "/orders"),

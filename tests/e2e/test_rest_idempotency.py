@@ -1,4 +1,4 @@
-"""Idempotency-Key (REST 1): the same request with the same key is carried out once and answered alike."""
+"""Idempotency-Key: the same request with the same key is carried out once and answered alike."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any

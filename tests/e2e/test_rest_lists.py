@@ -1,4 +1,4 @@
-"""Lists (REST 1): pages behind a cursor, filters, orders of rows, and what a page costs."""
+"""Lists: pages behind a cursor, filters, orders of rows, and what a page costs."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""The payment rules of DESIGN 2.4, one by one."""
+"""The payment rules, one by one."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any

@@ -1,4 +1,4 @@
-"""Quotes (REST 2): what an order would come to, by the code that places it; and the shop's shipping methods."""
+"""Quotes: what an order would come to, by the code that places it; and the shop's shipping methods."""
 
 from typing import Any
 

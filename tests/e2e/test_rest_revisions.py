@@ -311,7 +311,7 @@ def test_a_dry_run_tells_what_an_edit_would_come_to_and_changes_nothing(shop: Sh
     assert (tried["feasible"], tried["obstacles"]) == (True, [])
     assert (tried["total_amount"], tried["price_difference"]) == ("27.50", "7.50")
     assert [(row["sku"], row["quantity"]) for row in tried["items"]] == [(first, 2), (second, 3)]
-    assert (grown.json()["feasible"], grown.json()["price_difference"]) == (True, "4980.00"), "stock is not looked at"
+    assert (grown.json()["feasible"], grown.json()["price_difference"]) == (True, "4980.00"), "no alert tells how much"
     assert (last.status_code, last.json()["code"]) == (409, "last_item")
     assert shop.probe.order(order["id"]) == before
     assert shop.kinds(order["id"], EVENTS) == ["OrderPlaced"]
@@ -323,6 +323,24 @@ def test_a_dry_run_names_what_stands_in_the_way(shop: Shop) -> None:
     tried = shop.admin.change_item(shop.admin.order(order["id"]), order["items"][0], 3, params={"dry_run": "true"})
     assert (tried.status_code, tried.json()["feasible"]) == (200, False)
     assert [row["code"] for row in tried.json()["obstacles"]] == ["not_editable"]
+
+
+def test_more_of_what_is_out_of_stock_is_not_feasible_and_less_of_it_is(shop: Shop) -> None:
+    sku, calm = shop.sku(stock=4), shop.sku(stock=10)
+    order = reserved(shop, (sku, 4), (calm, 1))
+
+    def tried(quantity: int, at: int = 0) -> dict[str, Any]:
+        edit: dict[str, Any] = shop.admin.change_item(
+            order, order["items"][at], quantity, params={"dry_run": "true"}
+        ).json()
+        return edit
+
+    def is_out() -> None:
+        assert [row["code"] for row in tried(5)["obstacles"]] == ["insufficient_stock"]
+
+    eventually(is_out, within=15)
+    assert sku in tried(5)["obstacles"][0]["detail"]
+    assert (tried(5)["feasible"], tried(3)["feasible"], tried(2, at=1)["feasible"]) == (False, True, True)
 
 
 def test_while_an_edit_is_open_everything_but_a_cancel_has_to_wait(shop: Shop) -> None:

@@ -1,4 +1,4 @@
-"""Who sees and touches what (REST 1, roles): what is not yours is not there."""
+"""Who sees and touches what: what is not yours is not there."""
 
 from typing import Any
 

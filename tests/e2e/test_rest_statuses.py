@@ -1,4 +1,4 @@
-"""The status table of DESIGN 2.2 over REST: moves, refusals, cancel rules, and a history that tells of each."""
+"""The status table over REST: moves, refusals, cancel rules, and a history that tells of each."""
 
 from typing import Any
 

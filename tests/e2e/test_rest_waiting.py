@@ -1,4 +1,4 @@
-"""`Prefer: wait=N` (REST 1): the answer waits for the saga's, or is the one without it."""
+"""`Prefer: wait=N`: the answer waits for the saga's, or is the one without it."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""The eight rules of DESIGN 2 that make the saga correct, each on the real system, each under its own name."""
+"""The eight rules that make the saga correct, each on the real system, each under its own name."""
 
 import uuid
 from collections.abc import Iterator

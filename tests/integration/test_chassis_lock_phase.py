@@ -1,4 +1,4 @@
-"""The lock phase: whatever meets over a few SKUs at once, nobody ever waits in a circle (DESIGN 5.1).
+"""The lock phase: whatever meets over a few SKUs at once, nobody ever waits in a circle.
 
 Handlers that lock for themselves deadlock as soon as two run in one transaction. Here two consumers, two groups of
 commands, retries and deadlines work on the same few rows as fast as they can; PostgreSQL counts its deadlocks.

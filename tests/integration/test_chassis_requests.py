@@ -1,4 +1,4 @@
-"""Foreign input: bad storefront requests stop nobody and are answered; an unknown SKU waits a while (EVENTS 4)."""
+"""Foreign input: bad storefront requests stop nobody and are answered; an unknown SKU waits a while."""
 
 import dataclasses
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The inbox outlives the log, by the broker's own settings: else a replay could handle an event twice (DESIGN 5.2)."""
+"""The inbox outlives the log, by the broker's own settings: else a replay could handle an event twice."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Two rules of DESIGN 2 where they meet the batch: all or nothing (5), and early and late messages (6).
+"""Two of the saga's rules where they meet the batch: all or nothing (5), and early and late messages (6).
 
 The others have files of their own: 1 and 3 test_chassis_transactions, 2 and 4 test_relay (and test_chassis_rebalance),
 7 test_deadlines, 8 test_parking.

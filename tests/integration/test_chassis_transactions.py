@@ -1,4 +1,4 @@
-"""State, inbox claim, consumer position and outgoing events commit in one transaction, or not at all (DESIGN 2, 1).
+"""State, inbox claim, consumer position and outgoing events commit in one transaction, or not at all.
 
 The database's backend is ended at every point between two statements of a batch's transaction, and while it commits.
 """
@@ -137,7 +137,7 @@ def test_a_backend_that_ends_while_an_event_is_parked_parks_nothing(ledger: Ledg
 
 @pytest.mark.parametrize("batch_size", [1, 7, 100])
 def test_replaying_a_whole_topic_from_offset_0_changes_nothing(ledger: Ledger, world: World, batch_size: int) -> None:
-    """DESIGN 2, rule 3: whatever the batches of the first reading were, and those of the replay."""
+    """Whatever the batches of the first reading were, and those of the replay."""
     events = [make(f"K{n % 5}", str(n)) for n in range(20) for make in (ledger.confirmed, ledger.cancelled)]
     records = world.records(events)
     for start in range(0, len(records), 3):

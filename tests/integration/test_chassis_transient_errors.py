@@ -1,4 +1,4 @@
-"""What passes by itself is waited for: nothing is parked for it, and nothing skipped (DESIGN 5.4)."""
+"""What passes by itself is waited for: nothing is parked for it, and nothing skipped."""
 
 import threading
 from collections.abc import Iterator

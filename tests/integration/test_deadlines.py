@@ -1,4 +1,4 @@
-"""Nothing waits for ever, and nothing is given up because we were away (DESIGN 2, rule 7; 2.6).
+"""Nothing waits for ever, and nothing is given up because we were away.
 
 The deadlines of inventory's reservations and of orders' sagas, on a real PostgreSQL; the consumer's positions and the
 outbox are set by hand to what an outage leaves behind.

@@ -1,4 +1,4 @@
-"""Commands from many requests share transactions; none of them pays for what is wrong with another (DESIGN 5.1)."""
+"""Commands from many requests share transactions; none of them pays for what is wrong with another."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Parked keys over REST (REST 4): list, show, retry, discard and resume, in any service."""
+"""Parked keys over REST: list, show, retry, discard and resume, in any service."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A poison message delays only its own key (DESIGN 2, rule 8): it is parked, in order, and handled once repaired."""
+"""A poison message delays only its own key: it is parked, in order, and handled once repaired."""
 
 import dataclasses
 import json

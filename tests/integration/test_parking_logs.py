@@ -1,4 +1,4 @@
-"""Every log line about an event that fails says which one, in the fields that were agreed on (DESIGN 4)."""
+"""Every log line about an event that fails says which one, in the fields that were agreed on."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Who has a turn while parked keys fail again and again: the other parked keys, and what comes fresh (DESIGN 5.4)."""
+"""Who has a turn while parked keys fail again and again: the other parked keys, and what comes fresh."""
 
 import time
 from collections.abc import Iterator

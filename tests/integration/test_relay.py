@@ -1,4 +1,4 @@
-"""The relay on a real Kafka: a row leaves the outbox only after the broker acknowledged it (DESIGN 2, rule 2)."""
+"""The relay on a real Kafka: a row leaves the outbox only after the broker acknowledged it."""
 
 import threading
 from collections.abc import Iterator

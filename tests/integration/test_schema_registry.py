@@ -1,4 +1,4 @@
-"""Registry mode: ids come from a registry, known before anything is written (EVENTS 3)."""
+"""Registry mode: ids come from a registry, known before anything is written."""
 
 import json
 from base64 import b64encode

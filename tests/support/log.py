@@ -1,7 +1,7 @@
 """An independent reader of the topics: no consumer group, none of the services' code.
 
 It follows every partition from its first record, so a test asks what the log says instead of what a service
-believes; and it checks the promise of EVENTS 2: *the first occurrences of a key's events are in sequence*.
+believes; and it checks the promise to consumers: *the first occurrences of a key's events are in sequence*.
 """
 
 import threading

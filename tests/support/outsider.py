@@ -23,7 +23,7 @@ class Outsider:
     def tell(
         self, event: Event, *, event_id: str | None = None, headers: Mapping[str, str | None] | None = None
     ) -> str:
-        """Write an event under its own key, with all that EVENTS 2 asks for but a sequence, and return its id.
+        """Write an event under its own key, with all that the contract asks for but a sequence, and return its id.
 
         `headers` replace or (None) take away single ones.
         """

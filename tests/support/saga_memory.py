@@ -35,16 +35,16 @@ from services.order.repository.shipments import Shipments
 from services.order.settings import OrderSettings
 from services.order.unit_of_work import OrderUnitOfWork
 
-_NEEDED = {
+NEEDED = {
     "database_url": "postgresql+psycopg2://nobody@nowhere/nothing",
     "kafka_bootstrap_servers": "nowhere:1",
     "jwt_secret": "a secret of no service, long enough for HS256",
     "jwt_issuer": "nobody",
     "jwt_audience": "nobody",
 }
-INVENTORY_SETTINGS = InventorySettings(_env_file=None, **_NEEDED)
+INVENTORY_SETTINGS = InventorySettings(_env_file=None, **NEEDED)
 ORDER_SETTINGS = {
-    auto: OrderSettings(_env_file=None, auto_confirm_orders=auto, **_NEEDED)  # type: ignore[arg-type]
+    auto: OrderSettings(_env_file=None, auto_confirm_orders=auto, **NEEDED)  # type: ignore[arg-type]
     for auto in (False, True)
 }
 _RECORD = Record("", 0, 0, None, None, (), 0)

@@ -1,4 +1,4 @@
-"""What DESIGN 2 promises of the saga once everything is delivered and nothing is parked."""
+"""What is promised of the saga once everything is delivered and nothing is parked."""
 
 from collections import Counter
 
@@ -8,7 +8,7 @@ from tests.support.saga_model import Saga
 
 
 def check_at_rest(saga: Saga) -> None:
-    """Assert what DESIGN 2 promises once everything is delivered."""
+    """Assert what is promised once everything is delivered."""
     for order_id in saga.ids:
         _check_order(saga, order_id)
     _check_books(saga)

@@ -1,4 +1,4 @@
-"""What DESIGN 2 says must happen, written once more and simply: the saga's reference model.
+"""What must happen, written once more and simply: the saga's reference model.
 
 Plain names and dictionaries, the hand-made tables of `saga_tables`, nothing from the services. Each method takes what
 happens and returns the names of the events that must be told; the model's own state is what must be found afterwards.

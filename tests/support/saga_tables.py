@@ -1,9 +1,9 @@
-"""The tables of DESIGN 2.1 and 2.2, copied by hand: what the code's own tables are compared with.
+"""The saga's tables, written a second time by hand: what the code's own tables are compared with.
 
 Nothing in here is imported from the services, so that a mistake there cannot hide itself here.
 """
 
-# --- DESIGN 2.1, first table: inventory's answer by the order's status -> what happens ("-": nothing changes)
+# --- first table: inventory's answer by the order's status -> what happens ("-": nothing changes)
 ANSWER_COLUMNS = ("pending", "confirmed", "later", "ended")
 ANSWER_TABLE = {
     "StockReserved": ("reserved", "-", "-", "-"),
@@ -28,7 +28,7 @@ ANSWER_CELLS = {
     for column, cell in zip(ANSWER_COLUMNS, cells, strict=True)
 }
 
-# --- DESIGN 2.1, second table: the order's event by the reservation -> what happens. `shipped` has no column there:
+# --- second table: the order's event by the reservation -> what happens. `shipped` has no column there:
 # what has left is neither parked, shipped nor released once more.
 RESERVATION_COLUMNS = (
     "none",
@@ -87,7 +87,7 @@ REVISION_ANSWERS = {
     for status in COLUMN_OF_STATUS
 }
 
-# --- DESIGN 2.2: from -> to
+# --- moves: from -> to
 STATUS_TABLE = {
     "pending": {"confirmed", "cancelled"},
     "confirmed": {"processing", "cancelled"},

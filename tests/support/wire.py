@@ -1,4 +1,4 @@
-"""Records as EVENTS 2 describes them, read and written without the services' code: what an outsider would build.
+"""Records as the contract describes them, read and written without the services' code: what an outsider would build.
 
 Byte 0, the schema's id in four big-endian bytes, the Avro body; CloudEvents in the headers. Schemas and ids come
 from the contract's own files.

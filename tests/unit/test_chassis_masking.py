@@ -1,4 +1,4 @@
-"""What an operator sees of an event: nothing that its schema marks as personal, wherever it stands (DESIGN 5.4)."""
+"""What an operator sees of an event: nothing that its schema marks as personal, wherever it stands."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How long a batch may fill: not at all where events come alone, longer where many come (DESIGN 5.1)."""
+"""How long a batch may fill: not at all where events come alone, longer where many come."""
 
 from collections.abc import Iterator
 from unittest.mock import patch

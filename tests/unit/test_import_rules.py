@@ -1,4 +1,4 @@
-"""The import rules of DESIGN 3, enforced over the tree: what a module may import follows from the layer it is in.
+"""The import rules, enforced over the tree: what a module may import follows from the layer it is in.
 
 A layer is a module or a package of that name in a service. Every import statement counts, wherever it stands.
 """
@@ -27,7 +27,7 @@ class Layer:
     """What a layer may import. `own.` stands for the service that it is in.
 
     Args:
-        may: what DESIGN 3 allows.
+        may: what the rules allow.
         also: what is needed beyond its words, and why.
         pure: whether of the standard library, too, only PURE may be imported.
 

@@ -1,4 +1,4 @@
-"""What inventory does with each event of an order, whatever its reservation is (DESIGN 2.1, second table)."""
+"""What inventory does with each event of an order, whatever its reservation is."""
 
 from copy import deepcopy
 from typing import Any

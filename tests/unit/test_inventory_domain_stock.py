@@ -1,4 +1,4 @@
-"""Quantities of stock, their movements, and the alerts about them (DESIGN 2.5)."""
+"""Quantities of stock, their movements, and the alerts about them."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Cancelling: who may, when, and what becomes of money and stock (DESIGN 2.2, 2.4)."""
+"""Cancelling: who may, when, and what becomes of money and stock."""
 
 from copy import deepcopy
 from typing import Any

@@ -1,4 +1,4 @@
-"""Recording payments and confirming, rule by rule (DESIGN 2.4)."""
+"""Recording payments and confirming, rule by rule."""
 
 from copy import deepcopy
 

@@ -1,4 +1,4 @@
-"""Prices, discounts, taxes and totals, to the minor unit (DESIGN 2.4)."""
+"""Prices, discounts, taxes and totals, to the minor unit."""
 
 from fractions import Fraction
 from math import floor

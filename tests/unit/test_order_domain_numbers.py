@@ -1,4 +1,4 @@
-"""Order numbers: unique by construction, growing, and not guessable in sequence (DESIGN 4)."""
+"""Order numbers: unique by construction, growing, and not guessable in sequence."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Placing: what is wrong with a wish, all at once, or the priced order that it becomes (DESIGN 2.2, 2.4, REST 1)."""
+"""Placing: what is wrong with a wish, all at once, or the priced order that it becomes."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the order service does with each answer of inventory in each status (DESIGN 2.1, first table)."""
+"""What the order service does with each answer of inventory in each status."""
 
 from copy import deepcopy
 

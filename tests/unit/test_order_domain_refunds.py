@@ -8,24 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import contracts
-from services.order.domain.orders import Order
-from services.order.domain.payments import Payment
-from services.order.domain.refunds import (
+from services.order.domain.refund_requests import (
     CreateRefund,
-    Refund,
-    Refundable,
-    RefundEvent,
     RefundRest,
-    RefundStatus,
-    SettleRefund,
     WantedRefund,
     create,
     refund_rest,
-    request_due,
-    settle,
 )
+from services.order.domain.refunds import RefundStatus
 from services.order.domain.refusals import Refusal, RefusalCode
 from services.order.domain.statuses import OrderStatus, PaymentStatus
+from tests.support.refund_books import REST, Books
 from tests.support.saga_builders import (
     ADMIN,
     ORDER_ID,
@@ -34,7 +27,6 @@ from tests.support.saga_builders import (
     a_line,
     a_payment,
     an_order,
-    some_content,
     unhurried,
     when,
 )
@@ -45,58 +37,12 @@ LINES = (
     replace(a_line(SKU, 3), total_minor=999),
     replace(a_line(OTHER_SKU, 1, item_id="i-2"), total_minor=501),
 )
-REST = WantedRefund()
-
-
-class Books:
-    """An order with its payments and refunds, as the database would keep them."""
-
-    def __init__(self, order: Order, *payments: Payment) -> None:
-        self.order = order
-        self.payments = payments
-        self.refunds: dict[str, Refund] = {}
-
-    @property
-    def known(self) -> Refundable:
-        return Refundable(self.order, some_content(*LINES), self.payments, list(self.refunds.values()))
-
-    def create(self, wanted: WantedRefund = REST, provider_reference: str | None = None) -> list[str] | RefusalCode:
-        command = CreateRefund(
-            order_id=ORDER_ID, actor=ADMIN, wanted=wanted, reason="damaged", provider_reference=provider_reference
-        )
-        ids = [f"r-{len(self.refunds)}-{n}" for n in range(len(self.payments))]
-        return self._keep(create(self.known, command, when(), ids))
-
-    def request_due(self) -> list[str] | RefusalCode:
-        return self._keep(request_due(self.known, "cancelled", when(), IDS))
-
-    def settle(self, refund_id: str, status: str) -> list[str] | RefusalCode:
-        command = SettleRefund(order_id=ORDER_ID, refund_id=refund_id, actor=ADMIN, status=RefundStatus(status))
-        settled = settle(self.known, self.refunds[refund_id], command, when())
-        if isinstance(settled, Refusal):
-            return settled.code
-        self.refunds[refund_id] = settled[0]
-        return kinds(settled[1])
-
-    @property
-    def amounts(self) -> list[int]:
-        return [refund.amount_minor for refund in self.refunds.values()]
-
-    def _keep(self, made: tuple[list[Refund], list[RefundEvent]] | Refusal) -> list[str] | RefusalCode:
-        if isinstance(made, Refusal):
-            return made.code
-        self.refunds |= {refund.id: refund for refund in made[0]}
-        return kinds(made[1])
-
-
-def kinds(told: list[RefundEvent]) -> list[str]:
-    return [type(event).__name__ for event in told]
 
 
 @pytest.fixture
 def paid() -> Books:
     """A delivered order of 25.00 EUR that is paid."""
-    return Books(an_order("delivered", recorded_minor=2500), a_payment())
+    return Books(LINES, an_order("delivered", recorded_minor=2500), a_payment())
 
 
 def test_a_refund_of_nothing_in_particular_is_of_all_that_is_left(paid: Books) -> None:
@@ -129,7 +75,7 @@ def test_more_than_is_left_is_refused(paid: Books) -> None:
 
 
 def test_nothing_is_refunded_of_a_pending_order() -> None:
-    pending = Books(an_order("pending", recorded_minor=2500), a_payment())
+    pending = Books(LINES, an_order("pending", recorded_minor=2500), a_payment())
     assert pending.create() is RefusalCode.REFUND_NOT_ALLOWED
 
 
@@ -142,9 +88,9 @@ def test_an_order_becomes_refunded_once_all_of_it_is_paid_back(paid: Books) -> N
 
 
 def test_a_cancelled_order_stays_cancelled_when_its_payment_is_back() -> None:
-    cancelled = Books(an_order("cancelled", recorded_minor=2500), a_payment())
+    cancelled = Books(LINES, an_order("cancelled", recorded_minor=2500), a_payment())
     cancelled.request_due()
-    assert cancelled.settle("r-0", "succeeded") == ["RefundIssued"]
+    assert cancelled.settle("r-0-0", "succeeded") == ["RefundIssued"]
     assert (cancelled.order.status, cancelled.order.payment_status) == (OrderStatus.CANCELLED, PaymentStatus.REFUNDED)
 
 
@@ -161,17 +107,17 @@ def test_a_refund_that_has_happened_is_not_asked_for(paid: Books) -> None:
 
 
 def test_a_second_payment_goes_back_to_where_it_came_from() -> None:
-    twice = Books(an_order("confirmed", recorded_minor=3200), a_payment(), a_payment("p-2", 700))
+    twice = Books(LINES, an_order("confirmed", recorded_minor=3200), a_payment(), a_payment("p-2", 700))
     assert twice.request_due() == ["RefundRequested"]
     (refund,) = twice.refunds.values()
     assert (refund.reference, refund.amount_minor, refund.conceded_minor) == ("p-2", 700, 0)
-    twice.settle("r-0", "succeeded")
+    twice.settle("r-0-0", "succeeded")
     assert (twice.order.payment_status, twice.order.is_paid) == (PaymentStatus.PAID, True)
     assert twice.request_due() == []
 
 
 def test_what_one_payment_does_not_hold_is_spread_over_several() -> None:
-    both = Books(an_order("delivered", recorded_minor=2500), a_payment("p-1", 2000), a_payment("p-2", 500))
+    both = Books(LINES, an_order("delivered", recorded_minor=2500), a_payment("p-1", 2000), a_payment("p-2", 500))
     assert both.create(WantedRefund(amount_minor=800)) == ["RefundRequested"] * 2
     assert [(r.reference, r.amount_minor) for r in both.refunds.values()] == [("p-2", 500), ("p-1", 300)]
 
@@ -186,6 +132,47 @@ def test_a_refund_that_failed_can_be_tried_again_or_asked_for_anew(paid: Books) 
     assert paid.settle("r-0-0", "pending") is RefusalCode.REFUND_TOO_LARGE
 
 
+def test_units_that_another_refund_has_paid_back_are_not_tried_again(paid: Books) -> None:
+    paid.create(WantedRefund(units={"i-1": 2}))
+    paid.settle("r-0-0", "failed")
+    paid.create(WantedRefund(units={"i-1": 2}))
+    assert paid.settle("r-0-0", "pending") is RefusalCode.REFUND_TOO_LARGE
+    assert paid.settle("r-0-0", "succeeded") is RefusalCode.REFUND_TOO_LARGE
+    paid.settle("r-1-0", "failed")
+    assert paid.settle("r-0-0", "pending") == ["RefundRequested"]
+
+
+def test_shipping_that_another_refund_has_paid_back_is_not_tried_again(paid: Books) -> None:
+    paid.create(WantedRefund(shipping=True))
+    paid.settle("r-0-0", "failed")
+    paid.create(WantedRefund(shipping=True))
+    assert paid.settle("r-0-0", "pending") is RefusalCode.REFUND_TOO_LARGE
+
+
+def test_a_refund_that_was_reported_as_failed_may_turn_out_to_have_been_paid(paid: Books) -> None:
+    paid.create()
+    paid.settle("r-0-0", "failed")
+    assert paid.settle("r-0-0", "succeeded") == ["RefundIssued", "OrderRefunded"]
+    assert (paid.order.payment_status, paid.order.refunding_minor) == (PaymentStatus.REFUNDED, 0)
+    assert paid.refunds["r-0-0"].failure_code is None
+
+
+def test_a_refund_goes_to_the_payment_that_is_named_and_to_no_other() -> None:
+    both = Books(LINES, an_order("delivered", recorded_minor=2500), a_payment("p-1", 2000), a_payment("p-2", 500))
+    assert both.create(WantedRefund(amount_minor=2100), payment_reference="p-1") is RefusalCode.REFUND_TOO_LARGE
+    assert both.create(WantedRefund(amount_minor=800), payment_reference="p-1") == ["RefundRequested"]
+    assert both.create(payment_reference="p-1") == ["RefundRequested"]
+    assert [(r.reference, r.amount_minor) for r in both.refunds.values()] == [("p-1", 800), ("p-1", 1200)]
+    assert both.create(payment_reference="p-9") is RefusalCode.UNKNOWN_PAYMENT
+
+
+def test_of_several_payments_the_one_that_was_paid_back_elsewhere_has_to_be_named() -> None:
+    both = Books(LINES, an_order("delivered", recorded_minor=2500), a_payment("p-1", 2000), a_payment("p-2", 500))
+    assert both.create(provider_reference="re-1") is RefusalCode.UNKNOWN_PAYMENT
+    assert both.create(provider_reference="re-1", payment_reference="p-1") == ["RefundIssued"]
+    assert [(r.reference, r.amount_minor) for r in both.refunds.values()] == [("p-1", 2000)]
+
+
 def test_a_report_that_comes_twice_changes_nothing_and_one_that_contradicts_is_refused(paid: Books) -> None:
     paid.create()
     paid.settle("r-0-0", "succeeded")
@@ -197,14 +184,14 @@ def test_a_report_that_comes_twice_changes_nothing_and_one_that_contradicts_is_r
 
 def test_the_rest_is_refunded_once_however_often_it_is_asked_for(paid: Books) -> None:
     command = RefundRest(order_id=ORDER_ID, actor=ADMIN)
-    paid._keep(refund_rest(paid.known, command, when(), IDS))
+    paid.keep(refund_rest(paid.known, command, when(), IDS))
     again = refund_rest(paid.known, command, when(), IDS)
     assert (again, len(paid.refunds)) == (([], []), 1)
 
 
 @pytest.mark.parametrize("status", [status for status in OrderStatus if status not in ("delivered", "refunded")])
 def test_only_a_delivered_order_becomes_refunded(status: OrderStatus) -> None:
-    books = Books(an_order(status.value, recorded_minor=2500), a_payment())
+    books = Books(LINES, an_order(status.value, recorded_minor=2500), a_payment())
     refused = refund_rest(books.known, RefundRest(order_id=ORDER_ID, actor=ADMIN), when(), IDS)
     assert isinstance(refused, Refusal)
     assert refused.code is RefusalCode.INVALID_TRANSITION
@@ -225,7 +212,7 @@ def test_whatever_is_asked_for_and_settled_no_more_goes_back_than_was_paid(
     steps: list[WantedRefund | tuple[int, RefundStatus]], excess: int
 ) -> None:
     payments = [a_payment("p-1", 2000), a_payment("p-2", 500 + excess)]
-    books = Books(an_order("delivered", recorded_minor=2500 + excess), *payments)
+    books = Books(LINES, an_order("delivered", recorded_minor=2500 + excess), *payments)
     for step in steps:
         if isinstance(step, WantedRefund):
             books.create(step)

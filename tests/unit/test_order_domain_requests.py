@@ -1,4 +1,4 @@
-"""Requests by Kafka are foreign input: every fault of their form at once, never a personal value (EVENTS 4)."""
+"""Requests by Kafka are foreign input: every fault of their form at once, never a personal value."""
 
 from dataclasses import replace
 from typing import Any

@@ -14,6 +14,7 @@ from services.order.domain.edits import AddItem, ChangeItem, Edit, RemoveItem, R
 from services.order.domain.lines import Held, Shortage
 from services.order.domain.orders import Order, OrderContent
 from services.order.domain.payments import confirm
+from services.order.domain.refunds import Refundable
 from services.order.domain.refusals import Refusal, RefusalCode
 from services.order.domain.revisions import Revision, RevisionReason, RevisionStatus, Settled
 from services.order.domain.shipments import may_advance
@@ -82,7 +83,7 @@ def asked(order: Order, edit: Edit = GROWN) -> Revision:
 
 def settle(order: Order, revision: Revision, answer: str, **values: Any) -> Settled | None:
     told = stock_answer(answer, revision=revision.revision, **values)
-    return revisions.settle(told, order, revision, CONTENT, when(60, event_id="e-1"))
+    return revisions.settle(told, Refundable(order, CONTENT, (), ()), revision, when(60, event_id="e-1"))
 
 
 # --- what an edit comes to

@@ -1,4 +1,4 @@
-"""The moves between an order's statuses (DESIGN 2.2)."""
+"""The moves between an order's statuses."""
 
 from dataclasses import replace
 from itertools import product

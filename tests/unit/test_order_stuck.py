@@ -1,4 +1,4 @@
-"""`stuck` in the narrowest terminal: what has to be copied is whole (DESIGN 2.6)."""
+"""`stuck` in the narrowest terminal: what has to be copied is whole."""
 
 from datetime import UTC, datetime
 from typing import Any, cast

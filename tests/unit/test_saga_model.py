@@ -1,8 +1,8 @@
-"""The saga comes to rest rightly from every interleaving (DESIGN 2): the real handlers and domains, in memory.
+"""The saga comes to rest rightly from every interleaving: the real handlers and domains, in memory.
 
 Topics, commands, deadlines, duplicates, full replays, failing handlers and messages that nobody sent are mixed freely;
 each topic keeps its order per key, except for a cancel that overtakes its OrderPlaced. After every step the services
-are compared with an independent reference model, and at rest with what DESIGN 2 promises.
+are compared with an independent reference model, and at rest with what is promised.
 
 `SAGA_MODEL_EXAMPLES=20000` looks at so many random courses; without it the courses are always the same.
 """

@@ -1,4 +1,4 @@
-"""Courses of the saga with a name of their own, told step by step (DESIGN 2); after each the saga comes to rest."""
+"""Courses of the saga with a name of their own, told step by step; after each the saga comes to rest."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Lists in pages: `limit`, an opaque `cursor`, and `{"data": […], "next_cursor": …}` (REST 1).
+"""Lists in pages: `limit`, an opaque `cursor`, and `{"data": […], "next_cursor": …}`.
 
 A cursor holds the position of the last row that was shown: the values of the sort key, ending in a unique one. The
 next page asks for what lies behind them (keyset), so rows that come or go meanwhile neither shift nor repeat others.

@@ -4,7 +4,9 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 _DATED = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -39,3 +41,19 @@ class Query(BaseModel):
     """The query parameters of an endpoint, by their aliases; their strings are converted to the fields' types."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ReadAlone:
+    """Documents a member of a body as a model, and takes any value: `read_member` validates it, and it alone.
+
+    Args:
+        model: what is documented.
+
+    """
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        self._model = model
+
+    def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return the JSON Schema; called by pydantic."""
+        return handler(self._model.__pydantic_core_schema__)

@@ -1,4 +1,4 @@
-"""What a caller may be (REST 1): a module of its own, for the settings to name roles without knowing tokens."""
+"""What a caller may be: a module of its own, for the settings to name roles without knowing tokens."""
 
 from enum import StrEnum
 

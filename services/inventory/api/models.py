@@ -1,4 +1,4 @@
-"""What warehouses and storefronts send to inventory, and what they are shown (REST 3 and 5)."""
+"""What warehouses and storefronts send to inventory, and what they are shown."""
 
 from datetime import datetime
 from typing import Annotated, Literal, Self

@@ -1,4 +1,4 @@
-"""What inventory does for an order, whatever arrives: the second table of DESIGN 2.1, as data.
+"""What inventory does for an order, whatever arrives, by its reservation: the saga's second table.
 
 One `Reservation` an order carries the state. Invariants: an order is reserved if and only if every line fits;
 what is held is held once; a second OrderPlaced for a known order changes and tells nothing.

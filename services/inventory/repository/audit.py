@@ -1,4 +1,4 @@
-"""The questions that prove inventory's books (DESIGN 2.5): each returns what differs, so nothing is good news."""
+"""The questions that prove inventory's books: each returns what differs, so nothing is good news."""
 
 import sqlalchemy as sa
 

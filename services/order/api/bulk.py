@@ -4,11 +4,14 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from services.chassis.errors import Problem
 from services.chassis.http import documents
 from services.chassis.http.answers import answer
 from services.chassis.http.endpoint import Api
+from services.chassis.http.inputs import read_member
 from services.chassis.http.problems import CODES, problem_document, refused
 from services.chassis.http.roles import Role
 from services.chassis.idempotency import Answer, IdempotencyKey, StoredAnswer, reused
@@ -45,17 +48,18 @@ def place_orders(call: OrderCall, body: models.BulkCreate) -> Answer:
     """Place up to 500 orders: the good ones in one transaction, and for each other one its problem.
 
     The same call again with its Idempotency-Key gets the same answer. A row that has a `key` is placed once, whichever
-    call it comes with. A body that cannot be read is refused as a whole; it may have 4 MiB.
+    call it comes with. A body that is no list of rows is refused as a whole; it may have 4 MiB.
     """
-    parts = [_key_of(order) for order in body.orders]
-    _require_other_keys(call, parts)
+    read = [_read(index, sent) for index, sent in enumerate(body.orders)]
+    rows = [row for row in read if isinstance(row, _Row)]
+    _require_other_keys(call, rows)
     command = PlaceOrders(
-        drafts=tuple(draft_of(call.caller, order) for order in body.orders),
-        keys=tuple(order.key for order in body.orders),
+        drafts=tuple(draft_of(call.caller, row.order) for row in rows),
+        keys=tuple(row.order.key for row in rows),
         actor=actor_of(call.caller, _SERVICE),
     )
-    render = _Placed(parts, call.trace_id)
-    return call.submit(command, render=render, alone=True, parts=[part for part in parts if part is not None])
+    render = _Placed(read, call.trace_id)
+    return call.submit(command, render=render, alone=True, parts=[row.part for row in rows if row.part is not None])
 
 
 @bulk.post(
@@ -81,19 +85,40 @@ def update_orders(call: OrderCall, body: models.BulkUpdate) -> Answer:
     return call.submit(command, render=_Updated(command, call.trace_id), alone=True)
 
 
-def _key_of(order: models.BulkOrderCreate) -> IdempotencyKey | None:
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """An order that is to be placed.
+
+    Args:
+        index: where it stands in the request, from 0.
+        part: its own idempotency key; None for one without.
+
+    """
+
+    index: int
+    order: models.BulkOrderCreate
+    part: IdempotencyKey | None
+
+
+def _read(index: int, sent: Any) -> _Row | Problem:
+    """Return a row of a request, or what is wrong with it."""
+    try:
+        order = read_member(models.BulkOrderCreate, sent, f"/orders/{index}")
+    except Problem as problem:
+        return problem
     if order.key is None:
-        return None
-    return IdempotencyKey(order.key, _ROW + hashlib.sha256(order.model_dump_json().encode()).hexdigest())
+        return _Row(index, order, None)
+    digest = hashlib.sha256(order.model_dump_json().encode()).hexdigest()
+    return _Row(index, order, IdempotencyKey(order.key, _ROW + digest))
 
 
-def _require_other_keys(call: OrderCall, parts: Sequence[IdempotencyKey | None]) -> None:
+def _require_other_keys(call: OrderCall, rows: Sequence[_Row]) -> None:
     own = call.idempotency and call.idempotency.key
     detail = "is the call's own Idempotency-Key; a row needs another, or none"
     errors = [
-        {"pointer": f"/orders/{i}/key", "code": "invalid_value", "detail": f"{part.key!r} {detail}"}
-        for i, part in enumerate(parts)
-        if part is not None and part.key == own
+        {"pointer": f"/orders/{row.index}/key", "code": "invalid_value", "detail": f"{row.part.key!r} {detail}"}
+        for row in rows
+        if row.part is not None and row.part.key == own
     ]
     if errors:
         raise refused("invalid_request", errors[0]["detail"], errors)
@@ -102,36 +127,39 @@ def _require_other_keys(call: OrderCall, parts: Sequence[IdempotencyKey | None])
 class _Placed:
     """Renders what became of the rows of a call that places; each with a key is an answer of its own, to be stored."""
 
-    def __init__(self, parts: Sequence[IdempotencyKey | None], trace_id: str | None) -> None:
-        self._parts = parts
+    def __init__(self, read: Sequence[_Row | Problem], trace_id: str | None) -> None:
+        self._read = read
         self._trace_id = trace_id
 
     def __call__(self, outcomes: Sequence[Outcome | AnsweredBefore], _uow: OrderUnitOfWork) -> Answer:
-        rows = [self._row(i, outcome) for i, outcome in enumerate(outcomes)]
-        given = _answer(rows)
+        left = iter(outcomes)
+        rows = [
+            _refused(index, None, row, self._trace_id) if isinstance(row, Problem) else self._row(row, next(left))
+            for index, row in enumerate(self._read)
+        ]
         placed = {
-            part.key: _stored(row)
-            for part, row in zip(self._parts, rows, strict=True)
-            if part is not None and row.problem is None and not row.repeated
+            sent.part.key: _stored(row)
+            for sent, row in zip(self._read, rows, strict=True)
+            if isinstance(sent, _Row) and sent.part is not None and row.problem is None and not row.repeated
         }
+        given = _answer(rows)
         return Answer(given.status, given.body, given.headers, parts=placed)
 
-    def _row(self, index: int, outcome: Outcome | AnsweredBefore) -> models.BulkRow:
+    def _row(self, row: _Row, outcome: Outcome | AnsweredBefore) -> models.BulkRow:
         if isinstance(outcome, AnsweredBefore):
-            return self._before(index, outcome.stored)
-        return _row(index, None, outcome, f"/orders/{index}", self._trace_id)
+            return self._before(row, outcome.stored)
+        return _row(row.index, None, outcome, f"/orders/{row.index}", self._trace_id)
 
-    def _before(self, index: int, stored: StoredAnswer) -> models.BulkRow:
+    def _before(self, row: _Row, stored: StoredAnswer) -> models.BulkRow:
         """Return the order that was placed under a row's key, by a single call or by another of many."""
-        part = self._parts[index]
-        assert part is not None  # noqa: S101  # only a key was answered before
-        other_row = stored.request_hash.startswith(_ROW) and stored.request_hash != part.request_hash
+        assert row.part is not None  # noqa: S101  # only a key was answered before
+        other_row = stored.request_hash.startswith(_ROW) and stored.request_hash != row.part.request_hash
         found = _PLACED.fullmatch(stored.answer.headers.get("Location", ""))
         if other_row or found is None:
-            return _refused(index, None, reused(part.key), self._trace_id)
+            return _refused(row.index, None, reused(row.part.key), self._trace_id)
         order = json.loads(stored.answer.body)
         return models.BulkRow(
-            index=index,
+            index=row.index,
             id=order["id"],
             order_number=order["order_number"],
             status=order["status"],

@@ -14,7 +14,8 @@ from services.order.api.models import refunds as models
 from services.order.api.models.fields import Id
 from services.order.api.problems import PROBLEMS, fault_of, problem_of
 from services.order.domain.orders import Order
-from services.order.domain.refunds import CreateRefund, Refund, SettleRefund, WantedRefund
+from services.order.domain.refund_requests import CreateRefund, WantedRefund
+from services.order.domain.refunds import Refund, SettleRefund
 from services.order.domain.refusals import Refusal
 from services.order.handlers.refunds import Refunded, view_refunds
 from services.order.unit_of_work import OrderUnitOfWork
@@ -35,15 +36,15 @@ def list_refunds(call: OrderCall, order_id: Id) -> Answer:
 @refunds.post(
     "/<order_id>/refunds/",
     allow=MANAGERS,
-    answers={201: models.RefundsMade},
-    refuses=[*_REFUSALS, "unknown_item", "too_many_decimals"],
+    answers={200: models.RefundsMade, 201: models.RefundsMade},
+    refuses=[*_REFUSALS, "unknown_item", "unknown_payment", "refund_reference_used", "too_many_decimals"],
     if_match="honoured",
 )
 def create_refund(call: OrderCall, order_id: Id, body: models.RefundCreate) -> Answer:
     """Refund units of lines, the shipping, an amount, or all that is left.
 
-    It is pending until it is settled; with a `provider_reference` it has happened already. All refunds together never
-    come to more than was paid.
+    It is pending until it is settled; with a `provider_reference` it has happened already, and is answered with 200
+    where it is known. All refunds together never come to more than was paid.
     """
     known = known_order(call, order_id, MANAGERS)
     command = CreateRefund(
@@ -51,6 +52,7 @@ def create_refund(call: OrderCall, order_id: Id, body: models.RefundCreate) -> A
         actor=known.actor,
         wanted=_wanted(known.order, body),
         reason=body.reason,
+        payment_reference=body.payment_reference,
         provider_reference=body.provider_reference,
         note=body.note,
         expected_versions=call.expected_versions,
@@ -97,7 +99,7 @@ def _made(outcome: Refunded | Refusal, _uow: OrderUnitOfWork) -> Answer:
     first, *further = (refund_of(refund) for refund in outcome.refunds)
     model = models.RefundsMade(**dict(first), further=further)
     location = f"{PREFIX}/{outcome.order.id}/refunds/{first.id}/"
-    return answer(model, 201, version=outcome.order.version, location=location)
+    return answer(model, 201 if outcome.is_new else 200, version=outcome.order.version, location=location)
 
 
 def _settled(outcome: Refunded | Refusal, _uow: OrderUnitOfWork) -> Answer:
@@ -115,7 +117,7 @@ def refund_of(refund: Refund) -> models.Refund:
         currency=refund.currency,
         reason=refund.reason,
         note=refund.note,
-        lines=[models.RefundLine(item_id=i, sku=sku, quantity=n) for i, sku, n in refund.lines],
+        lines=[models.RefundLine(item_id=line.item_id, sku=line.sku, quantity=line.quantity) for line in refund.lines],
         shipping=decimal_string(refund.shipping_minor, refund.currency),
         provider=refund.provider,
         payment_reference=refund.reference,

@@ -16,7 +16,7 @@ from services.order.api.problems import PROBLEMS, problem_of
 from services.order.api.refunds import refund_of
 from services.order.domain.orders import Order
 from services.order.domain.receipts import Arrived, ReceiveReturn
-from services.order.domain.refunds import WantedRefund
+from services.order.domain.refund_requests import WantedRefund
 from services.order.domain.refusals import Refusal
 from services.order.domain.returns import DecideReturn, RequestReturn, Return, ReturnLine, ReturnStatus, WantedLine
 from services.order.handlers.returns import Returned, view_returns

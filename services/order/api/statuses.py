@@ -11,7 +11,7 @@ from services.order.api.orders import submit_cancel
 from services.order.api.payments import payment_of, submit_confirm
 from services.order.api.problems import PROBLEMS
 from services.order.domain import orders as domain_orders
-from services.order.domain.refunds import RefundRest
+from services.order.domain.refund_requests import RefundRest
 from services.order.domain.shipments import AdvanceOrder
 from services.order.domain.statuses import OrderStatus
 

@@ -8,7 +8,7 @@ from services.order.domain.drafts import OrderDraft
 from services.order.domain.history import Actor
 from services.order.domain.orders import CancelOrder
 from services.order.domain.payments import ConfirmOrder
-from services.order.domain.refunds import RefundRest
+from services.order.domain.refund_requests import RefundRest
 from services.order.domain.shipments import AdvanceOrder
 from services.order.domain.statuses import CancelReason, OrderStatus
 

@@ -1,4 +1,4 @@
-"""Order numbers: unique by construction, and not guessable in sequence (DESIGN 4).
+"""Order numbers: unique by construction, and not guessable in sequence.
 
 A database sequence counts 0, 1, 2 …; a keyed permutation of the numbers with LENGTH digits turns each into another
 one. The permutation is a Feistel network over Z_a and Z_b (J. Black, P. Rogaway, "Ciphers with Arbitrary Finite

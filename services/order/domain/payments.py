@@ -1,4 +1,4 @@
-"""Payments as storefronts report them: recorded, once each, and what they confirm (DESIGN 2.4)."""
+"""Payments as storefronts report them: recorded, once each, and what they confirm."""
 
 from dataclasses import dataclass
 
@@ -66,7 +66,7 @@ def refuse_used(payment: Payment) -> Refusal:
 def confirm(
     order: Order, payment: Payment | None, when: When, *, known: bool, prepaid: bool, terms: ConfirmTerms
 ) -> tuple[Told, Refusal | None]:
-    """Record a payment and confirm what can be confirmed (DESIGN 2.4).
+    """Record a payment and confirm what can be confirmed.
 
     Args:
         order: changed in place.

@@ -1,4 +1,4 @@
-"""Prices and totals, in whole minor units of one currency (DESIGN 2.4).
+"""Prices and totals, in whole minor units of one currency.
 
 Invariant: sums agree to the minor unit: `subtotal` is the sum of the lines' gross amounts, the lines' discounts add
 up to the order's, and `total` is the sum of the lines' totals plus shipping (plus its tax where tax comes on top).

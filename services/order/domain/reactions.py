@@ -1,4 +1,4 @@
-"""What the order service does with inventory's answers, whatever arrives: the first table of DESIGN 2.1, as data."""
+"""What the order service does with inventory's answers, whatever arrives, by its status: the saga's first table."""
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum

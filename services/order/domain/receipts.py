@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from schemas.contracts import ReturnReceived, ReturnReceivedLine, ReturnReceivedLineDisposition
 from services.order.domain.history import Actor, When
 from services.order.domain.orders import Order
-from services.order.domain.refunds import Refundable, WantedRefund
+from services.order.domain.refund_requests import WantedRefund
+from services.order.domain.refunds import Refundable
 from services.order.domain.refusals import Fault, Refusal, RefusalCode
 from services.order.domain.returns import TRANSITIONS, Disposition, Return, ReturnLine, ReturnStatus, refuse_move
 
@@ -96,7 +97,7 @@ def propose(known: Refundable, units: Mapping[str, int]) -> WantedRefund | None:
     lines = {line.item_id: line for line in known.content.lines}
     open_units = {i: min(n, lines[i].quantity - known.units_of(i)) for i, n in units.items()}
     open_units = {i: n for i, n in open_units.items() if n > 0}
-    amount = min(known.cost_of(open_units), known.rest_minor)
+    amount = min(sum(line.amount_minor for line in known.priced(open_units)), known.rest_minor)
     return WantedRefund(amount_minor=amount, units=open_units) if amount > 0 else None
 
 

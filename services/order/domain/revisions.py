@@ -19,11 +19,13 @@ from schemas.contracts import (
     StockRejected,
     StockReserved,
 )
+from services.order.domain import concessions
 from services.order.domain.drafts import ShopTerms
 from services.order.domain.edits import EDITABLE, Repriced
 from services.order.domain.history import Actor, When
 from services.order.domain.lines import Held, OrderLine, Shortage
 from services.order.domain.orders import Order, OrderContent
+from services.order.domain.refunds import Refund, Refundable
 from services.order.domain.statuses import OrderStatus, PendingOperation
 
 _MICROS = 1_000_000
@@ -132,12 +134,14 @@ class Settled:
 
     Args:
         content: what the order is about now; None where that did not change.
+        refunds: those that are others by that.
 
     """
 
     revision: Revision
     content: OrderContent | None
     told: OrderRevised | OrderRevisionRejected
+    refunds: Sequence[Refund] = ()
 
 
 def awaits(order: Order, answer: RevisionAnswer) -> bool:
@@ -145,16 +149,14 @@ def awaits(order: Order, answer: RevisionAnswer) -> bool:
     return order.pending_operation is PendingOperation.REVISING and order.revision == answer.revision
 
 
-def settle(
-    answer: RevisionAnswer, order: Order, revision: Revision, content: OrderContent, when: When
-) -> Settled | None:
+def settle(answer: RevisionAnswer, known: Refundable, revision: Revision, when: When) -> Settled | None:
     """Take inventory's answer to an edit that `awaits` it; the order is changed in place.
 
     Returns:
         What became of the edit, None where the order's status does not admit it any more.
 
     """
-    return _DO[REACTIONS[type(answer)][order.status]](answer, order, revision, content, when)
+    return _DO[REACTIONS[type(answer)][known.order.status]](answer, known, revision, when)
 
 
 def reject(
@@ -194,14 +196,15 @@ def _rejected(revision: Revision, reason: RevisionReason, when: When, shortages:
     )
 
 
-def _apply(answer: StockReserved, order: Order, revision: Revision, content: OrderContent, when: When) -> Settled:
+def _apply(answer: StockReserved, known: Refundable, revision: Revision, when: When) -> Settled:
+    order = known.order
     order.pending_operation = order.deadline_at = None
     order.held = tuple(Held(line.sku, line.location, line.quantity) for line in answer.lines)
     order.reserved_until = answer.expires_at
     order.total_minor = revision.total_minor
     order.note_change(order.status, "revised", when)
     revised = replace(
-        content,
+        known.content,
         lines=revision.lines,
         subtotal_minor=revision.subtotal_minor,
         discount_minor=revision.discount_minor,
@@ -209,12 +212,13 @@ def _apply(answer: StockReserved, order: Order, revision: Revision, content: Ord
         tax_minor=revision.tax_minor,
     )
     applied = replace(revision, status=RevisionStatus.APPLIED, settled_at=when.now)
-    return Settled(applied, revised, _told(order, applied))
+    refunds = concessions.withdraw(replace(known, content=revised), known.content)
+    return Settled(applied, revised, _told(order, applied), refunds)
 
 
-def _reject(answer: StockRejected, order: Order, revision: Revision, _content: OrderContent, when: When) -> Settled:
+def _reject(answer: StockRejected, known: Refundable, revision: Revision, when: When) -> Settled:
     shortages = [Shortage(s.sku, s.requested, s.available, s.expected_at) for s in answer.shortages]
-    return reject(order, revision, RevisionReason.INSUFFICIENT_STOCK, when, shortages)
+    return reject(known.order, revision, RevisionReason.INSUFFICIENT_STOCK, when, shortages)
 
 
 def _nothing(*_: object) -> None:

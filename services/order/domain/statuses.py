@@ -1,4 +1,4 @@
-"""The words for where an order stands, and the one table of moves between them (DESIGN 2.2)."""
+"""The words for where an order stands, and the one table of moves between them."""
 
 from collections.abc import Mapping
 from enum import StrEnum

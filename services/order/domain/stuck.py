@@ -1,4 +1,4 @@
-"""Orders that wait too long: for what, since when, what stands in the way, what is to be done (DESIGN 2.6)."""
+"""Orders that wait too long: for what, since when, what stands in the way, what is to be done."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -32,7 +32,8 @@ from services.order.domain.orders import CancelOrder
 from services.order.domain.payments import ConfirmOrder
 from services.order.domain.placing import PlaceOrder
 from services.order.domain.receipts import ReceiveReturn
-from services.order.domain.refunds import CreateRefund, RefundRest, SettleRefund
+from services.order.domain.refund_requests import CreateRefund, RefundRest
+from services.order.domain.refunds import SettleRefund
 from services.order.domain.returns import DecideReturn, RequestReturn
 from services.order.domain.shipments import AdvanceOrder, CreateShipment
 from services.order.domain.streams import IssueTicket, RedeemTicket

@@ -8,7 +8,7 @@ from services.chassis.commands import CommandHandler, Submitted
 from services.order.domain.bulk import BulkMode, PlaceOrders, UpdateOrders
 from services.order.domain.orders import CancelOrder
 from services.order.domain.payments import ConfirmOrder
-from services.order.domain.refunds import RefundRest
+from services.order.domain.refund_requests import RefundRest
 from services.order.domain.refusals import Refusal
 from services.order.domain.shipments import AdvanceOrder
 from services.order.handlers.commands import Outcome

@@ -1,13 +1,13 @@
 """Where an order goes and how, changed before it leaves."""
 
 from services.chassis.commands import Submitted
-from services.order.domain import details
+from services.order.domain import concessions, details
 from services.order.domain.details import ChangeDetails, NewDetails
 from services.order.domain.edits import Repriced
 from services.order.domain.orders import Order
 from services.order.domain.refusals import Refusal
 from services.order.handlers.commands import Accepted, Outcome, order_of, when_of
-from services.order.handlers.refunds import request_due_refunds
+from services.order.handlers.refunds import refundable, request_due_refunds
 from services.order.unit_of_work import OrderUnitOfWork
 
 
@@ -25,6 +25,8 @@ def change_details(submitted: Submitted[ChangeDetails], uow: OrderUnitOfWork) ->
     told = details.change(order, content, priced, when, f"/api/v1/orders/{order.id}/label/")
     if priced.content != content:
         uow.revise(priced.content)
+        for refund in concessions.withdraw(refundable(order, uow), content):
+            uow.refunds.update(refund)
     uow.tell(order, told, submitted.cause)
     request_due_refunds(order, "details_changed", when, submitted.cause, uow)
     return Accepted(order)

@@ -55,10 +55,11 @@ def end_order(order: Order, command: CancelOrder, when: When, cause: Cause, uow:
     """Cancel an order that is locked, with all that follows from it; see `cancel_order`."""
     told, refusal = cancel(order, command, when, uow.content(order.id).lines)
     uow.tell(order, told, cause)
+    # Cancelling again makes nothing due: what failed is tried again by people.
     if told is not None:
         expect_return(order, when, cause, uow)
-    close_revision(order, when, uow)
-    request_due_refunds(order, "cancelled", when, cause, uow)
+        close_revision(order, when, uow)
+        request_due_refunds(order, "cancelled", when, cause, uow)
     return refusal
 
 

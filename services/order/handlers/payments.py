@@ -38,8 +38,11 @@ def take_payment(
         terms=uow.settings.confirm_terms,
     )
     # A payment of nothing for an order that costs nothing is recorded too.
-    if payment is not None and holder is None and order.version != version:
+    recorded = payment is not None and holder is None and order.version != version
+    if payment is not None and recorded:
         uow.payments.add(order.id, payment, uow.now)
     uow.tell(order, told, cause)
-    request_due_refunds(order, "not_due", when, cause, uow)
+    # Without a new payment nothing has become due: what failed is tried again by people.
+    if recorded:
+        request_due_refunds(order, "not_due", when, cause, uow)
     return refusal

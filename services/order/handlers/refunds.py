@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from services.chassis.commands import Submitted
 from services.chassis.events import Cause, new_id
-from services.order.domain import refunds
+from services.order.domain import refund_requests, refunds
 from services.order.domain.history import When
 from services.order.domain.orders import Order
-from services.order.domain.refunds import CreateRefund, Refund, Refundable, RefundRest, SettleRefund
+from services.order.domain.refund_requests import CreateRefund, RefundRest
+from services.order.domain.refunds import Refund, Refundable, SettleRefund
 from services.order.domain.refusals import Refusal, RefusalCode
 from services.order.domain.statuses import OrderStatus
 from services.order.handlers.commands import Accepted, Outcome, order_of, when_of
@@ -17,10 +18,16 @@ from services.order.unit_of_work import OrderUnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class Refunded:
-    """What a command made of an order's refunds; the first is the one that was asked for."""
+    """What a command made of an order's refunds; the first is the one that was asked for.
+
+    Args:
+        is_new: unless it had been reported before.
+
+    """
 
     order: Order
     refunds: Sequence[Refund]
+    is_new: bool = True
 
 
 def create_refund(submitted: Submitted[CreateRefund], uow: OrderUnitOfWork) -> Refunded | Refusal:
@@ -28,8 +35,14 @@ def create_refund(submitted: Submitted[CreateRefund], uow: OrderUnitOfWork) -> R
     order = order_of(submitted, uow)
     if isinstance(order, Refusal):
         return order
-    known = refundable(order, uow)
-    made = refunds.create(known, submitted.command, when_of(submitted, uow), [new_id() for _ in known.payments])
+    known, command = refundable(order, uow), submitted.command
+    before = refund_requests.known_before(known, command)
+    if before is not None:
+        return Refunded(order, [before], is_new=False)
+    if command.provider_reference is not None and uow.refunds.has_reference(command.provider_reference):
+        detail = f"{command.provider_reference!r} is recorded for a refund of another order"
+        return Refusal(RefusalCode.REFUND_REFERENCE_USED, detail)
+    made = refund_requests.create(known, command, when_of(submitted, uow), [new_id() for _ in known.payments])
     if isinstance(made, Refusal):
         return made
     _keep(order, *made, submitted.cause, uow)
@@ -44,7 +57,9 @@ def refund_rest(submitted: Submitted[RefundRest], uow: OrderUnitOfWork) -> Outco
     if order.status is OrderStatus.REFUNDED:
         return Accepted(order)
     known = refundable(order, uow)
-    made = refunds.refund_rest(known, submitted.command, when_of(submitted, uow), [new_id() for _ in known.payments])
+    made = refund_requests.refund_rest(
+        known, submitted.command, when_of(submitted, uow), [new_id() for _ in known.payments]
+    )
     if isinstance(made, Refusal):
         return made
     _keep(order, *made, submitted.cause, uow)
@@ -75,7 +90,7 @@ def request_due_refunds(order: Order, reason: str, when: When, cause: Cause, uow
     """Ask for what has become due by itself.  Emits: RefundRequested."""
     if order.unrequested_refund_minor:
         known = refundable(order, uow)
-        made = refunds.request_due(known, reason, when, [new_id() for _ in known.payments])
+        made = refund_requests.request_due(known, reason, when, [new_id() for _ in known.payments])
         _keep(order, *made, cause, uow)
 
 

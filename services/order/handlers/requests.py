@@ -1,4 +1,4 @@
-"""Orders that storefronts ask for by Kafka: each request is answered, once, whatever it says (EVENTS 4)."""
+"""Orders that storefronts ask for by Kafka: each request is answered, once, whatever it says."""
 
 import hashlib
 import json

@@ -11,7 +11,8 @@ from services.order.domain.history import Actor, When
 from services.order.domain.lines import with_returned
 from services.order.domain.orders import Order
 from services.order.domain.receipts import ReceiveReturn
-from services.order.domain.refunds import CreateRefund, Refund, WantedRefund
+from services.order.domain.refund_requests import CreateRefund, WantedRefund
+from services.order.domain.refunds import Refund
 from services.order.domain.refusals import Refusal, RefusalCode
 from services.order.domain.returns import DecideReturn, RequestReturn, Return, Returnable
 from services.order.handlers.commands import order_of, when_of

@@ -1,8 +1,11 @@
 """Edits of an order's lines: asked for by people, answered by inventory, or given up."""
 
+from dataclasses import replace
+
 from services.chassis.commands import Submitted
 from services.chassis.events import Cause, new_id
 from services.order.domain import edits, revisions
+from services.order.domain.availability import none_left
 from services.order.domain.edits import AddItem, Edit, Repriced, ReviseOrder, Shop
 from services.order.domain.history import When
 from services.order.domain.orders import Order
@@ -10,7 +13,7 @@ from services.order.domain.refusals import Refusal
 from services.order.domain.revisions import Revision, RevisionAnswer, RevisionReason, RevisionStatus, Settled
 from services.order.domain.statuses import OrderStatus
 from services.order.handlers.commands import order_of, when_of
-from services.order.handlers.refunds import request_due_refunds
+from services.order.handlers.refunds import refundable, request_due_refunds
 from services.order.unit_of_work import OrderUnitOfWork
 
 
@@ -33,7 +36,11 @@ def preview_revision(uow: OrderUnitOfWork, order: Order, edit: Edit) -> Repriced
     """Return what an edit would make of an order; nothing is changed."""
     if isinstance(edit, AddItem):
         uow.look_up(edit.sku)
-    return _preview(uow, order, edit)
+    priced = _preview(uow, order, edit)
+    if isinstance(priced, Refusal) or priced.obstacle is not None:
+        return priced
+    told = uow.availability.of({line.sku for line in priced.content.lines})
+    return replace(priced, obstacle=none_left(uow.content(order.id), priced.content, told))
 
 
 def view_revision(uow: OrderUnitOfWork, order: Order, revision: int) -> Revision | None:
@@ -45,10 +52,12 @@ def settle_revision(answer: RevisionAnswer, order: Order, when: When, cause: Cau
     """Take inventory's answer to an edit.  Emits: OrderRevised, RefundRequested | OrderRevisionRejected."""
     if not revisions.awaits(order, answer):
         return
-    settled = revisions.settle(answer, order, _newest(order, uow), uow.content(order.id), when)
+    settled = revisions.settle(answer, refundable(order, uow), _newest(order, uow), when)
     if settled is not None:
         _keep(order, settled, cause, uow)
-        request_due_refunds(order, "revised", when, cause, uow)
+        # An edit that came to nothing makes nothing due: what failed is tried again by people.
+        if settled.content is not None:
+            request_due_refunds(order, "revised", when, cause, uow)
 
 
 def time_out_revision(order: Order, when: When, cause: Cause, uow: OrderUnitOfWork) -> None:
@@ -80,4 +89,6 @@ def _keep(order: Order, settled: Settled, cause: Cause, uow: OrderUnitOfWork) ->
     uow.revisions.update(settled.revision)
     if settled.content is not None:
         uow.revise(settled.content)
+    for refund in settled.refunds:
+        uow.refunds.update(refund)
     uow.tell(order, settled.told, cause)

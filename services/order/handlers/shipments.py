@@ -7,7 +7,7 @@ from urllib.parse import quote
 from services.chassis.commands import Submitted
 from services.chassis.events import Cause, new_id
 from services.chassis.unit_of_work import Due
-from services.order.domain import deliveries, shipments
+from services.order.domain import deliveries, refunds, shipments
 from services.order.domain.carriers import CarrierEvent
 from services.order.domain.deliveries import RecordCarrierEvent
 from services.order.domain.history import SYSTEM, When
@@ -42,7 +42,7 @@ class Recorded:
 
 
 def advance_order(submitted: Submitted[AdvanceOrder], uow: OrderUnitOfWork) -> Outcome:
-    """Move an order on.  Emits: OrderProcessingStarted | OrderShipped | OrderDelivered."""
+    """Move an order on.  Emits: OrderProcessingStarted | OrderShipped | OrderDelivered, OrderRefunded."""
     order, status = order_of(submitted, uow), submitted.command.status
     if isinstance(order, Refusal):
         return order
@@ -82,7 +82,7 @@ def create_shipment(submitted: Submitted[CreateShipment], uow: OrderUnitOfWork) 
 
 
 def record_carrier_event(submitted: Submitted[RecordCarrierEvent], uow: OrderUnitOfWork) -> Recorded | Refusal:
-    """Take what a carrier told of a shipment, once.  Emits: OrderTrackingUpdated, OrderDelivered."""
+    """Take what a carrier told of a shipment, once.  Emits: OrderTrackingUpdated, OrderDelivered, OrderRefunded."""
     order, command = order_of(submitted, uow), submitted.command
     if isinstance(order, Refusal):
         return order
@@ -107,6 +107,7 @@ def record_carrier_event(submitted: Submitted[RecordCarrierEvent], uow: OrderUni
     uow.shipments.add_event(updated, event)
     for tracked in told:
         uow.tell(order, tracked, submitted.cause)
+    uow.tell(order, refunds.finish(order, when), submitted.cause)
     return Recorded(order, updated, event, is_new=True)
 
 
@@ -165,6 +166,7 @@ def _advance(order: Order, submitted: Submitted[AdvanceOrder], uow: OrderUnitOfW
         for shipment, delivered in deliveries.deliver(order, content, uow.shipments.of(order.id), when):
             uow.shipments.update(shipment)
             uow.tell(order, delivered, submitted.cause)
+        uow.tell(order, refunds.finish(order, when), submitted.cause)
 
 
 def _carriage(

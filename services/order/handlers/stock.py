@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from schemas.contracts import (
+    OrderCancelled,
     StockAllocated,
     StockRejected,
     StockReleased,
@@ -68,9 +69,12 @@ def _react(received: Received[StockAnswer], uow: OrderUnitOfWork) -> None:
     if isinstance(answer, StockReserved | StockRejected) and answer.revision is not None:
         settle_revision(answer, order, when, received.cause, uow)
         return
-    uow.tell(order, react(received.event, order, uow.settings.confirm_terms, when), received.cause)
-    close_revision(order, when, uow)
-    request_due_refunds(order, "cancelled", when, received.cause, uow)
+    told = react(received.event, order, uow.settings.confirm_terms, when)
+    uow.tell(order, told, received.cause)
+    # Only where this answer ended the order has something become due: what failed is tried again by people.
+    if isinstance(told, OrderCancelled):
+        close_revision(order, when, uow)
+        request_due_refunds(order, "cancelled", when, received.cause, uow)
 
 
 def end_overdue(uow: OrderUnitOfWork, due: Due) -> int:

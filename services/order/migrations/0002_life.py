@@ -83,6 +83,7 @@ CREATE TABLE refunds (
     settled_at         timestamptz
 );
 CREATE INDEX refunds_order ON refunds (order_id, created_at, id);
+CREATE INDEX refunds_reference ON refunds (provider_reference) WHERE provider_reference IS NOT NULL;
 
 -- Edits of the lines: what the order is to have once its stock is held.
 CREATE TABLE order_revisions (

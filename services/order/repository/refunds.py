@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 
 from services.chassis.events import from_micros, to_micros
-from services.order.domain.refunds import Refund, RefundStatus
+from services.order.domain.refunds import Refund, RefundLine, RefundStatus
 
 OF_ORDER = sa.text("""
 SELECT id::text, order_id::text, status, amount_minor, conceded_minor, shipping_minor, currency, reason, note, lines,
@@ -20,10 +20,12 @@ VALUES (:id ::uuid, :order_id ::uuid, :status, :amount_minor, :conceded_minor, :
         :note, :lines ::jsonb, :provider, :reference, :provider_reference, :failure_code, :created_at, :settled_at)
 """)
 UPDATE = sa.text("""
-UPDATE refunds SET status = :status, provider_reference = :provider_reference, failure_code = :failure_code,
+UPDATE refunds SET status = :status, conceded_minor = :conceded_minor, shipping_minor = :shipping_minor,
+    lines = :lines ::jsonb, provider_reference = :provider_reference, failure_code = :failure_code,
     settled_at = :settled_at
 WHERE id = :id ::uuid
 """)
+HAS_REFERENCE = sa.text("SELECT EXISTS (SELECT FROM refunds WHERE provider_reference = :reference)")
 
 
 class Refunds:
@@ -36,17 +38,18 @@ class Refunds:
         """Return an order's refunds, oldest first."""
         return [_refund(row) for row in self._connection.execute(OF_ORDER, {"order_id": order_id})]
 
+    def has_reference(self, provider_reference: str) -> bool:
+        """Tell whether a refund of whichever order has this name at its provider."""
+        return bool(self._connection.execute(HAS_REFERENCE, {"reference": provider_reference}).scalar_one())
+
     def add(self, refund: Refund) -> None:
         """Keep a new refund."""
         parameters = {
             "order_id": refund.order_id,
             "amount_minor": refund.amount_minor,
-            "conceded_minor": refund.conceded_minor,
-            "shipping_minor": refund.shipping_minor,
             "currency": refund.currency,
             "reason": refund.reason,
             "note": refund.note,
-            "lines": to_json(refund.lines).decode(),
             "provider": refund.provider,
             "reference": refund.reference,
             "created_at": from_micros(refund.created_at),
@@ -54,7 +57,7 @@ class Refunds:
         self._connection.execute(INSERT, parameters | _state(refund))
 
     def update(self, refund: Refund) -> None:
-        """Keep what became of a refund."""
+        """Keep what became of a refund, and of what it was for."""
         self._connection.execute(UPDATE, _state(refund))
 
 
@@ -62,6 +65,9 @@ def _state(refund: Refund) -> dict[str, object]:
     return {
         "id": refund.id,
         "status": refund.status.value,
+        "conceded_minor": refund.conceded_minor,
+        "shipping_minor": refund.shipping_minor,
+        "lines": to_json(refund.lines).decode(),
         "provider_reference": refund.provider_reference,
         "failure_code": refund.failure_code,
         "settled_at": None if refund.settled_at is None else from_micros(refund.settled_at),
@@ -79,7 +85,7 @@ def _refund(row: sa.Row[Any]) -> Refund:
         currency=row.currency,
         reason=row.reason,
         note=row.note,
-        lines=tuple((item_id, sku, quantity) for item_id, sku, quantity in row.lines),
+        lines=tuple(RefundLine(**line) for line in row.lines),
         provider=row.provider,
         reference=row.reference,
         provider_reference=row.provider_reference,

@@ -1,4 +1,4 @@
-"""Orders that wait, with what stands in their way: the one place that says which those are (DESIGN 2.6)."""
+"""Orders that wait, with what stands in their way: the one place that says which those are."""
 
 from collections.abc import Sequence
 

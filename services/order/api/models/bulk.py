@@ -1,12 +1,12 @@
 """Many orders in one request, and what became of each."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, StringConstraints, field_validator
 
 from services.chassis.http.documents import Problem
-from services.chassis.http.models import Body
+from services.chassis.http.models import Body, ReadAlone
 from services.order.api.models.fields import Id, Notes
 from services.order.api.models.placing import OrderCreate
 from services.order.domain.bulk import MAX_ROWS, BulkMode
@@ -33,12 +33,13 @@ class BulkOrderCreate(OrderCreate):
 class BulkCreate(Body):
     """Orders to be placed."""
 
-    orders: tuple[BulkOrderCreate, ...] = Field(min_length=1, max_length=MAX_ROWS)
+    orders: tuple[Annotated[Any, ReadAlone(BulkOrderCreate)], ...] = Field(min_length=1, max_length=MAX_ROWS)
 
     @field_validator("orders")
     @classmethod
-    def _keys_once(cls, orders: tuple[BulkOrderCreate, ...]) -> tuple[BulkOrderCreate, ...]:
-        twice = _twice([order.key for order in orders if order.key is not None])
+    def _keys_once(cls, orders: tuple[Any, ...]) -> tuple[Any, ...]:
+        keys = [order.get("key") for order in orders if isinstance(order, dict)]
+        twice = _twice([key for key in keys if isinstance(key, str)])
         if twice:
             raise ValueError(f"rows repeat a key: {twice}; each row needs its own, or none")
         return orders

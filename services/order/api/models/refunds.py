@@ -28,6 +28,11 @@ class RefundCreate(Body):
     shipping: Literal[True] | None = Field(default=None, description="true: what is left of the shipping")
     reason: Id = Field(default="other", description="a code of yours", examples=["damaged", "goodwill"])
     note: Notes | None = None
+    payment_reference: Id | None = Field(
+        default=None,
+        description="the payment that is paid back; without it the newest, and others where that is not enough. "
+        "Needed with `provider_reference` where an order has several payments",
+    )
     provider_reference: Id | None = Field(
         default=None,
         description="the provider's name of a refund that has happened already; without it, it is asked for",
@@ -72,8 +77,8 @@ class Refund(BaseModel):
     currency: str
     reason: str
     note: str | None
-    lines: list[RefundLine]
-    shipping: str = Field(description="how much of the amount is for the shipping")
+    lines: list[RefundLine] = Field(description="what it is for, as far as the order still has it")
+    shipping: str = Field(description="how much of the amount is for shipping that the order still has")
     provider: str
     payment_reference: str = Field(description="the payment that is paid back")
     provider_reference: str | None = Field(description="the provider's name of the refund")

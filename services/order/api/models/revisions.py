@@ -42,8 +42,8 @@ class Repriced(BaseModel):
     """What an order would be after a change; the amounts are the whole order's."""
 
     feasible: bool = Field(
-        description="whether the change would be taken now, by the order's state, the catalog and the shop's limits; "
-        "stock is not looked at"
+        description="whether the change would be taken now, by the order's state, the catalog, the shop's limits, and "
+        "what was told of the stock: more of what is out of stock is not feasible; how much is left, inventory decides"
     )
     obstacles: list[Obstacle]
     currency: str
