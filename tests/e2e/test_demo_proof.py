@@ -46,6 +46,8 @@ def order(identity: str, status: str = "confirmed", **fields: Any) -> dict[str, 
         "status": status,
         "reservation_status": "allocated",
         "payment_status": "paid",
+        "fulfillment_status": "unfulfilled",
+        "refunded_amount": "0.00",
         "cancel_reason": None,
         "pending_operation": None,
         "reserved_until": None,
@@ -66,6 +68,10 @@ def rejected(key: str, sequence: int) -> Event:
 
 PLACED = event("OrderPlaced", "1", 1, request_id="web-1", customer_email=EMAIL)
 CONFIRMED = event("OrderConfirmed", "1", 2)
+RESTOCKED = event(
+    "StockRestocked", "1", 1, topic="inventory.events.v1", lines=[{"sku": "MUG", "quantity": 1, "location": "main"}]
+)
+ISSUED = event("RefundIssued", "1", 3, amount_minor=1250)
 LOW = event("LowStockReached", "MUG", 1, topic=STOCK)
 TRUE = Facts(
     received={"MUG": 10},
@@ -76,11 +82,13 @@ TRUE = Facts(
     events=[request("web-1"), request("web-1"), request("web-2"), PLACED, CONFIRMED, PLACED, rejected("web-2", 1), LOW],
     mails=[mail("n1"), mail("n2"), mail("n3", OPERATOR, "Low stock: MUG")],
     notifications={"n1": PLACED.id, "n2": CONFIRMED.id, "n3": LOW.id},
-    audit=(0, "0 differences"),
+    audits={"inventory": (0, "0 differences"), "order": (0, "0 differences")},
     outboxes={"order": 0},
     parked={"order": 0},
 )
-BOOKS, UNITS, NO_LOSS, ANSWERS, SEQUENCE, MAILS, STUCK, LEFT = (judge.__name__ for judge in PROOF)
+STOCK_BOOKS, ORDER_BOOKS, UNITS, MONEY, NO_LOSS, ANSWERS, SEQUENCE, MAILS, STUCK, LEFT = (
+    judge.__name__ for judge in PROOF
+)
 
 
 def broken(facts: Facts) -> list[str]:
@@ -91,17 +99,44 @@ def changed(**fields: Any) -> Facts:
     return dataclasses.replace(TRUE, **fields)
 
 
+def audited(**audits: tuple[int, str]) -> Facts:
+    return changed(audits={**TRUE.audits, **audits})
+
+
 def test_facts_as_they_should_be_break_no_promise() -> None:
     assert broken(TRUE) == []
+
+
+def test_a_unit_on_the_shelf_again_and_money_paid_back_break_no_promise() -> None:
+    facts = changed(
+        orders=[order("1", refunded_amount="12.50")],
+        available={"MUG": 9},
+        events=[*TRUE.events, RESTOCKED, RESTOCKED, ISSUED, ISSUED],
+        notifications={**TRUE.notifications, "n4": ISSUED.id},
+        mails=[*TRUE.mails, mail("n4")],
+    )
+    assert broken(facts) == []
 
 
 @pytest.mark.parametrize(
     ("facts", "promises"),
     [
-        pytest.param(changed(audit=(1, "1 differences")), [BOOKS], id="the audit finds a difference"),
+        pytest.param(audited(inventory=(1, "1 differences")), [STOCK_BOOKS], id="inventory's audit finds a difference"),
+        pytest.param(audited(order=(1, "1 differences")), [ORDER_BOOKS], id="the orders' audit finds a difference"),
         pytest.param(changed(available={"MUG": 7}), [UNITS], id="a unit is gone"),
         pytest.param(changed(received={"MUG": 1}, available={"MUG": -1}), [UNITS], id="a unit is oversold"),
         pytest.param(changed(orders=[order("1", "cancelled")]), [UNITS], id="a cancelled order still holds units"),
+        pytest.param(changed(events=[*TRUE.events, RESTOCKED]), [UNITS], id="a unit that came back is not there"),
+        pytest.param(changed(orders=[order("1", refunded_amount="12.50")]), [MONEY], id="a refund was told to nobody"),
+        pytest.param(
+            changed(
+                events=[*TRUE.events, ISSUED],
+                notifications={**TRUE.notifications, "n4": ISSUED.id},
+                mails=[*TRUE.mails, mail("n4")],
+            ),
+            [MONEY],
+            id="a refund is not the order's",
+        ),
         pytest.param(changed(placed=frozenset({"1", "2"})), [NO_LOSS], id="an order is lost"),
         pytest.param(changed(orders=[order("1"), order("1")], available={"MUG": 6}), [NO_LOSS], id="an order is twice"),
         pytest.param(changed(events=[*TRUE.events, request("web-3")]), [ANSWERS], id="a request has no answer"),
@@ -152,6 +187,7 @@ def test_the_table_fits_eighty_columns_with_all_that_it_has_to_say() -> None:
     orders = [
         order("1", "cancelled", **ended),
         order("2", "delivered"),
+        order("9", "delivered", fulfillment_status="partially_returned", refunded_amount="100.00"),
         order("3", "pending", **pending),
         *(order(str(n), "pending", pending_operation="reserving", **crowd) for n in range(4, 9)),
     ]
@@ -162,9 +198,10 @@ def test_the_table_fits_eighty_columns_with_all_that_it_has_to_say() -> None:
     assert rows[0] == "who order status stock awaits / ended by mails"
     assert rows[1] == "Ada ORD00000001 cancelled released customer request, refund due 2"
     assert rows[2] == "Ada ORD00000002 delivered allocated - 0"
-    assert " payment until " in rows[3]
-    assert rows[4] == "12 buyers 5 orders pending allocated inventory (reserving) 1"
-    assert len(rows) == 5
+    assert rows[3] == "Ada ORD00000009 delivered allocated partly returned, 100.00 back 0"
+    assert " payment until " in rows[4]
+    assert rows[5] == "12 buyers 5 orders pending allocated inventory (reserving) 1"
+    assert len(rows) == 6
     assert max(len(line.rstrip()) for line in lines()) <= 80
 
 

@@ -92,8 +92,14 @@ def test_goods_of_a_cancelled_order_that_left_all_the_same_are_no_news_for_its_c
 def test_a_return_is_told_with_its_number_and_what_arrived() -> None:
     assert "RET10000002" in render(support.return_approved(ORDER)).text
     some = render(support.return_received(ORDER, ("SOCKS-9", 3), complete=False))
-    assert some.subject == "Part of your return RET10000002 has arrived"
+    assert some.subject == "Part of your return RET10000002 of order ORD10000001 has arrived"
     assert "3 x SOCKS-9" in some.text.splitlines()
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_every_mail_about_an_order_names_it_in_its_subject(event: Any) -> None:
+    """A customer who searches a mailbox for an order finds all that was said of it."""
+    assert ("ORD10000001" in render(event).subject) == hasattr(event, "order_number")
 
 
 def test_a_refund_is_told_with_what_came_before() -> None:

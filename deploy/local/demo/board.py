@@ -14,6 +14,7 @@ from deploy.local.demo.mails import Mail
 
 Order = Mapping[str, Any]
 _STYLES = {"delivered": "green", "shipped": "green", "confirmed": "green", "processing": "green", "cancelled": "red"}
+_RETURNED = {"partially_returned": "partly returned", "returned": "returned"}
 _AWAITED = {
     "confirmed": "the warehouse",
     "processing": "the carrier",
@@ -33,6 +34,8 @@ def awaited(order: Order) -> str:
     if order["status"] == "pending":
         until = datetime.fromisoformat(order["reserved_until"]).astimezone()
         return f"payment until {until:%H:%M:%S}"
+    if order["fulfillment_status"] in _RETURNED:
+        return f"{_RETURNED[order['fulfillment_status']]}, {order['refunded_amount']} back"
     return _AWAITED[order["status"]]
 
 

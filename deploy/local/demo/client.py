@@ -31,11 +31,20 @@ class Answer:
 class Caller:
     """Somebody with one role's token; every change carries an Idempotency-Key, as a careful client's does."""
 
-    def __init__(self, state: StackState, role: str, *, subject: str | None = None, email: str | None = None) -> None:
+    def __init__(
+        self,
+        state: StackState,
+        role: str,
+        *,
+        subject: str | None = None,
+        email: str | None = None,
+        vendor: str | None = None,
+    ) -> None:
         self._urls = {service: address.url for service, address in state.services.items()}
         self._session = requests.Session()
         self._session.trust_env = False  # the stack is on this machine: no proxy stands between
-        self._session.headers["Authorization"] = f"Bearer {mint(state.jwt, role=role, subject=subject, email=email)}"
+        token = mint(state.jwt, role=role, subject=subject, email=email, vendor=vendor)
+        self._session.headers["Authorization"] = f"Bearer {token}"
 
     def close(self) -> None:
         """Close the connections."""
@@ -45,6 +54,12 @@ class Caller:
         """Return the body of a 200; raise StoryBroken on any other answer."""
         response = self._send("GET", service, path, params=parameters)
         return _expected(response, SUCCESS).body
+
+    def download(self, service: str, path: str) -> bytes:
+        """Return a file; raise StoryBroken on any answer but a 200."""
+        response = self._send("GET", service, path)
+        _require(response, SUCCESS)
+        return response.content
 
     def rows(self, service: str, path: str, **parameters: str | int) -> list[dict[str, Any]]:
         """Return all rows of a list, page after page."""
@@ -86,7 +101,11 @@ class Caller:
 
 
 def _expected(response: requests.Response, expect: Collection[int]) -> Answer:
+    _require(response, expect)
+    return Answer(response.status_code, response.json(), response.headers)
+
+
+def _require(response: requests.Response, expect: Collection[int]) -> None:
     if response.status_code not in expect:
         request = response.request
         raise StoryBroken(f"{request.method} {request.path_url}: {response.status_code} {response.text[:300]}")
-    return Answer(response.status_code, response.json(), response.headers)

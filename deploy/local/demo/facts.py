@@ -5,7 +5,9 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import requests
@@ -22,10 +24,20 @@ from deploy.local.state import SERVICES, StackState, service_environment
 from schemas import contracts
 
 REST_SECONDS = 30.0
+AUDITED = ("inventory", "order")
 _METRICS_SECONDS = 5.0
 _AUDIT_SECONDS = 60.0
 REQUESTS = contracts.OrderRequested.TOPIC
-_TOLD_TO_CUSTOMERS = ("OrderPlaced", "OrderConfirmed", "OrderShipped", "OrderDelivered", "OrderCancelled")
+_TOLD_TO_CUSTOMERS = (
+    "OrderPlaced",
+    "OrderConfirmed",
+    "OrderShipped",
+    "OrderDelivered",
+    "OrderCancelled",
+    "ReturnApproved",
+    "ReturnReceived",
+    "RefundIssued",
+)
 _TOLD_TO_OPERATOR = ("LowStockReached", "OutOfStock")
 
 
@@ -34,7 +46,7 @@ class Facts:
     """Everything that the proof looks at.
 
     `received` (units by SKU) and `placed` (order ids) are what the story did; all else is what the system says of
-    it. `available` is units by SKU. `audit` is the exit status of inventory's audit command and its last line.
+    it. `available` is units by SKU. `audits` are service → the exit status of its audit command and its last line.
     `outboxes` and `parked` count events and keys by service, None where no metric says so. `notifications` are
     notification id → event id.
     """
@@ -47,7 +59,7 @@ class Facts:
     events: Sequence[Event]
     mails: Sequence[Mail]
     notifications: Mapping[str, str]
-    audit: tuple[int, str]
+    audits: Mapping[str, tuple[int, str]]
     outboxes: Mapping[str, int | None]
     parked: Mapping[str, int | None]
 
@@ -58,7 +70,8 @@ class Facts:
 
 def gather(shop: Shop) -> Facts:
     """Read everything, once the story has come to rest."""
-    audit = run_audit(shop.state)
+    with ThreadPoolExecutor(len(AUDITED)) as pool:
+        audits = dict(zip(AUDITED, pool.map(partial(run_audit, shop.state), AUDITED), strict=True))
     shop.log.read_to_end()
     return Facts(
         received=dict(shop.received),
@@ -69,7 +82,7 @@ def gather(shop: Shop) -> Facts:
         events=list(shop.log.events),
         mails=shop.mailbox.mails(),
         notifications=_notifications(shop),
-        audit=audit,
+        audits=audits,
         outboxes={name: gauge(shop.state, name, "oms_outbox_pending") for name in SERVICES},
         parked={name: gauge(shop.state, name, "oms_parked_keys", absent=0) for name in SERVICES},
     )
@@ -104,12 +117,12 @@ def first_occurrences(events: Iterable[Event]) -> list[Event]:
     return list({(event.topic, event.id): event for event in reversed(list(events))}.values())[::-1]
 
 
-def run_audit(state: StackState) -> tuple[int, str]:
-    """Run inventory's own audit command; return its exit status and the last line that it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "services.inventory", "audit"],
+def run_audit(state: StackState, service: str) -> tuple[int, str]:
+    """Run a service's own audit command; return its exit status and the last line that it printed."""
+    done = subprocess.run(  # noqa: S603 - a command of a service of ours
+        [sys.executable, "-m", f"services.{service}", "audit"],
         cwd=ROOT,
-        env={**os.environ, **service_environment(state, "inventory")},
+        env={**os.environ, **service_environment(state, service)},
         capture_output=True,
         text=True,
         timeout=_AUDIT_SECONDS,

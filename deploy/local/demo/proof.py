@@ -2,18 +2,27 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from decimal import Decimal
 
+from deploy.local.demo.catalog import CURRENCY
 from deploy.local.demo.facts import REQUESTS, Facts, expected_mails
 from deploy.local.demo.promises import Promise
 from deploy.local.demo.topics import Event
 
 _SHOWN = 3
+_DIGITS = 2  # of the demo's currency
 
 
-def books_balance(facts: Facts) -> Promise:
+def stock_balances(facts: Facts) -> Promise:
     """Take the word of inventory's audit: levels are the sum of their movements, reservations hold what is held."""
-    status, line = facts.audit
+    status, line = facts.audits["inventory"]
     return Promise("inventory's audit: the books balance", status == 0, line)
+
+
+def orders_balance(facts: Facts) -> Promise:
+    """Take the word of the order service's audit: payments, history, totals and what left agree."""
+    status, line = facts.audits["order"]
+    return Promise("the orders' audit: the books balance", status == 0, line)
 
 
 def units_add_up(facts: Facts) -> Promise:
@@ -23,10 +32,28 @@ def units_add_up(facts: Facts) -> Promise:
         if order["status"] != "cancelled":
             for item in order["items"]:
                 sold[item["sku"]] += item["quantity"]
+    back: Counter[str] = Counter()
+    for event in facts.named("StockRestocked"):
+        for line in event.fields["lines"]:
+            back[line["sku"]] += line["quantity"]
     left = facts.available
-    wrong = [sku for sku, units in facts.received.items() if left[sku] < 0 or units != sold[sku] + left[sku]]
-    figure = f"{sum(facts.received.values()):,} received = {sold.total():,} sold + {sum(left.values()):,} left"
+    wrong = [
+        sku for sku, units in facts.received.items() if left[sku] < 0 or units + back[sku] != sold[sku] + left[sku]
+    ]
+    figure = f"{sum(facts.received.values()):,} received + {back.total():,} returned"
+    figure += f" = {sold.total():,} sold + {sum(left.values()):,} left"
     return Promise("every unit is accounted for, SKU by SKU", not wrong, _or_wrong(figure, wrong))
+
+
+def money_adds_up(facts: Facts) -> Promise:
+    """Compare what the orders say was paid back with what the topic told of it."""
+    told: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for event in facts.named("RefundIssued"):
+        told[event.key] += Decimal(event.fields["amount_minor"]).scaleb(-_DIGITS)
+    listed = {order["id"]: Decimal(order["refunded_amount"]) for order in facts.orders}
+    wrong = [order["order_number"] for order in facts.orders if listed[order["id"]] != told[order["id"]]]
+    figure = f"{sum(listed.values())} {CURRENCY} in the API, {sum(told.values())} on the topic"
+    return Promise("what was paid back was paid back once", not wrong, _or_wrong(figure, wrong))
 
 
 def orders_are_neither_lost_nor_doubled(facts: Facts) -> Promise:
@@ -88,8 +115,10 @@ def nothing_is_left_over(facts: Facts) -> Promise:
 
 
 PROOF: tuple[Callable[[Facts], Promise], ...] = (
-    books_balance,
+    stock_balances,
+    orders_balance,
     units_add_up,
+    money_adds_up,
     orders_are_neither_lost_nor_doubled,
     requests_are_answered_once,
     keys_are_in_sequence,

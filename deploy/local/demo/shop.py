@@ -86,6 +86,10 @@ class Shop:
         email = f"{name.lower()}@customers.example"
         return Customer(name, email, self._caller("customer", subject=f"customer-{name.lower()}", email=email))
 
+    def vendor(self, name: str) -> Caller:
+        """Return somebody of a vendor."""
+        return self._caller("vendor", subject=f"{name}-packer", vendor=name)
+
     def place(
         self,
         customer: Customer,
@@ -96,11 +100,7 @@ class Shop:
         **fields: object,
     ) -> Answer:
         """Place an order by REST and wait until inventory answered; remember it as one that has to exist."""
-        body = {
-            "items": [{"sku": sku, "quantity": quantity} for sku, quantity in basket.items()],
-            "shipping_address": customer.address(),
-            **fields,
-        }
+        body = {**basket_of(customer, basket), **fields}
         answer = customer.caller.change("POST", "order", ORDERS, body, key=key, wait=WAIT_SECONDS, expect=expect)
         order_id = answer.body.get("id") or answer.body.get("order_id")
         if order_id is not None:
@@ -174,8 +174,10 @@ class Shop:
         except StoryBroken as broken:
             return Text(f"the table of orders cannot be read: {broken}")
 
-    def _caller(self, role: str, *, subject: str | None = None, email: str | None = None) -> Caller:
-        caller = Caller(self.state, role, subject=subject, email=email)
+    def _caller(
+        self, role: str, *, subject: str | None = None, email: str | None = None, vendor: str | None = None
+    ) -> Caller:
+        caller = Caller(self.state, role, subject=subject, email=email, vendor=vendor)
         self._callers.append(caller)
         return caller
 
@@ -184,6 +186,14 @@ class Shop:
         return [
             event for event in self.log.events if event.type == fullname and event.fields["request_id"] == request_id
         ]
+
+
+def basket_of(customer: Customer, basket: Mapping[str, int]) -> dict[str, Any]:
+    """Return the body that asks for a quote of these units by SKU, or for an order."""
+    return {
+        "items": [{"sku": sku, "quantity": quantity} for sku, quantity in basket.items()],
+        "shipping_address": customer.address(),
+    }
 
 
 def _only_if(arrived: Callable[[Order], bool], order: Order) -> Order | None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from deploy.local.demo.scenes import buying, crowd, noise, opening
+from deploy.local.demo.scenes import buying, crowd, life, noise, opening
 from deploy.local.demo.settings import HOLD_SECONDS
 from deploy.local.demo.shop import Shop
 from deploy.local.demo.stage import Stage
@@ -34,6 +34,17 @@ SCENES = (
         "From click to doorstep",
         "Ada orders by REST, and each step to her door is an event that the next service reacts to.",
         buying.deliver_to_ada,
+    ),
+    Scene(
+        "Two makers, one order",
+        "Greta asks what it would cost, and pays just that; the pottery and the tea house each send their own part, "
+        "and see nothing of the other's.",
+        life.send_two_parcels,
+    ),
+    Scene(
+        "One mug arrives broken",
+        "She sends it back, and a tea that she does not like: the warehouse looks at both, and the payment side pays.",
+        life.take_half_back,
     ),
     Scene(
         "An order by Kafka",

@@ -37,6 +37,7 @@ def _put_on_shelf(shop: Shop, item: ShelfItem) -> int:
         "price": item.price,
         "currency": CURRENCY,
         "low_stock_threshold": LOW_STOCK_THRESHOLD,
+        "vendor_id": item.vendor,
     }
     shop.admin.change("PUT", "inventory", f"{INVENTORY}variants/{item.sku}/", variant)
     receipt = {"quantity": item.units, "reference": "delivery note 1"}
