@@ -344,6 +344,7 @@ class Life(Stage):
             SEEN["return of a cancelled order"] += self.expected.status == "cancelled"
 
 
+_MORE_ROUNDS = 5
 PROFILE = settings(
     deadline=None,
     database=None,
@@ -360,5 +361,10 @@ def test_in_every_course_an_order_is_what_the_reference_makes_of_it() -> None:
     assert SETTINGS.shop_terms.tax_rates["DE"].rate * 100 == TAX_PERCENT
     SEEN.clear()
     run_state_machine_as_test(Life, settings=PROFILE)
+    # Which courses come depends on the code, and some situations are rare: a few more, at random, for those.
+    for _ in range(_MORE_ROUNDS):
+        if all(SEEN[what] for what in MUST):
+            break
+        run_state_machine_as_test(Life, settings=settings(PROFILE, derandomize=False, max_examples=200))
     print(*(f"- {count:6} {what}" for what, count in sorted(SEEN.items())), sep="\n")
     assert {what for what in MUST if not SEEN[what]} == set()
