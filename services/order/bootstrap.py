@@ -1,15 +1,17 @@
 """The order service, described for the chassis."""
 
+from functools import partial
 from pathlib import Path
 
 from schemas import contracts
 from services.chassis import auditor
-from services.chassis.deadlines import Deadline
+from services.chassis.deadlines import Chore, Deadline
 from services.chassis.incoming import Subscription
 from services.chassis.runtime import Runtime
 from services.chassis.service import Service
 from services.order import audit, erase, stuck
 from services.order.api.addresses import addresses
+from services.order.api.analytics import analytics
 from services.order.api.bulk import bulk
 from services.order.api.details import details
 from services.order.api.labels import labels
@@ -31,8 +33,8 @@ from services.order.api.tracking import links, tracking
 from services.order.handlers import CATALOG_HANDLERS, COMMANDS, FOREIGN, HANDLERS
 from services.order.handlers.shipments import tell_overdue
 from services.order.handlers.stock import end_overdue
+from services.order.repository import analytics_facts, gauges
 from services.order.repository import audit as books
-from services.order.repository import gauges
 from services.order.settings import OrderSettings
 from services.order.unit_of_work import OrderUnitOfWork
 
@@ -50,6 +52,11 @@ def _deadlines(_settings: OrderSettings) -> list[Deadline[OrderUnitOfWork]]:
         # A matter of the calendar: nothing that could still come changes it.
         Deadline(name="ship_by", topics=(), passed=OrderUnitOfWork.count_late, fire=tell_overdue),
     ]
+
+
+def _chores(settings: OrderSettings) -> list[Chore]:
+    refresh = partial(analytics_facts.refresh, zones=settings.analytics_time_zones)
+    return [Chore("analytics", settings.analytics_refresh_seconds, refresh)]
 
 
 def _auditor(runtime: Runtime[OrderSettings, OrderUnitOfWork]) -> auditor.Auditor:
@@ -88,6 +95,7 @@ SERVICE = Service(
         shipping_methods,
         addresses,
         bulk,
+        analytics,
     ],
     problems=PROBLEMS,
     seen=OrderUnitOfWork.seen,
@@ -95,5 +103,6 @@ SERVICE = Service(
     reports={"stuck": stuck.report, "audit": audit.report},
     loops={auditor.NAME: _auditor},
     jobs={"erase": erase.erase},
+    chores=_chores,
     gauges=(*gauges.GAUGES, *auditor.GAUGES),
 )
