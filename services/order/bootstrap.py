@@ -5,10 +5,12 @@ from pathlib import Path
 
 from schemas import contracts
 from services.chassis import auditor
-from services.chassis.deadlines import Chore, Deadline
+from services.chassis.database import ANALYTICS_LOCK
+from services.chassis.deadlines import Deadline
 from services.chassis.incoming import Subscription
 from services.chassis.runtime import Runtime
 from services.chassis.service import Service
+from services.chassis.upkeep import Upkeep
 from services.order import audit, erase, stuck
 from services.order.api.addresses import addresses
 from services.order.api.analytics import analytics
@@ -39,6 +41,7 @@ from services.order.settings import OrderSettings
 from services.order.unit_of_work import OrderUnitOfWork
 
 _CATALOG, _ORDER = "order-catalog", "order"
+_ANALYTICS = "analytics"
 
 
 def _deadlines(_settings: OrderSettings) -> list[Deadline[OrderUnitOfWork]]:
@@ -54,13 +57,20 @@ def _deadlines(_settings: OrderSettings) -> list[Deadline[OrderUnitOfWork]]:
     ]
 
 
-def _chores(settings: OrderSettings) -> list[Chore]:
-    refresh = partial(analytics_facts.refresh, zones=settings.analytics_time_zones)
-    return [Chore("analytics", settings.analytics_refresh_seconds, refresh)]
-
-
 def _auditor(runtime: Runtime[OrderSettings, OrderUnitOfWork]) -> auditor.Auditor:
     return auditor.Auditor(runtime.engine, runtime.health, runtime.settings.audit_seconds, books.run)
+
+
+def _analyst(runtime: Runtime[OrderSettings, OrderUnitOfWork]) -> Upkeep:
+    settings = runtime.settings
+    return Upkeep(
+        engine=runtime.engine,
+        health=runtime.health,
+        name=_ANALYTICS,
+        lock=ANALYTICS_LOCK,
+        seconds=settings.analytics_refresh_seconds,
+        step=partial(analytics_facts.refresh, zones=settings.analytics_time_zones),
+    )
 
 
 SERVICE = Service(
@@ -101,8 +111,7 @@ SERVICE = Service(
     seen=OrderUnitOfWork.seen,
     deadlines=_deadlines,
     reports={"stuck": stuck.report, "audit": audit.report},
-    loops={auditor.NAME: _auditor},
+    loops={auditor.NAME: _auditor, _ANALYTICS: _analyst},
     jobs={"erase": erase.erase},
-    chores=_chores,
     gauges=(*gauges.GAUGES, *auditor.GAUGES),
 )

@@ -84,6 +84,7 @@ def _figures(facts: Facts, *, for_all: bool) -> dict[str, Any]:
         "refunded": shown(facts.of("refunded")),
         "revenue": shown(facts.revenue_minor),
         "cancelled_amount": shown(facts.of("cancelled_total")),
+        "retained_amount": shown(facts.of("retained")),
         "average_order_value": shown.maybe(facts.average_minor),
         "by_status": [
             models.StatusCount(status=status, orders=facts.of("status", status.value)) for status in OrderStatus

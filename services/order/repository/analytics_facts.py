@@ -44,11 +44,15 @@ WHERE s.zone = ANY(:zones ::text[]) AND s.scanned_at IS NULL
 ON CONFLICT DO NOTHING
 """)
 
+# Of an order: `Order.owed_minor`, and how much of that `Order.kept_minor` has paid.
+_OWED = """CASE WHEN o.status <> 'cancelled' OR o.refund_waived
+    THEN greatest(0, o.total_minor - o.conceded_minor) ELSE 0 END"""
+_PAID = f"least({_OWED}, o.recorded_minor - o.refunded_minor - o.refunding_minor)"
 # A day's orders. The range is for the index, the date decides: a day may begin twice, or not at midnight.
-_PLACED = """
+_PLACED = f"""
 placed AS MATERIALIZED (
     SELECT o.*, o.created_at AT TIME ZONE :zone AS local, o.status <> 'cancelled' AS sold,
-        o.total_minor - o.conceded_minor AS kept_minor
+        {_OWED} AS owed_minor, {_PAID} AS paid_minor
     FROM orders o
     WHERE o.created_at >= (:day ::timestamp AT TIME ZONE :zone) - interval '4 hours'
         AND o.created_at < ((:day ::date + 1)::timestamp AT TIME ZONE :zone) + interval '4 hours'
@@ -61,10 +65,10 @@ lines AS MATERIALIZED (
     FROM placed p JOIN order_items i ON i.order_id = p.id GROUP BY 1, 2
 ), shares AS MATERIALIZED (
     SELECT p.id, 'all' AS scope, sum(l.lines) AS lines, sum(l.units) AS units, p.total_minor AS gross,
-        p.conceded_minor AS refunded
-    FROM placed p JOIN lines l ON l.order_id = p.id GROUP BY p.id, p.total_minor, p.conceded_minor
+        p.total_minor - p.owed_minor AS refunded, p.paid_minor AS paid
+    FROM placed p JOIN lines l ON l.order_id = p.id GROUP BY p.id, p.total_minor, p.owed_minor, p.paid_minor
     UNION ALL
-    SELECT order_id, 'vendor:' || vendor_id, lines, units, total, 0 FROM lines WHERE vendor_id IS NOT NULL
+    SELECT order_id, 'vendor:' || vendor_id, lines, units, total, 0, 0 FROM lines WHERE vendor_id IS NOT NULL
 )"""
 _COUNTS = f"""
 SELECT s.scope, m.measure, m.key, p.currency, m.n
@@ -74,6 +78,7 @@ FROM placed p JOIN shares s ON s.id = p.id CROSS JOIN LATERAL (VALUES
     ('failed', '', (NOT p.sold AND p.confirmed_at IS NULL)::int),
     ('cancelled', coalesce(p.cancel_reason, 'other'), (NOT p.sold)::int),
     ('cancelled_total', '', CASE WHEN p.sold THEN 0 ELSE s.gross END),
+    ('retained', '', CASE WHEN p.sold THEN 0 ELSE s.paid END),
     ('gross', '', CASE WHEN p.sold THEN s.gross END),
     ('refunded', '', CASE WHEN p.sold THEN s.refunded END),
     ('units', '', CASE WHEN p.sold THEN s.units END),
@@ -102,7 +107,7 @@ FROM placed p CROSS JOIN LATERAL (
     ('new', (p.customer_id IS NOT NULL AND before.orders = 0)::int),
     ('second', (before.orders = 1)::int),
     ('returning', (before.orders > 0)::int),
-    ('identified', CASE WHEN p.sold AND p.customer_id IS NOT NULL THEN p.kept_minor END)
+    ('identified', CASE WHEN p.sold AND p.customer_id IS NOT NULL THEN p.owed_minor END)
 ) m(measure, n)"""
 # Stays that have ended. A bucket is a part of an octave of microseconds.
 _TIMES = f"""

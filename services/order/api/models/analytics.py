@@ -167,6 +167,7 @@ class Figures(BaseModel):
     )
     revenue: str = Field(description="gross - refunded")
     cancelled_amount: str = Field(description="totals of orders that are cancelled")
+    retained_amount: str = Field(description="of that, what was paid and is kept, as a cancel with `refund=false` says")
     average_order_value: str | None = Field(description="revenue an order that is not cancelled")
     by_status: list[StatusCount]
     outcomes: Outcomes
@@ -194,7 +195,8 @@ class OrderAnalytics(BaseModel):
     """What the orders of some days come to, by currency."""
 
     as_of: datetime | None = Field(
-        description="all changes until then are in it; null, and figures are missing, before the first count ended"
+        description="all changes that were committed by then are in it; null, and figures are missing, before the first "
+        "count ended"
     )
     time_zone: str
     first: date = Field(serialization_alias="from")
