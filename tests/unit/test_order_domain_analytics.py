@@ -1,15 +1,17 @@
 """Which days analytics are of, which units they are read from, and what facts come to."""
 
 from datetime import date, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.order.domain.analytics import Facts, Period, Span, Wanted, cover, percentile, span_of, zone_of
+from services.order.domain.analytics import Facts, Period, Span, Units, Wanted, cover, percentile, span_of, zone_of
 from services.order.domain.refusals import Refusal, RefusalCode
 
 TODAY = date(2026, 11, 28)  # a Saturday
+LONGEST = {"day": 1, "month": 31, "quarter": 92, "year": 366}
 DAYS = st.dates(date(2020, 1, 1), date(2027, 12, 31))
 
 
@@ -61,13 +63,27 @@ def test_the_units_of_a_span_are_its_days_once_and_beyond_them_only_the_future(
     span = Span(min(first, last), max(first, last))
     days = []
     for unit in cover(span, today):
-        for day in unit.each():
-            end = day + timedelta(days=1) if unit.grain == "day" else (day + timedelta(days=31)).replace(day=1)
-            days += [day + timedelta(days=i) for i in range((end - day).days)]
+        begins = [*unit.each(), unit.until]
+        assert all(is_first_of(unit.grain, day) for day in begins)
+        days += [begins[0] + timedelta(days=i) for i in range((begins[-1] - begins[0]).days)]
+        assert all(1 <= (end - begin).days <= LONGEST[unit.grain] for begin, end in pairwise(begins))
     wanted = [span.first + timedelta(days=i) for i in range((span.last - span.first).days + 1)]
     assert len(set(days)) == len(days)
     assert sorted(day for day in days if day <= span.last) == wanted
     assert all(day > today for day in days if day > span.last)
+
+
+def is_first_of(grain: str, day: date) -> bool:
+    months = {"day": None, "month": 1, "quarter": 3, "year": 12}[grain]
+    return months is None or (day.day == 1 and (day.month - 1) % months == 0)
+
+
+def test_a_year_until_today_is_a_whole_one_and_what_lies_in_front_of_it() -> None:
+    assert cover(Span(date(2025, 11, 29), TODAY), TODAY) == [
+        Units("day", date(2025, 11, 29), date(2025, 12, 1)),
+        Units("month", date(2025, 12, 1), date(2026, 1, 1)),
+        Units("year", date(2026, 1, 1), date(2027, 1, 1)),
+    ]
 
 
 @given(st.lists(st.integers(0, 500), min_size=1))

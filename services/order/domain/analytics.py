@@ -13,6 +13,9 @@ from services.order.domain.refusals import Fault, Refusal, RefusalCode
 from services.order.domain.statuses import CancelReason, OrderStatus
 
 FIRST_DAY, LAST_DAY, MOST_DAYS = date(2000, 1, 1), date(2999, 12, 31), 5 * 366
+# What facts are added up by, the finest first.
+GRAINS = ("day", "month", "quarter", "year")
+_MONTHS = {"month": 1, "quarter": 3, "year": 12}
 # Buckets an octave in which times in a status are counted; the middle of one is within 2.2 % of all that is in it.
 BUCKETS_AN_OCTAVE = 16
 # Orders of more lines than this are one bar of the distribution of baskets.
@@ -91,17 +94,12 @@ def _refuse(detail: str, parameter: str) -> Refusal:
 
 
 def _begin(period: Period, today: date) -> date:
-    if period is Period.DAY:
-        return today
-    if period is Period.WEEK:
-        return today - timedelta(days=today.weekday())
-    month = {Period.MONTH: today.month, Period.QUARTER: (today.month - 1) // 3 * 3 + 1}.get(period, 1)
-    return date(today.year, month, 1)
+    return today - timedelta(days=today.weekday()) if period is Period.WEEK else _at_or_before(today, period.value)
 
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """Whole months, or single days: from `since` until before `until`."""
+    """Whole days, months, quarters or years: from `since` until before `until`."""
 
     grain: str
     since: date
@@ -112,24 +110,48 @@ class Units:
         day = self.since
         while day < self.until:
             yield day
-            day = day + _DAY if self.grain == "day" else _next_month(day)
+            day = _next(day, self.grain)
 
 
-def cover(span: Span, today: date) -> tuple[Units, Units, Units]:
-    """Return the fewest units that make up some days: whole months, and days in front of and behind them.
+def cover(span: Span, today: date, grains: Sequence[str] = GRAINS) -> list[Units]:
+    """Return few units that make up some days: as coarse as they can be, finer ones in front of and behind them.
 
-    The month that is running is a whole one where it is meant until today: nothing of it lies behind.
+    The unit that is running is a whole one where it is meant until today: nothing of it lies behind.
     """
-    end = span.last + _DAY
-    since = span.first if span.first.day == 1 else _next_month(span.first)
-    until = _next_month(span.last) if span.last >= today else date(end.year, end.month, 1)
+    return _cover(span.first, span.last + _DAY, grains, running=span.last >= today)
+
+
+def _cover(since: date, until: date, grains: Sequence[str], *, running: bool) -> list[Units]:
     if since >= until:
-        return Units("month", span.first, span.first), Units("day", span.first, end), Units("day", end, end)
-    return Units("month", since, until), Units("day", span.first, since), Units("day", until, max(until, end))
+        return []
+    *finer, grain = grains
+    begin, end = _at_or_after(since, grain), _at_or_after(until, grain) if running else _at_or_before(until, grain)
+    if begin >= end:
+        return _cover(since, until, finer, running=running)
+    front = _cover(since, begin, finer, running=False)
+    return [*front, Units(grain, begin, end), *_cover(end, until, finer, running=running)]
 
 
-def _next_month(day: date) -> date:
-    return date(day.year + day.month // 12, day.month % 12 + 1, 1)
+def _at_or_before(day: date, grain: str) -> date:
+    """Return when the unit began that a day is in."""
+    if grain == "day":
+        return day
+    months = day.year * 12 + day.month - 1
+    months -= months % _MONTHS[grain]
+    return date(months // 12, months % 12 + 1, 1)
+
+
+def _next(day: date, grain: str) -> date:
+    """Return when the unit behind the one begins that a day is in."""
+    if grain == "day":
+        return day + _DAY
+    months = day.year * 12 + day.month - 1
+    months += _MONTHS[grain] - months % _MONTHS[grain]
+    return date(months // 12, months % 12 + 1, 1)
+
+
+def _at_or_after(day: date, grain: str) -> date:
+    return day if _at_or_before(day, grain) == day else _next(day, grain)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

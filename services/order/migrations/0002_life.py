@@ -174,7 +174,8 @@ CREATE INDEX order_items_sku ON order_items (sku, order_id);
 CREATE INDEX shipments_tracking ON shipments (tracking_number) WHERE tracking_number IS NOT NULL;
 
 -- What the analytics are answered from: facts by the day on which an order was placed, in each time zone, and the same
--- added up by month (`grain`). All of them are counts or sums, so those of a period are the sums of its days.
+-- added up by month, quarter and year (`grain`). All of them are counts or sums, so those of a period are the sums of
+-- its days.
 -- `scope` is `all`, or `vendor:` and an id: orders as that vendor sees them.
 CREATE TABLE analytics_facts (
     zone     text   NOT NULL,
@@ -224,7 +225,7 @@ CREATE TABLE analytics_state (
     scanned_at timestamptz,
     as_of      timestamptz
 );
-CREATE INDEX orders_updated ON orders USING brin (updated_at);
+CREATE INDEX orders_updated ON orders USING brin (updated_at) WITH (autosummarize = on);
 """
 
 

@@ -1,11 +1,11 @@
-"""Analytics, read from the facts that are kept of days and months: one statement a kind, however long the period."""
+"""Analytics, read from facts of days, months, quarters and years: one statement a kind, however long the period."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 import sqlalchemy as sa
 
-from services.order.domain.analytics import BoughtTogether, Facts, ProductSales, Span, Units, cover
+from services.order.domain.analytics import FIRST_DAY, BoughtTogether, Facts, ProductSales, Span, Units, cover
 from services.order.domain.scopes import Scope
 
 TODAY = sa.text("""
@@ -17,35 +17,32 @@ SELECT f.currency, f.measure, f.key, sum(f.n)::bigint AS n
 FROM {_UNITS} JOIN analytics_facts f ON f.grain = u.grain AND f.day = u.day
 WHERE f.zone = :zone AND f.scope = :scope GROUP BY 1, 2, 3
 """)
-# Since the first order.
-LIFETIME = sa.text("""
-SELECT f.currency, sum(n) FILTER (WHERE measure = 'identified')::bigint AS revenue,
-    sum(n) FILTER (WHERE measure = 'new')::bigint AS customers
-FROM (
-    SELECT 'month' AS grain, month::date AS day
-    FROM (SELECT min(day) AS day FROM analytics_facts WHERE zone = :zone AND grain = 'month') first,
-        generate_series(first.day, :until ::date - 1, '1 month') month
-    WHERE month < date_trunc('month', :until ::date)
-    UNION ALL
-    SELECT 'day', day::date
-    FROM generate_series(date_trunc('month', :until ::date), :until ::date - 1, '1 day') day
-) u JOIN analytics_facts f ON f.grain = u.grain AND f.day = u.day
+LIFETIME = sa.text(f"""
+SELECT f.currency, coalesce(sum(n) FILTER (WHERE f.measure = 'identified'), 0)::bigint AS revenue,
+    coalesce(sum(n) FILTER (WHERE f.measure = 'new'), 0)::bigint AS customers
+FROM {_UNITS} JOIN analytics_facts f ON f.grain = u.grain AND f.day = u.day
 WHERE f.zone = :zone AND f.scope = 'all' AND f.measure IN ('identified', 'new') GROUP BY 1
 """)
-# The best by revenue, and those in most orders.
+# The best by revenue, and those in most orders. Of many SKUs few are shown: they are picked, not all of them sorted.
 PRODUCTS = sa.text(f"""
-WITH sold AS (
+WITH sold AS MATERIALIZED (
     SELECT p.currency, p.sku, sum(p.units)::bigint AS units, sum(p.revenue_minor)::bigint AS revenue_minor,
         sum(p.orders)::bigint AS orders
     FROM {_UNITS} JOIN analytics_products p ON p.grain = u.grain AND p.day = u.day
     WHERE p.zone = :zone AND p.scope = :scope GROUP BY 1, 2
-), ranked AS (
-    SELECT *, row_number() OVER (PARTITION BY currency ORDER BY revenue_minor DESC, sku) AS by_revenue,
-        row_number() OVER (PARTITION BY currency ORDER BY orders DESC, sku) AS by_orders
-    FROM sold WHERE orders <> 0
+), currencies AS (
+    SELECT DISTINCT currency FROM sold
+), picked AS (
+    SELECT false AS frequent, best.* FROM currencies c CROSS JOIN LATERAL (
+        SELECT * FROM sold s WHERE s.currency = c.currency AND s.orders <> 0
+        ORDER BY s.revenue_minor DESC, s.sku LIMIT :best) best
+    UNION ALL
+    SELECT true, frequent.* FROM currencies c CROSS JOIN LATERAL (
+        SELECT * FROM sold s WHERE s.currency = c.currency AND s.orders <> 0
+        ORDER BY s.orders DESC, s.sku LIMIT :frequent) frequent
 )
-SELECT r.*, v.product_name AS name FROM ranked r LEFT JOIN catalog_variants v ON v.sku = r.sku
-WHERE by_revenue <= :best OR by_orders <= :frequent ORDER BY by_revenue
+SELECT p.*, v.product_name AS name FROM picked p LEFT JOIN catalog_variants v ON v.sku = p.sku
+ORDER BY p.revenue_minor DESC, p.sku
 """)
 # Of pairs among these SKUs. Each is looked up by itself: they are few of very many.
 PAIRS = sa.text("""
@@ -67,6 +64,8 @@ SELECT * FROM (
     FROM summed WHERE orders > 0
 ) ranked WHERE rank <= :best ORDER BY rank
 """)
+# Of pairs: coarser ones would have to be looked up too, for each pair.
+PAIR_GRAINS = ("day", "month")
 
 
 class Analytics:
@@ -85,19 +84,19 @@ class Analytics:
 
     def facts(self, scope: Scope, zone: str, span: Span, today: date) -> dict[str, Facts]:
         """Return the facts of some days by currency: all, or a vendor's."""
-        units = cover(span, today)
         seen = "all" if scope.vendor_id is None else f"vendor:{scope.vendor_id}"
-        about = {"zone": zone, "scope": seen, **_each(units)}
+        about = {"zone": zone, "scope": seen, **_each(cover(span, today))}
         counts: dict[str, dict[str, dict[str, int]]] = {}
         for row in self._connection.execute(COUNTS, about):
             counts.setdefault(row.currency, {}).setdefault(row.measure, {})[row.key] = row.n
-        ranked = self._connection.execute(PRODUCTS, about | {"best": self.BEST, "frequent": self.FREQUENT}).all()
-        pairs = self._pairs(units, zone, seen, [(row.currency, row.sku) for row in ranked if self._is_frequent(row)])
+        picked = self._connection.execute(PRODUCTS, about | {"best": self.BEST, "frequent": self.FREQUENT}).all()
+        frequent = [(row.currency, row.sku) for row in picked if row.frequent]
+        pairs = self._pairs(cover(span, today, PAIR_GRAINS), zone, seen, frequent)
         products: dict[str, list[ProductSales]] = {}
-        for row in ranked:
-            if row.by_revenue <= self.BEST:
+        for row in picked:
+            if not row.frequent:
                 products.setdefault(row.currency, []).append(_product(row))
-        lifetime = self._lifetime(zone, units) if scope.vendor_id is None else {}
+        lifetime = self._lifetime(zone, Span(FIRST_DAY, span.last), today) if scope.vendor_id is None else {}
         return {
             currency: Facts(
                 currency,
@@ -109,9 +108,6 @@ class Analytics:
             for currency, counted in sorted(counts.items())
             if sum(counted.get("status", {}).values())
         }
-
-    def _is_frequent(self, row: "sa.Row[tuple[object, ...]]") -> bool:
-        return int(row.by_orders) <= self.FREQUENT
 
     def _pairs(
         self, units: Sequence[Units], zone: str, scope: str, skus: Sequence[tuple[str, str]]
@@ -132,10 +128,9 @@ class Analytics:
             found.setdefault(row.currency, []).append(pair)
         return found
 
-    def _lifetime(self, zone: str, units: Sequence[Units]) -> dict[str, tuple[int, int]]:
-        until = max(unit.until for unit in units)
-        rows = self._connection.execute(LIFETIME, {"zone": zone, "until": until})
-        return {row.currency: (row.revenue or 0, row.customers or 0) for row in rows}
+    def _lifetime(self, zone: str, span: Span, today: date) -> dict[str, tuple[int, int]]:
+        rows = self._connection.execute(LIFETIME, {"zone": zone, **_each(cover(span, today))})
+        return {row.currency: (row.revenue, row.customers) for row in rows}
 
 
 def _each(units: Sequence[Units]) -> Mapping[str, list[str]]:

@@ -1,8 +1,9 @@
 """The facts that analytics are answered from: counted anew for the days whose orders have changed, step by step.
 
 Invariant: what is kept of a day is what its orders come to, as of when it was counted. What it differs by from what
-was kept is added to the day and to its month, in one transaction: counting it twice changes nothing. Changes are
-found by `orders.updated_at`, from a while before the last look on: a transaction commits later than its `now()`.
+was kept is added to the day, its month, quarter and year in one transaction: counting it twice changes nothing.
+Changes are found by `orders.updated_at`, from a while before the last look on: a transaction commits later than its
+`now()`.
 """
 
 import time
@@ -10,7 +11,8 @@ from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 
-from services.order.domain.analytics import BUCKETS_AN_OCTAVE, MOST_LINES
+from services.order.domain.analytics import BUCKETS_AN_OCTAVE, GRAINS, MOST_LINES
+from services.order.repository.analytics import PAIR_GRAINS
 
 # Longer than any transaction that changes orders lives.
 OVERLAP = "interval '2 minutes'"
@@ -133,7 +135,8 @@ sold AS MATERIALIZED (
 
 
 def _difference(table: str, keys: Sequence[str], values: Sequence[str], fresh: str) -> sa.TextClause:
-    """Return the statement that adds to a day, and to its month, what they differ by from what was kept."""
+    """Return the statement that adds to a day, and to its month and so on, what they differ by from what was kept."""
+    grains = ", ".join(f"'{grain}'" for grain in (PAIR_GRAINS if table == "analytics_pairs" else GRAINS))
     named = ", ".join(keys)
     each = ", ".join(values)
     differences = ", ".join(f"coalesce(f.{v}, 0) - coalesce(k.{v}, 0) AS {v}" for v in values)
@@ -146,7 +149,7 @@ WITH {fresh}, kept AS (
 INSERT INTO {table} AS t (zone, grain, day, {named}, {each})
 SELECT :zone, u.grain, u.day, {", ".join(f"d.{name}" for name in [*keys, *values])}
 FROM difference d,
-    (VALUES ('day', :day ::date), ('month', date_trunc('month', :day ::date)::date)) u(grain, day)
+    (SELECT grain, date_trunc(grain, :day ::timestamp)::date AS day FROM unnest(ARRAY[{grains}]) grain) u
 WHERE {" OR ".join(f"d.{v} <> 0" for v in values)}
 ON CONFLICT (zone, grain, day, {named}) DO UPDATE SET {", ".join(f"{v} = t.{v} + excluded.{v}" for v in values)}
 """)

@@ -195,8 +195,8 @@ class OrderAnalytics(BaseModel):
     """What the orders of some days come to, by currency."""
 
     as_of: datetime | None = Field(
-        description="all changes that were committed by then are in it; null, and figures are missing, before the first "
-        "count ended"
+        description="all changes that were committed by then are in it; null, and figures are missing, until the first "
+        "count has ended"
     )
     time_zone: str
     first: date = Field(serialization_alias="from")
