@@ -1,14 +1,21 @@
 """Orders that live by SQL, and the analytics of them by a naive recomputation from the raw tables, in Python."""
 
+import contextlib
 import random
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from itertools import combinations
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import sqlalchemy as sa
+
+from services.chassis.database import ANALYTICS_LOCK
+from services.chassis.health import Health
+from services.chassis.upkeep import Upkeep
 from services.order.domain.analytics import Facts, Span
 from services.order.domain.orders import Order
 from services.order.domain.scopes import Scope
@@ -101,6 +108,33 @@ class Orders:
                    total_minor = (SELECT sum(total_minor) FROM order_items WHERE order_id = :id) WHERE id = :id""",
             id=order_id,
         )  # fmt: skip
+
+
+def analyst(engine: sa.Engine, health: Health, zones: Sequence[str] = ZONES) -> Upkeep:
+    """Return what a worker runs on a thread of its own, in more of a hurry."""
+    return Upkeep(
+        engine=engine,
+        health=health,
+        name="analytics",
+        lock=ANALYTICS_LOCK,
+        seconds=0.1,
+        step=partial(refresh, zones=zones),
+    )
+
+
+@contextlib.contextmanager
+def in_the_middle(world: World) -> Iterator[None]:
+    """Let whoever counts wait, for the length of the block, where the facts and products of a day are written."""
+    with world.process().engine.begin() as connection:
+        connection.execute(sa.text("LOCK TABLE analytics_pairs IN EXCLUSIVE MODE"))
+        yield
+
+
+def waits_in_the_middle(world: World) -> None:
+    """Assert that somebody does."""
+    query = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+               AND query LIKE '%placed AS MATERIALIZED%'"""
+    assert world.one(query) == 1
 
 
 def counted(world: World, zones: Sequence[str] = ZONES) -> None:
@@ -214,9 +248,9 @@ def naive(  # noqa: C901, PLR0912  # in one piece: as plain as what it is compar
     return found
 
 
-def agree(world: World) -> None:
+def agree(world: World, zones: Sequence[str] = ZONES) -> None:
     """Assert that all answers equal the naive ones."""
-    for zone in ZONES:
+    for zone in zones:
         for span in SPANS:
             for vendor in (None, "v1"):
                 facts, expected = answered(world, zone, span, vendor), naive(world, zone, span, vendor)

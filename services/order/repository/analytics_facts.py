@@ -16,6 +16,8 @@ from services.order.repository.analytics import PAIR_GRAINS
 
 # Longer than any transaction that changes orders lives.
 OVERLAP = "interval '2 minutes'"
+# A day may begin twice, or not at midnight: so much further an index is read, the date decides.
+MARGIN = "interval '4 hours'"
 # Of an order with more SKUs no pairs are counted: they would be thousands, and tell nothing.
 MOST_SKUS = 25
 _STEP_SECONDS = 0.3
@@ -32,7 +34,7 @@ UPDATE analytics_state s SET as_of = scanned_at WHERE zone = ANY(:zones ::text[]
     AND NOT EXISTS (SELECT FROM analytics_stale d WHERE d.zone = s.zone)
 """)
 SCANNED = sa.text("UPDATE analytics_state SET scanned_at = now() WHERE zone = ANY(:zones ::text[])")
-# Of a zone that is new every day is stale since the first order.
+# Of a zone that is new every day with orders is stale.
 SCAN = sa.text(f"""
 INSERT INTO analytics_stale (zone, day)
 SELECT DISTINCT s.zone, (o.created_at AT TIME ZONE s.zone)::date
@@ -43,6 +45,8 @@ SELECT s.zone, day::date
 FROM analytics_state s, (SELECT min(created_at) AS first FROM orders) o,
     generate_series(date_trunc('day', o.first AT TIME ZONE s.zone), now() AT TIME ZONE s.zone, '1 day') day
 WHERE s.zone = ANY(:zones ::text[]) AND s.scanned_at IS NULL
+    AND EXISTS (SELECT FROM orders o WHERE o.created_at >= (day AT TIME ZONE s.zone) - {MARGIN}
+                AND o.created_at < ((day + interval '1 day') AT TIME ZONE s.zone) + {MARGIN})
 ON CONFLICT DO NOTHING
 """)
 
@@ -50,14 +54,14 @@ ON CONFLICT DO NOTHING
 _OWED = """CASE WHEN o.status <> 'cancelled' OR o.refund_waived
     THEN greatest(0, o.total_minor - o.conceded_minor) ELSE 0 END"""
 _PAID = f"least({_OWED}, o.recorded_minor - o.refunded_minor - o.refunding_minor)"
-# A day's orders. The range is for the index, the date decides: a day may begin twice, or not at midnight.
+# A day's orders.
 _PLACED = f"""
 placed AS MATERIALIZED (
     SELECT o.*, o.created_at AT TIME ZONE :zone AS local, o.status <> 'cancelled' AS sold,
         {_OWED} AS owed_minor, {_PAID} AS paid_minor
     FROM orders o
-    WHERE o.created_at >= (:day ::timestamp AT TIME ZONE :zone) - interval '4 hours'
-        AND o.created_at < ((:day ::date + 1)::timestamp AT TIME ZONE :zone) + interval '4 hours'
+    WHERE o.created_at >= (:day ::timestamp AT TIME ZONE :zone) - {MARGIN}
+        AND o.created_at < ((:day ::date + 1)::timestamp AT TIME ZONE :zone) + {MARGIN}
         AND (o.created_at AT TIME ZONE :zone)::date = :day ::date
 )"""
 # An order as all see it, and as each vendor does of whom it has lines.
