@@ -64,7 +64,8 @@ SELECT y.id, 'ORD' || lpad(y.n::text, 8, '0'), y.customer_id, y.customer_id || '
     CASE WHEN a.confirmed THEN l.total + 499 ELSE 0 END, CASE WHEN a.status = 'cancelled' AND a.confirmed
         THEN l.total + 499 ELSE given.back END, given.back, false, false,
     CASE WHEN a.status = 'cancelled' THEN CASE WHEN a.confirmed THEN 'customer_request' ELSE 'timeout' END END,
-    '[]', '[]', cardinality(y.life), cardinality(y.life), y.at, least(now(), y.at + cardinality(y.life) * interval '12 hours'),
+    '[]', '[]', cardinality(y.life), cardinality(y.life), y.at,
+    least(now(), y.at + cardinality(y.life) * interval '12 hours'),
     CASE WHEN a.confirmed THEN y.at + interval '1 minute' END
 FROM year y JOIN (SELECT n, sum(quantity * (500 + sku_n % 9000))::bigint AS total FROM lines GROUP BY 1) l USING (n),
     LATERAL (SELECT y.life[cardinality(y.life)] AS status, y.life[2] = 'confirmed' AS confirmed) a,

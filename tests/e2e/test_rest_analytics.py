@@ -63,3 +63,26 @@ def test_a_vendor_sees_their_own_lines_and_nobody_s_customers(shop: Shop) -> Non
     assert figures(unique("vendor")) == []
     (whole,) = shop.admin.get("analytics/", params={"period": "day"}).json()["data"]
     assert {ours, theirs} <= {row["vendor_id"] for row in whole["vendors"]}
+
+
+def test_a_refund_and_a_cancel_restate_the_day_of_the_order(shop: Shop) -> None:
+    """In a currency of their own, which is an answer of its own."""
+
+    def figures() -> tuple[Any, ...]:
+        data = shop.admin.get("analytics/", params={"period": "day"}).json()["data"]
+        found = [row for row in data if row["currency"] == "ISK"]
+        names = ("orders", "cancelled", "gross", "refunded", "revenue", "average_order_value")
+        return tuple(found[0][name] for name in names) if found else ()
+
+    def are(*expected: Any) -> None:
+        assert figures() == expected
+
+    sku = shop.sku(price="500", currency="ISK")
+    kept, gone = (shop.customer.placed((sku, 2)) for _ in range(2))
+    total = int(kept["total_amount"])
+    eventually(lambda: are(2, 0, str(2 * total), "0", str(2 * total), str(total)), within=30)
+    assert shop.service.confirm(kept).status_code == 200
+    asked = {"lines": [{"item_id": kept["items"][0]["id"], "quantity": 1}], "reason": "damaged"}
+    assert shop.admin.post(f"{kept['id']}/refunds/", asked, key=unique("refund")).status_code == 201
+    assert shop.service.cancel(gone).status_code == 200
+    eventually(lambda: are(2, 1, str(total), "500", str(total - 500), str(total - 500)), within=30)
