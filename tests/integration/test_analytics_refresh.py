@@ -165,6 +165,7 @@ def test_a_slow_count_delays_no_deadline_and_ends_with_its_worker(world: World, 
         for _ in range(4):
             before = world.one("SELECT ticked_at FROM deadline_watch")
             eventually(lambda before=before: ticked(world, before), within=5)
+        eventually(lambda: waits_in_the_middle(world, seconds=3), within=60)
         assert process.health.livez().status == 200
 
 

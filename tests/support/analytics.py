@@ -130,11 +130,11 @@ def in_the_middle(world: World) -> Iterator[None]:
         yield
 
 
-def waits_in_the_middle(world: World) -> None:
-    """Assert that somebody does."""
+def waits_in_the_middle(world: World, seconds: float = 0) -> None:
+    """Assert that somebody does, and has for so long."""
     query = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
-               AND query LIKE '%placed AS MATERIALIZED%'"""
-    assert world.one(query) == 1
+               AND query LIKE '%placed AS MATERIALIZED%' AND now() - query_start >= make_interval(secs => :seconds)"""
+    assert world.one(query, seconds=seconds) == 1
 
 
 def counted(world: World, zones: Sequence[str] = ZONES) -> None:
