@@ -7,9 +7,7 @@ repeats nor puts off an audit.
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
 
 import sqlalchemy as sa
 
@@ -19,6 +17,7 @@ from services.chassis.database import AUDIT_LOCK, session, statements, transacti
 from services.chassis.errors import TransientError
 from services.chassis.health import Health
 from services.chassis.service import DatabaseGauge
+from services.chassis.watching import watched
 
 NAME = "audit"
 # Seconds until an audit is due; in a database that never was audited it is due at once.
@@ -75,7 +74,7 @@ class Auditor:
         """Audit whenever it is time until `stop` is set; an audit that is under way then is broken off."""
         next_look = time.monotonic()
         while not stop.is_set():
-            self._health.beat(NAME)
+            self._beat()
             if time.monotonic() >= next_look:
                 next_look = time.monotonic() + self._look(stop)
             stop.wait(_STEP_SECONDS)
@@ -106,28 +105,12 @@ class Auditor:
         with session(self._engine) as connection:
             if not try_session_lock(connection, AUDIT_LOCK) or self._due_in(connection) > 0:
                 return
-            with self._watched(connection, stop):
+            with watched(connection, self._beat, stop):
                 found = {name: len(rows) for name, rows in self._audit(connection).checks.items()}
             with transaction(self._engine) as writing:
                 writing.execute(RECORD, {"invariants": list(found), "violations": list(found.values())})
         for name in [name for name, differences in found.items() if differences]:
             log.error("invariant_violated", invariant=name, differences=found[name])
 
-    @contextmanager
-    def _watched(self, connection: sa.Connection, stop: threading.Event) -> Iterator[None]:
-        """Say that this thread is alive while it waits for a statement, and cancel that once `stop` is set."""
-        done = threading.Event()
-        driver: Any = connection.connection.dbapi_connection
-        watch = threading.Thread(target=self._watch, args=(driver, stop, done), name="audit-watch", daemon=True)
-        watch.start()
-        try:
-            yield
-        finally:
-            done.set()
-            watch.join()
-
-    def _watch(self, driver: Any, stop: threading.Event, done: threading.Event) -> None:
-        while not done.wait(_STEP_SECONDS):
-            self._health.beat(NAME)
-            if stop.is_set():
-                driver.cancel()
+    def _beat(self) -> None:
+        self._health.beat(NAME)

@@ -32,6 +32,7 @@ from services.chassis.errors import (
 
 # Advisory locks that elect one process a database; the numbers are arbitrary, and a contract between versions.
 RELAY_LOCK, DEADLINES_LOCK, MIGRATION_LOCK, AUDIT_LOCK = 0x6F6D7301, 0x6F6D7302, 0x6F6D7303, 0x6F6D7304
+ANALYTICS_LOCK = 0x6F6D7305
 
 _TO_BEGIN, _EACH_ALONE = "oms.to_begin", "oms_each_alone"
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; "

@@ -1,15 +1,19 @@
 """The order service, described for the chassis."""
 
+from functools import partial
 from pathlib import Path
 
 from schemas import contracts
 from services.chassis import auditor
+from services.chassis.database import ANALYTICS_LOCK
 from services.chassis.deadlines import Deadline
 from services.chassis.incoming import Subscription
 from services.chassis.runtime import Runtime
 from services.chassis.service import Service
+from services.chassis.upkeep import Upkeep
 from services.order import audit, erase, stuck
 from services.order.api.addresses import addresses
+from services.order.api.analytics import analytics
 from services.order.api.bulk import bulk
 from services.order.api.details import details
 from services.order.api.labels import labels
@@ -31,12 +35,13 @@ from services.order.api.tracking import links, tracking
 from services.order.handlers import CATALOG_HANDLERS, COMMANDS, FOREIGN, HANDLERS
 from services.order.handlers.shipments import tell_overdue
 from services.order.handlers.stock import end_overdue
+from services.order.repository import analytics_facts, gauges
 from services.order.repository import audit as books
-from services.order.repository import gauges
 from services.order.settings import OrderSettings
 from services.order.unit_of_work import OrderUnitOfWork
 
 _CATALOG, _ORDER = "order-catalog", "order"
+_ANALYTICS = "analytics"
 
 
 def _deadlines(_settings: OrderSettings) -> list[Deadline[OrderUnitOfWork]]:
@@ -54,6 +59,18 @@ def _deadlines(_settings: OrderSettings) -> list[Deadline[OrderUnitOfWork]]:
 
 def _auditor(runtime: Runtime[OrderSettings, OrderUnitOfWork]) -> auditor.Auditor:
     return auditor.Auditor(runtime.engine, runtime.health, runtime.settings.audit_seconds, books.run)
+
+
+def _analyst(runtime: Runtime[OrderSettings, OrderUnitOfWork]) -> Upkeep:
+    settings = runtime.settings
+    return Upkeep(
+        engine=runtime.engine,
+        health=runtime.health,
+        name=_ANALYTICS,
+        lock=ANALYTICS_LOCK,
+        seconds=settings.analytics_refresh_seconds,
+        step=partial(analytics_facts.refresh, zones=settings.analytics_time_zones),
+    )
 
 
 SERVICE = Service(
@@ -88,12 +105,13 @@ SERVICE = Service(
         shipping_methods,
         addresses,
         bulk,
+        analytics,
     ],
     problems=PROBLEMS,
     seen=OrderUnitOfWork.seen,
     deadlines=_deadlines,
     reports={"stuck": stuck.report, "audit": audit.report},
-    loops={auditor.NAME: _auditor},
+    loops={auditor.NAME: _auditor, _ANALYTICS: _analyst},
     jobs={"erase": erase.erase},
     gauges=(*gauges.GAUGES, *auditor.GAUGES),
 )

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from services.chassis.money import minor_units
-from services.chassis.settings import ServiceSettings
+from services.chassis.settings import CommaSeparated, ServiceSettings
 from services.order.domain.drafts import PaymentMethod, ShopTerms
 from services.order.domain.orders import ConfirmTerms
 from services.order.domain.pricing import ShippingMethod, TaxRate
@@ -78,6 +79,18 @@ def _not_empty(value: dict[str, object]) -> dict[str, object]:
     return value
 
 
+def _time_zones(value: tuple[str, ...]) -> tuple[str, ...]:
+    for zone in value:
+        try:
+            ZoneInfo(zone)
+        # An empty name is a folder of the zones, a name with a slash in front is none of theirs.
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"{zone!r} is no time zone of IANA's, such as Europe/Berlin") from None
+    if not value or len(set(value)) < len(value):
+        raise ValueError("needs at least one time zone, each once; the first is the default")
+    return value
+
+
 class OrderSettings(ServiceSettings):
     """What only the order service needs to know."""
 
@@ -124,6 +137,10 @@ class OrderSettings(ServiceSettings):
         default_factory=dict,
         description="carrier: its tracking page, with {tracking_number}; beside those of SHIPPING_METHODS",
     )
+    analytics_time_zones: Annotated[CommaSeparated, AfterValidator(_time_zones)] = Field(
+        default=("UTC",), description="comma separated: in which the days of the analytics are kept, the default first"
+    )
+    analytics_refresh_seconds: float = Field(default=60, gt=0, description="between two looks at what has changed")
     default_locale: str = Field(default="en", pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")
     shipping_methods: Annotated[dict[Code, ShippingMethodSetting], AfterValidator(_not_empty)] = Field(
         default_factory=lambda: {"standard": ShippingMethodSetting()}

@@ -39,6 +39,7 @@ from services.order.domain.timeline import NOTED
 from services.order.observing import observe
 from services.order.repository import audit, catalog, details, history, lines, listing, orders, requests, stuck
 from services.order.repository.addresses import Addresses
+from services.order.repository.analytics import Analytics
 from services.order.repository.availability import StockTold
 from services.order.repository.payments import Payments
 from services.order.repository.refunds import Refunds
@@ -66,6 +67,7 @@ class OrderUnitOfWork:
     Attributes:
         addresses: saved ones, that are locked or that drafts name.
         availability: what inventory's alerts say of variants.
+        analytics: facts of all orders.
         catalog: what is known of the SKUs that are asked for.
         payments: of orders that are locked.
         refunds: of orders that are locked.
@@ -84,6 +86,7 @@ class OrderUnitOfWork:
         self.catalog: dict[str, CatalogVariant] = {}
         self.addresses = Addresses(tx.connection)
         self.availability = StockTold(tx.connection)
+        self.analytics = Analytics(tx.connection)
         self.payments = Payments(tx.connection)
         self.refunds = Refunds(tx.connection)
         self.revisions = Revisions(tx.connection)

@@ -1,12 +1,14 @@
 """`make bench`: measures this product beside a textbook one, checks both, and prints the figures.
 
-Three parts: the backlog drain of the saga; single POSTs against the API, alone and with the saga behind; low load.
+Four parts: the backlog drain of the saga; single POSTs against the API, alone and with the saga behind; low load;
+analytics of a year of orders, beside naive SQL.
 Exit codes: 0 measured (whether or not the reach was kept, which is said); 1 a check failed or a side did not come to
 its end; 2 a textbook was too slow or too dear to be compared with. A part without 0 has no valid figures.
 """
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +17,7 @@ from rich.console import Console
 from deploy.local.errors import StackError
 from deploy.local.signals import ending_by_exception
 from deploy.local.stack import DIRECTORY
-from tests.benchmark import low_load, ours, reach, report, textbook_api, under_load
+from tests.benchmark import analytics, low_load, ours, reach, report, textbook_api, under_load
 from tests.benchmark.books import faults
 from tests.benchmark.drain import Side, drain
 from tests.benchmark.figures import Result, middle, result_of
@@ -32,7 +34,7 @@ _FAILED, _NO_TEXTBOOK = 1, 2
 # How long one saga may take to its end.
 _SECONDS = 120.0
 
-Part = Annotated[list[str] | None, typer.Option(help="run only this part: drain, load, low; may be repeated")]
+Part = Annotated[list[str] | None, typer.Option(help="run only: drain, load, low, analytics; may be repeated")]
 Orders = Annotated[int, typer.Option(min=1, help="orders that we drain")]
 TextbookOrders = Annotated[int, typer.Option(min=1, help="orders that the textbook drains")]
 Skus = Annotated[int, typer.Option(min=3, help="SKUs that are sold")]
@@ -60,6 +62,7 @@ def main(
         "drain": lambda: bench.drain(orders, textbook_orders, repeat),
         "load": bench.load,
         "low": bench.low,
+        "analytics": bench.analytics,
     }
     wanted = part or list(parts)
     if unknown := [name for name in wanted if name not in parts]:
@@ -126,6 +129,14 @@ class _Bench:
         report.show_low(self.console, measured)
         missed = self._verdict(list(reach.low_missed(measured)))
         return {**missed, **report.low_as_json(measured)}
+
+    def analytics(self) -> dict[str, Any]:
+        """Ask for the analytics of a year."""
+        self.console.print("ours: a year of orders …")
+        with staged(_STACKS / "analytics", Workload(orders=0, skus=self._skus)) as stage:
+            measured = analytics.measure(stage)
+        report.show_analytics(self.console, measured)
+        return {**self._verdict(list(reach.analytics_missed(measured))), **asdict(measured)}
 
     def _drained(self, side: Side, orders: int) -> Result:
         """Drain a backlog on fresh servers, and check what is left."""

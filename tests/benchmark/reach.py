@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from tests.benchmark.analytics import Analytics
 from tests.benchmark.figures import Result, ratio
 from tests.benchmark.low_load import LowLoad
 from tests.benchmark.under_load import UnderLoad
@@ -14,6 +15,7 @@ DRAIN_RATIO, DRAIN_MICROS = 12.0, 600.0
 API_RATIO, SAGA_RATIO = 3.0, 6.0
 HALF_LOAD_P99, SLOW_RATIO = 0.050, 2.0
 LOW_P50, LOW_P99, IDLE_SHARE = 0.050, 0.150, 0.03
+ANALYTICS_MEDIAN = 0.150
 
 
 def drain_objection(textbook: Result) -> str | None:
@@ -68,3 +70,10 @@ def low_missed(low: LowLoad) -> Iterator[str]:
             yield f"{template}: p99 {spread.p99 * 1000:.0f} ms, {LOW_P99 * 1000:.0f} is the reach"
     if low.idle_share > IDLE_SHARE:
         yield f"idle at {low.idle_share:.1%} of a core, {IDLE_SHARE:.0%} is the reach"
+
+
+def analytics_missed(measured: Analytics) -> Iterator[str]:
+    """Yield which analytics were answered too slowly."""
+    for what, seconds in measured.answered.items():
+        if seconds > ANALYTICS_MEDIAN:
+            yield f"{what}: {seconds * 1000:.0f} ms, {ANALYTICS_MEDIAN * 1000:.0f} is the reach"

@@ -9,9 +9,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmark.analytics import ANSWERS, Analytics
 from tests.benchmark.figures import Figures, Result, ratio
 from tests.benchmark.low_load import RATE, LowLoad
 from tests.benchmark.under_load import STREAMS, WAITING, UnderLoad
+from tests.benchmark.year import ORDERS
 
 # The row of the table in which a process stands; a relay of its own is part of its service.
 _ROWS: Mapping[str, Sequence[str]] = {
@@ -35,6 +37,10 @@ _LOAD_RULES = (
 _LOW_RULES = (
     "From the commit of the order to the commit of the notification's row, on PostgreSQL's clock, all processes "
     "running, mails sent. Idle: all of them before the first order."
+)
+_ANALYTICS_RULES = (
+    f"Each answer is the median of {ANSWERS} warm ones over HTTP. Naive: the same figures by a query each over the "
+    "tables of orders, on the database's own connection; the figures of both are the same."
 )
 
 
@@ -78,6 +84,21 @@ def show_low(console: Console, low: LowLoad) -> None:
     table.add_row("answer to the POST: p50 / p99, ms", _spread(low.answered.p50, low.answered.p99))
     table.add_row("CPU µs an order, without the broker", f"{_without_broker(low.micros):,.0f}")
     table.add_row("idle: share of a core, without the broker", f"{low.idle_share:.1%}")
+    console.print(table)
+
+
+def show_analytics(console: Console, measured: Analytics) -> None:
+    """Print what analytics came to."""
+    table = Table(title=f"Analytics of {ORDERS:,} orders", caption=_ANALYTICS_RULES, caption_justify="left")
+    table.add_column("")
+    table.add_column("", justify="right")
+    for what, seconds in measured.answered.items():
+        table.add_row(f"{what}, ms", f"{seconds * 1000:,.0f}")
+    table.add_row("a year, naive SQL, ms", f"{measured.naive * 1000:,.0f}")
+    table.add_section()
+    table.add_row("the year counted for the first time, s", f"{measured.counted:,.1f}")
+    table.add_row("from a change on each of eight days until it is counted, s", f"{measured.recounted:,.1f}")
+    table.add_row("the year made by SQL, s", f"{measured.made:,.1f}")
     console.print(table)
 
 

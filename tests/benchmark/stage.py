@@ -76,7 +76,7 @@ class Stage:
             _run(order, [_placing(i, wish) for i, wish in enumerate(self.workload.wishes())])
         inventory.engine.dispose()
         order.engine.dispose()
-        self._settle()
+        self.settle()
 
     def _load_catalog(self, inventory: Runtime[Any, Any], order: Runtime[Any, Any]) -> None:
         skus = self.workload.catalog()
@@ -91,7 +91,7 @@ class Stage:
         for name in names:
             self.stack.processes.stop(name)
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Vacuum, analyse and checkpoint: the debts of the preparation are not the drain's."""
         for service in SERVICES:
             engine = sa.create_engine(self.stack.environment(service)["DATABASE_URL"], isolation_level="AUTOCOMMIT")

@@ -32,6 +32,7 @@ EXPECTED = {
     "DELETE /api/v1/addresses/{address_id}/": "tyyfffffy",
     "GET /api/v1/orders/admin/": "tffffffyf",
     "GET /api/v1/orders/vendor/": "tffyyyfff",
+    "GET /api/v1/orders/analytics/": "tffyyyfyf",
     "GET /api/v1/orders/stream/{ticket}/": "yyyyyyyyy",
     "GET /api/v1/orders/{order_id}/": "tynynyyyy",
     "PUT /api/v1/orders/{order_id}/": "tfffnyfyf",

@@ -35,6 +35,7 @@ OVERRIDES: Mapping[str, Mapping[str, str]] = {
         **_DEADLINES,
         "CATALOG_GRACE_SECONDS": str(GRACE_SECONDS),
         "PUBLIC_URL": PUBLIC_URL,
+        "ANALYTICS_REFRESH_SECONDS": "2",
         "PAYMENT_METHODS": json.dumps(
             {
                 "card": {"kind": "prepaid"},

@@ -158,3 +158,23 @@ def test_levels_of_single_loggers_are_a_list_of_pairs() -> None:
     settings = load_settings(InventorySettings, {**REQUIRED, "log_levels": "sqlalchemy=WARNING, gunicorn=ERROR"})
 
     assert settings.log_levels == {"sqlalchemy": "WARNING", "gunicorn": "ERROR"}
+
+
+def test_time_zones_are_a_list_and_utc_by_default() -> None:
+    assert load_settings(OrderSettings, REQUIRED).analytics_time_zones == ("UTC",)
+    named = load_settings(OrderSettings, {**REQUIRED, "analytics_time_zones": "Europe/Berlin, UTC"})
+    assert named.analytics_time_zones == ("Europe/Berlin", "UTC")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("UTC,Europe/Atlantis", "'Europe/Atlantis' is no time zone"),
+        ("/etc/passwd", "'/etc/passwd' is no time zone"),
+        ("UTC,UTC", "each once"),
+        ("America", "'America' is no time zone"),
+    ],
+)
+def test_a_time_zone_that_nobody_knows_refuses_to_start(given: str, told: str) -> None:
+    with pytest.raises(SettingsError, match=f"ANALYTICS_TIME_ZONES.*{told}"):
+        load_settings(OrderSettings, {**REQUIRED, "analytics_time_zones": given})

@@ -62,6 +62,8 @@ PROBLEMS = {
     "unknown_payment_method": ProblemCode(422, "The shop has no such payment method"),
     "unknown_address": ProblemCode(422, "The customer has no such saved address"),
     "address_not_found": ProblemCode(404, "There is no such saved address, or it is not the caller's"),
+    "unknown_time_zone": ProblemCode(422, "No analytics are kept for this time zone"),
+    "invalid_period": ProblemCode(422, "There are no analytics of these days"),
 }
 _RETRY = frozenset({RefusalCode.STOCK_NOT_ALLOCATED, RefusalCode.OPERATION_IN_PROGRESS})
 _STATUS = {code: known.status for code, known in {**CODES, **PROBLEMS}.items()}

@@ -66,6 +66,8 @@ class RefusalCode(StrEnum):
     INVALID_RETURN_TRANSITION = "invalid_return_transition"
     ADDRESS_NOT_FOUND = "address_not_found"
     VERSION_CHANGED = "precondition_failed"
+    UNKNOWN_TIME_ZONE = "unknown_time_zone"
+    INVALID_PERIOD = "invalid_period"
 
 
 @dataclass(frozen=True, slots=True)

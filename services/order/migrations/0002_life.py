@@ -175,6 +175,60 @@ CREATE INDEX orders_email ON orders (lower(customer_email), created_at) WHERE cu
 CREATE INDEX orders_ship_by ON orders (ship_by) WHERE status = 'processing' AND ship_by IS NOT NULL;
 CREATE INDEX order_items_sku ON order_items (sku, order_id);
 CREATE INDEX shipments_tracking ON shipments (tracking_number) WHERE tracking_number IS NOT NULL;
+
+-- What the analytics are answered from: facts by the day on which an order was placed, in each time zone, and the same
+-- added up by month, quarter and year (`grain`). All of them are counts or sums, so those of a period are the sums of
+-- its days.
+-- `scope` is `all`, or `vendor:` and an id: orders as that vendor sees them.
+CREATE TABLE analytics_facts (
+    zone     text   NOT NULL,
+    grain    text   NOT NULL,
+    day      date   NOT NULL,
+    scope    text   NOT NULL,
+    measure  text   NOT NULL,
+    key      text   NOT NULL,
+    currency text   NOT NULL,
+    n        bigint NOT NULL,
+    PRIMARY KEY (zone, grain, day, scope, measure, key, currency)
+) WITH (fillfactor = 80);
+CREATE TABLE analytics_products (
+    zone          text   NOT NULL,
+    grain         text   NOT NULL,
+    day           date   NOT NULL,
+    scope         text   NOT NULL,
+    sku           text   COLLATE "C" NOT NULL,
+    currency      text   NOT NULL,
+    units         bigint NOT NULL,
+    revenue_minor bigint NOT NULL,
+    orders        bigint NOT NULL,
+    PRIMARY KEY (zone, grain, day, scope, sku, currency)
+) WITH (fillfactor = 80);
+-- Read by pair over days, refreshed by day.
+CREATE TABLE analytics_pairs (
+    zone     text   NOT NULL,
+    grain    text   NOT NULL,
+    day      date   NOT NULL,
+    scope    text   NOT NULL,
+    sku_a    text   COLLATE "C" NOT NULL,
+    sku_b    text   COLLATE "C" NOT NULL,
+    currency text   NOT NULL,
+    orders   bigint NOT NULL,
+    PRIMARY KEY (zone, scope, currency, sku_a, sku_b, grain, day)
+) WITH (fillfactor = 80);
+CREATE INDEX analytics_pairs_day ON analytics_pairs (zone, day) WHERE grain = 'day';
+-- Days whose orders have changed since the facts were counted.
+CREATE TABLE analytics_stale (
+    zone text NOT NULL,
+    day  date NOT NULL,
+    PRIMARY KEY (zone, day)
+);
+-- Until when changes were looked for, and until when the facts are complete.
+CREATE TABLE analytics_state (
+    zone       text PRIMARY KEY,
+    scanned_at timestamptz,
+    as_of      timestamptz
+);
+CREATE INDEX orders_updated ON orders USING brin (updated_at) WITH (autosummarize = on);
 """
 
 

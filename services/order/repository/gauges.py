@@ -43,4 +43,10 @@ GAUGES = (
         sa.text("""SELECT coalesce((SELECT greatest(0, extract(epoch FROM now() - deadline_at))::float8
                    FROM orders WHERE deadline_at IS NOT NULL ORDER BY deadline_at LIMIT 1), 0)"""),
     ),
+    DatabaseGauge(
+        "oms_analytics_timestamp_seconds",
+        "Until when all changes are in the analytics, since the epoch; absent before the first count has ended",
+        ("time_zone",),
+        sa.text("SELECT zone, extract(epoch FROM as_of)::float8 FROM analytics_state WHERE as_of IS NOT NULL"),
+    ),
 )

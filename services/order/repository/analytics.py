@@ -1,0 +1,142 @@
+"""Analytics, read from facts of days, months, quarters and years: one statement a kind, however long the period."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+
+import sqlalchemy as sa
+
+from services.order.domain.analytics import FIRST_DAY, BoughtTogether, Facts, ProductSales, Span, Units, cover
+from services.order.domain.scopes import Scope
+
+TODAY = sa.text("""
+SELECT (now() AT TIME ZONE :zone)::date AS today, (SELECT as_of FROM analytics_state WHERE zone = :zone) AS as_of
+""")
+_UNITS = "unnest(:grains ::text[], :days ::date[]) u(grain, day)"
+COUNTS = sa.text(f"""
+SELECT f.currency, f.measure, f.key, sum(f.n)::bigint AS n
+FROM {_UNITS} JOIN analytics_facts f ON f.grain = u.grain AND f.day = u.day
+WHERE f.zone = :zone AND f.scope = :scope GROUP BY 1, 2, 3
+""")
+LIFETIME = sa.text(f"""
+SELECT f.currency, coalesce(sum(n) FILTER (WHERE f.measure = 'identified'), 0)::bigint AS revenue,
+    coalesce(sum(n) FILTER (WHERE f.measure = 'new'), 0)::bigint AS customers
+FROM {_UNITS} JOIN analytics_facts f ON f.grain = u.grain AND f.day = u.day
+WHERE f.zone = :zone AND f.scope = 'all' AND f.measure IN ('identified', 'new') GROUP BY 1
+""")
+# The best by revenue, and those in most orders. Of many SKUs few are shown: they are picked, not all of them sorted.
+PRODUCTS = sa.text(f"""
+WITH sold AS MATERIALIZED (
+    SELECT p.currency, p.sku, sum(p.units)::bigint AS units, sum(p.revenue_minor)::bigint AS revenue_minor,
+        sum(p.orders)::bigint AS orders
+    FROM {_UNITS} JOIN analytics_products p ON p.grain = u.grain AND p.day = u.day
+    WHERE p.zone = :zone AND p.scope = :scope GROUP BY 1, 2
+), currencies AS (
+    SELECT DISTINCT currency FROM sold
+), picked AS (
+    SELECT false AS frequent, best.* FROM currencies c CROSS JOIN LATERAL (
+        SELECT * FROM sold s WHERE s.currency = c.currency AND s.orders <> 0
+        ORDER BY s.revenue_minor DESC, s.sku LIMIT :best) best
+    UNION ALL
+    SELECT true, frequent.* FROM currencies c CROSS JOIN LATERAL (
+        SELECT * FROM sold s WHERE s.currency = c.currency AND s.orders <> 0
+        ORDER BY s.orders DESC, s.sku LIMIT :frequent) frequent
+)
+SELECT p.*, v.product_name AS name FROM picked p LEFT JOIN catalog_variants v ON v.sku = p.sku
+ORDER BY p.revenue_minor DESC, p.sku
+""")
+# Of pairs among these SKUs. Each is looked up by itself: they are few of very many.
+PAIRS = sa.text("""
+WITH wanted AS (
+    SELECT currency, sku COLLATE "C" AS sku FROM unnest(:currencies ::text[], :skus ::text[]) w(currency, sku)
+), summed AS (
+    SELECT a.currency, a.sku AS sku_a, b.sku AS sku_b, sum(found.orders)::bigint AS orders
+    FROM wanted a JOIN wanted b ON b.currency = a.currency AND b.sku > a.sku
+    CROSS JOIN unnest(:grains ::text[], :since ::date[], :until ::date[]) u(grain, since, until)
+    CROSS JOIN LATERAL (
+        SELECT sum(p.orders) AS orders FROM analytics_pairs p
+        WHERE p.zone = :zone AND p.scope = :scope AND p.currency = a.currency AND p.sku_a = a.sku AND p.sku_b = b.sku
+            AND p.grain = u.grain AND p.day >= u.since AND p.day < u.until
+    ) found
+    GROUP BY 1, 2, 3
+)
+SELECT * FROM (
+    SELECT *, row_number() OVER (PARTITION BY currency ORDER BY orders DESC, sku_a, sku_b) AS rank
+    FROM summed WHERE orders > 0
+) ranked WHERE rank <= :best ORDER BY rank
+""")
+# Of pairs: coarser ones would have to be looked up too, for each pair.
+PAIR_GRAINS = ("day", "month")
+
+
+class Analytics:
+    """What one transaction reads of the facts."""
+
+    # How many products and pairs are shown, and among how many products pairs are looked for.
+    BEST, FREQUENT = 10, 50
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def today(self, zone: str) -> tuple[date, datetime | None]:
+        """Return the day that it is in a time zone, and until when its facts are complete, None before they are."""
+        row = self._connection.execute(TODAY, {"zone": zone}).one()
+        return row.today, row.as_of
+
+    def facts(self, scope: Scope, zone: str, span: Span, today: date) -> dict[str, Facts]:
+        """Return the facts of some days by currency: all, or a vendor's."""
+        seen = "all" if scope.vendor_id is None else f"vendor:{scope.vendor_id}"
+        about = {"zone": zone, "scope": seen, **_each(cover(span, today))}
+        counts: dict[str, dict[str, dict[str, int]]] = {}
+        for row in self._connection.execute(COUNTS, about):
+            counts.setdefault(row.currency, {}).setdefault(row.measure, {})[row.key] = row.n
+        picked = self._connection.execute(PRODUCTS, about | {"best": self.BEST, "frequent": self.FREQUENT}).all()
+        frequent = [(row.currency, row.sku) for row in picked if row.frequent]
+        pairs = self._pairs(cover(span, today, PAIR_GRAINS), zone, seen, frequent)
+        products: dict[str, list[ProductSales]] = {}
+        for row in picked:
+            if not row.frequent:
+                products.setdefault(row.currency, []).append(_product(row))
+        lifetime = self._lifetime(zone, Span(FIRST_DAY, span.last), today) if scope.vendor_id is None else {}
+        return {
+            currency: Facts(
+                currency,
+                counted,
+                products.get(currency, []),
+                pairs.get(currency, []),
+                lifetime.get(currency, (0, 0)),
+            )
+            for currency, counted in sorted(counts.items())
+            if sum(counted.get("status", {}).values())
+        }
+
+    def _pairs(
+        self, units: Sequence[Units], zone: str, scope: str, skus: Sequence[tuple[str, str]]
+    ) -> dict[str, list[BoughtTogether]]:
+        about = {
+            "zone": zone,
+            "scope": scope,
+            "currencies": [currency for currency, _ in skus],
+            "skus": [sku for _, sku in skus],
+            "grains": [unit.grain for unit in units],
+            "since": [unit.since.isoformat() for unit in units],
+            "until": [unit.until.isoformat() for unit in units],
+            "best": self.BEST,
+        }
+        found: dict[str, list[BoughtTogether]] = {}
+        for row in self._connection.execute(PAIRS, about):
+            pair = BoughtTogether(skus=(row.sku_a, row.sku_b), orders=row.orders)
+            found.setdefault(row.currency, []).append(pair)
+        return found
+
+    def _lifetime(self, zone: str, span: Span, today: date) -> dict[str, tuple[int, int]]:
+        rows = self._connection.execute(LIFETIME, {"zone": zone, **_each(cover(span, today))})
+        return {row.currency: (row.revenue, row.customers) for row in rows}
+
+
+def _each(units: Sequence[Units]) -> Mapping[str, list[str]]:
+    each = [(unit.grain, day.isoformat()) for unit in units for day in unit.each()]
+    return {"grains": [grain for grain, _ in each], "days": [day for _, day in each]}
+
+
+def _product(row: "sa.Row[tuple[object, ...]]") -> ProductSales:
+    return ProductSales(sku=row.sku, name=row.name, units=row.units, revenue_minor=row.revenue_minor, orders=row.orders)
