@@ -6,6 +6,8 @@ from pathlib import Path
 from flask import Blueprint, Response, jsonify, send_from_directory, url_for
 from flask_openapi.openapi import OpenAPI
 
+from services.chassis.http.links import with_links
+
 _ASSETS = Path(str(files("flask_openapi_swagger"))) / "templates" / "swagger"
 _POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
 _PAGE = """<!DOCTYPE html>
@@ -49,7 +51,7 @@ class _Pages:
 
     def document(self) -> Response:
         """Answer with the OpenAPI document."""
-        return jsonify(self._app.api_doc)
+        return jsonify(with_links(self._app.api_doc))
 
     def page(self) -> Response:
         """Answer with the page that shows it."""
