@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 
 from services.order.domain.history import Actor, When
 from services.order.domain.orders import Order, OrderContent
-from services.order.domain.statuses import OrderStatus
+from services.order.domain.statuses import ENDED
 
-_ENDED = (OrderStatus.DELIVERED, OrderStatus.CANCELLED, OrderStatus.REFUNDED)
 # Where goods went decides about taxes, and is nobody's address.
 _KEPT = ("country_code",)
 _REQUIRED = ("first_name", "last_name", "address1", "city", "postal_code")
@@ -24,7 +23,7 @@ class EraseCustomer:
 
 def has_ended(order: Order) -> bool:
     """Return whether nobody needs the names any more: nothing is to be sent, paid, or paid back."""
-    return order.status in _ENDED and not order.refund_due_minor and not order.amount_due_minor
+    return order.status in ENDED and not order.refund_due_minor and not order.amount_due_minor
 
 
 def erase(order: Order, content: OrderContent, when: When) -> OrderContent | None:
