@@ -34,7 +34,7 @@ from services.order.domain.scopes import OrderFilter, Scope
 from services.order.domain.stuck import StuckOrder
 from services.order.domain.timeline import NOTED
 from services.order.observing import observe
-from services.order.repository import audit, catalog, details, history, lines, listing, orders, requests, stuck
+from services.order.repository import audit, catalog, details, erasure, history, lines, listing, orders, requests, stuck
 from services.order.repository.addresses import Addresses
 from services.order.repository.availability import StockTold
 from services.order.repository.payments import Payments
@@ -165,6 +165,10 @@ class OrderUnitOfWork:
         """Lock all orders of a customer."""
         self._orders = orders.lock_of_customer(self.tx.connection, customer_id)
         return list(self._orders.values())
+
+    def blank_words(self, order_ids: Sequence[str]) -> None:
+        """Blank what people wrote about orders that are locked: in their history, refunds, returns and shipments."""
+        erasure.blank_words(self.tx.connection, order_ids)
 
     def lock_overdue(self, due: Due) -> list[Order]:
         """Lock orders whose deadline has passed."""
