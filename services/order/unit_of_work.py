@@ -98,6 +98,7 @@ class OrderUnitOfWork:
         self._number_key = b""
         self._open: Counter[str] = Counter()
         self._causes: dict[str, Received[Any]] = {}
+        self._request_ids: dict[str, str] = {}
         self._told: dict[tuple[str, int], list[tuple[str, str]]] = {}
 
     @cached_property
@@ -115,6 +116,12 @@ class OrderUnitOfWork:
         connection = self.tx.connection
         received = [message for message in messages if isinstance(message, Received)]
         self._causes = {message.event_id: message for message in received}
+        causes = [message.cause for message in messages if isinstance(message, Submitted)]
+        self._request_ids = {
+            each.causation_id: each.request_id
+            for each in causes
+            if each.causation_id is not None and each.request_id is not None
+        }
         asked = [message for message in received if isinstance(message.event, OrderRequested)]
         illegible = [message.key for message in received if isinstance(message.event, Undecodable)]
         asked_under = [id_of(message.event, message.key) for message in asked]
@@ -301,7 +308,7 @@ class OrderUnitOfWork:
         requests.update(connection, [r for r in told if r.request_id in self._known_requests])
         if changed:
             self.tx.wake_waiters()
-        self.tx.on_commit(lambda: observe([*new, *changed]))
+        self.tx.on_commit(lambda: observe([*new, *changed], self._request_ids))
 
 
 def _orders_of(command: object) -> Sequence[str]:

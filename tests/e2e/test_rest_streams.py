@@ -180,6 +180,16 @@ def test_the_timeline_shows_each_event_behind_its_cause_with_its_place(shop: Sho
     assert shop.customer.get(f"{order['id']}/timeline/").status_code == 403
 
 
+def test_the_timeline_keeps_requests_apart_that_share_their_callers_id(shop: Shop) -> None:
+    order, mine = shop.customer.placed((shop.sku(), 1)), {"X-Request-Id": unique("page")}
+    payment = {"provider": "stripe", "reference": unique("payment"), "currency": order["currency"]}
+    paid = {**payment, "amount": order["amount_due"]}
+    assert shop.service.post(f"{order['id']}/confirm/", paid, headers=mine).status_code == 200
+    assert shop.service.post(f"{order['id']}/cancel/", headers=mine).status_code == 200
+    entries = shop.admin.get(f"{order['id']}/timeline/").json()["data"]
+    assert [entry["type"] for entry in entries].count("request") == 3
+
+
 def test_the_timeline_of_a_request_by_kafka_begins_with_it(shop: Shop) -> None:
     request_id = unique("request")
     shop.outsider.tell(forged.requested(request_id, (shop.sku(), 1)))
