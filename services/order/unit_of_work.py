@@ -207,6 +207,10 @@ class OrderUnitOfWork:
         """Return an order within a scope."""
         return listing.find_one(self.tx.connection, scope, id_or_number)
 
+    def ids_of(self, numbers: Sequence[str]) -> dict[str, str]:
+        """Return order number → id of those of the numbers that an order has."""
+        return listing.ids_of(self.tx.connection, numbers)
+
     def find_page(self, scope: Scope, wanted: OrderFilter, after: tuple[Any, ...] | None, limit: int) -> list[Order]:
         """Return a page of orders within a scope."""
         return listing.find_page(self.tx.connection, scope, wanted, after, limit)
