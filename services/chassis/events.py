@@ -47,15 +47,17 @@ class Cause(NamedTuple):
     """Why something happens: copied into the headers of whatever it makes us emit.
 
     Args:
-        correlation_id: shared by all events of one saga: the order's id, or of what has none the request's.
-        causation_id: id of the event that is being handled, or of the HTTP request.
+        correlation_id: shared by all events of one saga: the order's id, or of what has none the causation id.
+        causation_id: id of the event that is being handled, or one that we made for the HTTP request.
         traceparent: W3C trace context, passed on as it came; None begins a new trace.
+        request_id: of the HTTP request, in its caller's words: for the log, and in no header.
 
     """
 
     correlation_id: str
     causation_id: str | None = None
     traceparent: str | None = None
+    request_id: str | None = None
 
 
 class Record(NamedTuple):

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, InstanceOf, SecretStr, ValidationEr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from services.chassis.errors import SettingsError
-from services.chassis.http.roles import Role, RouteClass
+from services.chassis.http.roles import ANONYMOUS, Role, RouteClass
 
 VERSION = "0.1.0"
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -42,16 +42,22 @@ def _rate(value: object) -> object:
 
 
 def _limited(value: object) -> object:
-    """Read what a rate is of: a role, or a role and a class of endpoints."""
+    """Read what a rate is of: a role or those without one, or of either a class of endpoints."""
     role, dot, route_class = str(value).partition(".")
     try:
-        return Role(role), RouteClass(route_class) if dot else None
+        return role if role == ANONYMOUS else Role(role), RouteClass(route_class) if dot else None
     except ValueError:
-        roles, classes = ", ".join(Role), ", ".join(RouteClass)
+        roles, classes = ", ".join((*Role, ANONYMOUS)), ", ".join(RouteClass)
         message = f"{value!r} is neither a role nor role.class; the roles are {roles}, the classes {classes}"
         raise ValueError(message) from None
 
 
+def _rates(value: object) -> object:
+    return {} if value == "none" else _pairs(value)
+
+
+# Those who come from outside; what serves many customers at once, and people at work, are not held to any.
+_RATE_LIMITS = "customer=3000/minute,vendor=3000/minute,anonymous=3000/minute"
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
@@ -113,11 +119,20 @@ class ServiceSettings(BaseSettings):
             Annotated[InstanceOf[RateLimitItem], BeforeValidator(_rate)],
         ],
         NoDecode,
-        BeforeValidator(_pairs),
+        BeforeValidator(_rates),
     ] = Field(
-        default_factory=dict,
+        default=_RATE_LIMITS,
+        validate_default=True,
         description="role=rate or role.class=rate, comma separated (customer=120/minute,customer.write=30/minute; "
-        "classes read, write, bulk): what one caller may send; a role without one has no limit",
+        "classes read, write, bulk): what one caller may send; anonymous is one address without a token; a role "
+        "without one has no limit, and with none nobody has",
+    )
+    trusted_proxies: int = Field(
+        default=0,
+        ge=0,
+        le=10,
+        description="proxies in front of the API that append to X-Forwarded-For: by so many from its end an address "
+        "is told that has no token; 0: by the connection",
     )
     rate_limit_storage_url: SecretStr | None = Field(
         default=None, description="redis://host:port: all API processes count there together; unset: each for itself"

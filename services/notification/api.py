@@ -41,7 +41,9 @@ class NotificationOut(BaseModel):
     template: Template
     channel: str = Field(examples=["email"])
     audience: Audience
-    recipient: str | None = Field(description="the address; null while its order is not known yet")
+    recipient: str | None = Field(
+        description="the address; null while its order is not known yet, and once it was erased"
+    )
     status: NotificationStatus = Field(
         description="waiting (for its OrderPlaced), queued, sending, sent, failed, or held: it may have been sent"
     )

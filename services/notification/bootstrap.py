@@ -7,9 +7,9 @@ from schemas import contracts
 from services.chassis.deadlines import Chore
 from services.chassis.incoming import Subscription
 from services.chassis.service import Service
-from services.notification import held
+from services.notification import erase, held
 from services.notification.api import notifications as api
-from services.notification.handlers import HANDLERS
+from services.notification.handlers import COMMANDS, HANDLERS
 from services.notification.mail import mailer
 from services.notification.repository import gauges, notifications, subjects
 from services.notification.settings import NotificationSettings
@@ -34,9 +34,11 @@ SERVICE = Service(
     migrations=Path(__file__).parent / "migrations",
     unit_of_work=NotificationUnitOfWork,
     subscriptions=lambda _settings: [Subscription(_CONSUMER, HANDLERS, foreign={})],
+    commands=COMMANDS,
     blueprints=[api],
     loops={mailer.NAME: mailer.mailer},
     reports={"held": held.report},
+    jobs={"erase": erase.erase},
     gauges=gauges.GAUGES,
     chores=_chores,
 )

@@ -19,7 +19,9 @@ from schemas.contracts import (
     ReturnDeclined,
     ReturnReceived,
 )
+from services.chassis.commands import Submitted
 from services.chassis.events import Received
+from services.notification.domain.erasure import EraseOrders
 from services.notification.domain.notifications import (
     OrderEvent,
     StockAlert,
@@ -92,6 +94,11 @@ def warn_of_empty_stock(emptied: Sequence[Received[OutOfStock]], uow: Notificati
     _tell_operator(emptied, uow)
 
 
+def erase_orders(submitted: Submitted[EraseOrders], uow: NotificationUnitOfWork) -> tuple[int, int]:
+    """Erase whom mails about orders went to; return how many, and how many have still to be sent."""
+    return uow.erase(submitted.command.order_ids)
+
+
 def _tell_customers(events: Sequence[Received[OrderEvent]], uow: NotificationUnitOfWork) -> None:
     for received in events:
         subject = uow.subject(received.event.order_id)
@@ -122,3 +129,4 @@ HANDLERS: dict[type[Any], Any] = {
     LowStockReached: warn_of_low_stock,
     OutOfStock: warn_of_empty_stock,
 }
+COMMANDS: dict[type[Any], Any] = {EraseOrders: erase_orders}

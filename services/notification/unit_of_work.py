@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from services.chassis.commands import Submitted
 from services.chassis.events import Received, new_id
 from services.chassis.unit_of_work import Transaction
+from services.notification.domain.erasure import EraseOrders
 from services.notification.domain.notifications import Mail, Notification, Snapshot, Subject
 from services.notification.repository import notifications, subjects
 from services.notification.repository.notifications import QueuedMail
@@ -29,8 +31,10 @@ class NotificationUnitOfWork:
         self._mails: list[QueuedMail] = []
 
     def lock(self, messages: Sequence[Any]) -> None:
-        """Lock and load what events are about."""
+        """Lock and load what events and commands are about."""
         keys = [message.event.key for message in messages if isinstance(message, Received)]
+        commands = [message.command for message in messages if isinstance(message, Submitted)]
+        keys += [key for command in commands if isinstance(command, EraseOrders) for key in command.order_ids]
         self._subjects = subjects.lock(self.tx.connection, keys)
         self._existing = frozenset(self._subjects)
 
@@ -68,6 +72,11 @@ class NotificationUnitOfWork:
         subjects.complete(connection, completed, self._snapshots)
         notifications.insert(connection, self._mails)
         notifications.release(connection, {subject.key: subject.email for subject in completed})
+
+    def erase(self, order_ids: Sequence[str]) -> tuple[int, int]:
+        """Blank whom mails about locked orders went to; return how many, and how many are at no end yet."""
+        subjects.erase(self.tx.connection, order_ids)
+        return notifications.erase(self.tx.connection, order_ids)
 
     # --- reading
 

@@ -1,6 +1,6 @@
 """What is said of orders that changed, once the change stands: metrics, and a log line for each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from services.chassis import metrics
 from services.chassis.line_log import LineLog
@@ -14,13 +14,19 @@ _SETTLED = (OrderStatus.CONFIRMED, OrderStatus.CANCELLED)
 _LOG = LineLog("services.order.changes", event="order_changed", service="order", version=VERSION)
 
 
-def observe(changed: Sequence[Order]) -> None:
-    """Count and log what became of orders in one transaction."""
+def observe(changed: Sequence[Order], requests: Mapping[str, str]) -> None:
+    """Count and log what became of orders in one transaction.
+
+    Args:
+        changed: the orders, with what was added to their history.
+        requests: id of a cause → the request id of its caller.
+
+    """
     for order in changed:
         for change in order.history:
             if change.previous_status is not change.status:
                 _count(order, change)
-    _LOG.write(_lines(changed))
+    _LOG.write(_lines(changed, requests))
 
 
 def _count(order: Order, change: Change) -> None:
@@ -39,12 +45,10 @@ def _outcome(order: Order, change: Change) -> str:
     return change.status.value
 
 
-def _lines(changed: Sequence[Order]) -> Iterator[dict[str, str | float | None]]:
+def _lines(changed: Sequence[Order], requests: Mapping[str, str]) -> Iterator[dict[str, str | float | None]]:
     for order in changed:
         first = order.version - len(order.history) + 1
         for version, change in enumerate(order.history, start=first):
-            # What the system does is caused by an event, what a person does by a request.
-            cause = "event_id" if change.actor.type == "system" else "request_id"
             yield {
                 "order_id": order.id,
                 "version": version,
@@ -52,5 +56,7 @@ def _lines(changed: Sequence[Order]) -> Iterator[dict[str, str | float | None]]:
                 "reason": change.reason,
                 "actor_type": change.actor.type,
                 "actor_id": change.actor.id,
-                cause: change.event_id,
+                # Of the event that caused it, or of the request, as the timeline names it.
+                "event_id": change.event_id,
+                "request_id": requests.get(change.event_id or ""),
             }

@@ -37,7 +37,7 @@ from services.order.domain.scopes import OrderFilter, Scope
 from services.order.domain.stuck import StuckOrder
 from services.order.domain.timeline import NOTED
 from services.order.observing import observe
-from services.order.repository import audit, catalog, details, history, lines, listing, orders, requests, stuck
+from services.order.repository import audit, catalog, details, erasure, history, lines, listing, orders, requests, stuck
 from services.order.repository.addresses import Addresses
 from services.order.repository.analytics import Analytics
 from services.order.repository.availability import StockTold
@@ -104,6 +104,7 @@ class OrderUnitOfWork:
         self._number_key = b""
         self._open: Counter[str] = Counter()
         self._causes: dict[str, Received[Any]] = {}
+        self._request_ids: dict[str, str] = {}
         self._told: dict[tuple[str, int], list[tuple[str, str]]] = {}
 
     @cached_property
@@ -121,6 +122,12 @@ class OrderUnitOfWork:
         connection = self.tx.connection
         received = [message for message in messages if isinstance(message, Received)]
         self._causes = {message.event_id: message for message in received}
+        causes = [message.cause for message in messages if isinstance(message, Submitted)]
+        self._request_ids = {
+            each.causation_id: each.request_id
+            for each in causes
+            if each.causation_id is not None and each.request_id is not None
+        }
         asked = [message for message in received if isinstance(message.event, OrderRequested)]
         illegible = [message.key for message in received if isinstance(message.event, Undecodable)]
         asked_under = [id_of(message.event, message.key) for message in asked]
@@ -173,6 +180,10 @@ class OrderUnitOfWork:
         self._orders = orders.lock_of_customer(self.tx.connection, customer_id)
         return list(self._orders.values())
 
+    def blank_words(self, order_ids: Sequence[str]) -> None:
+        """Blank what people wrote about orders that are locked: in their history, refunds, returns and shipments."""
+        erasure.blank_words(self.tx.connection, order_ids)
+
     def lock_overdue(self, due: Due) -> list[Order]:
         """Lock orders whose deadline has passed."""
         self._orders = orders.lock_overdue(self.tx.connection, due.until, due.longest, due.limit)
@@ -202,6 +213,10 @@ class OrderUnitOfWork:
     def find_one(self, scope: Scope, id_or_number: str) -> Order | None:
         """Return an order within a scope."""
         return listing.find_one(self.tx.connection, scope, id_or_number)
+
+    def ids_of(self, numbers: Sequence[str]) -> dict[str, str]:
+        """Return order number → id of those of the numbers that an order has."""
+        return listing.ids_of(self.tx.connection, numbers)
 
     def find_page(self, scope: Scope, wanted: OrderFilter, after: tuple[Any, ...] | None, limit: int) -> list[Order]:
         """Return a page of orders within a scope."""
@@ -304,7 +319,7 @@ class OrderUnitOfWork:
         requests.update(connection, [r for r in told if r.request_id in self._known_requests])
         if changed:
             self.tx.wake_waiters()
-        self.tx.on_commit(lambda: observe([*new, *changed]))
+        self.tx.on_commit(lambda: observe([*new, *changed], self._request_ids))
 
 
 def _orders_of(command: object) -> Sequence[str]:

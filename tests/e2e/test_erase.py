@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from tests.support import shipping
+from tests.support.eventually import eventually
 from tests.support.running_shop import Shop
-from tests.support.storefront import ADDRESS
+from tests.support.storefront import ADDRESS, unique
 
 ERASED = {"first_name": "erased", "last_name": "erased", "address1": "erased", "city": "erased", "country_code": "DE"}
 
@@ -38,6 +40,87 @@ def test_a_customer_is_erased_from_what_has_ended_and_from_nothing_else(shop: Sh
     query = "SELECT to_jsonb(o)::text AS everything FROM orders o WHERE id = CAST(:id AS uuid)"
     (row,) = shop.probe.rows("order", query, id=order["id"])
     assert "grace@" not in row["everything"]
+
+
+WORDS = """
+SELECT concat_ws(' ', (SELECT string_agg(to_jsonb(h)::text, ' ') FROM order_history h WHERE h.order_id = o.id),
+                      (SELECT string_agg(to_jsonb(f)::text, ' ') FROM refunds f WHERE f.order_id = o.id),
+                      (SELECT string_agg(to_jsonb(b)::text, ' ') FROM returns b WHERE b.order_id = o.id),
+                      (SELECT string_agg(to_jsonb(e)::text, ' ') FROM shipment_events e JOIN shipments s
+                          ON s.id = e.shipment_id WHERE s.order_id = o.id),
+                      to_jsonb(o)::text) AS words
+FROM orders o WHERE o.id = CAST(:id AS uuid)
+"""
+
+
+def test_nothing_that_anybody_wrote_about_a_customer_is_left(shop: Shop) -> None:
+    customer = shop.callers.customer(email="grace@example.org")
+    order = customer.placed((shop.sku(), 2), external_reference="grace@example.org", notes="for Grace")
+    assert shop.service.confirm(order).status_code == 200
+    assert shop.admin.move(order, "processing", notes="Grace called").status_code == 200
+    assert shop.admin.move(order, "shipped").status_code == 200
+    (parcel,) = shop.admin.order(order["id"])["shipments"]
+    told = shipping.tell(
+        shop.admin, order, parcel, "delivered", parcel["shipped_at"], place="at Grace's", message="left with Grace"
+    )
+    assert told.status_code == 201, told.text
+    (item,) = order["items"]
+    lines = [{"item_id": item["id"], "quantity": 1, "reason": "other"}]
+    asked = customer.post(f"{order['id']}/returns/", {"lines": lines, "note": "Grace is away"})
+    assert asked.status_code == 201, asked.text
+    assert shop.admin.post(f"{order['id']}/returns/{asked.json()['id']}/decline/", {"note": "no, Grace"}).ok
+    refund = {"amount": "1.00", "note": "for Grace", "provider_reference": unique("refund")}
+    assert shop.admin.post(f"{order['id']}/refunds/", refund).status_code == 201
+    assert "Grace" in shop.probe.value("order", WORDS, id=order["id"])
+
+    assert "1 orders erased" in erase(shop, customer.subject)
+
+    words = shop.probe.value("order", WORDS, id=order["id"])
+    assert "Grace" not in words
+    assert "grace@" not in words
+
+
+def test_an_order_of_which_goods_are_on_their_way_back_is_not_erased(shop: Shop) -> None:
+    customer = shop.callers.customer()
+    order = customer.placed((shop.sku(), 1))
+    assert shop.service.confirm(order).status_code == 200
+    for status in ("processing", "shipped", "delivered"):
+        assert shop.admin.move(order, status).status_code == 200
+    lines = [{"item_id": order["items"][0]["id"], "quantity": 1, "reason": "other"}]
+    asked = customer.post(f"{order['id']}/returns/", {"lines": lines})
+    path = f"{order['id']}/returns/{asked.json()['id']}"
+    assert "0 orders erased, 1 left that have not ended yet" in erase(shop, customer.subject)
+    assert shop.admin.post(f"{path}/approve/").status_code == 200
+    assert "0 orders erased, 1 left that have not ended yet" in erase(shop, customer.subject)
+    received = {"lines": [{"item_id": order["items"][0]["id"], "received": 1}], "refund": True}
+    assert shop.admin.post(f"{path}/receive/", received).status_code == 200
+    (refund,) = shop.admin.get(f"{order['id']}/refunds/").json()["data"]
+    assert shop.admin.post(f"{order['id']}/refunds/{refund['id']}/settle/", {}).status_code == 200
+    assert "1 orders erased, 0 left that have not ended yet" in erase(shop, customer.subject)
+
+
+def test_mails_to_an_erased_customer_are_not_found_by_their_address(shop: Shop) -> None:
+    address = unique("grace") + "@example.org"
+    customer = shop.callers.customer(email=address)
+    order = customer.placed((shop.sku(), 1))
+    shop.admin.cancel(order)
+
+    def mails(**query: str) -> Any:
+        return shop.admin.get("", service="notification", params=query).json()["data"]
+
+    def sent() -> None:
+        assert [mail["status"] for mail in mails(recipient=address)] == ["sent", "sent"]
+
+    eventually(sent, within=20)
+    told = erase(shop, customer.subject)
+    assert f"notification erase --order-id {order['id']}" in told
+    assert "2 mails erased, 0 left" in shop.operate("notification", "erase", "--order-id", order["id"])
+
+    assert mails(recipient=address) == []
+    assert [(mail["recipient"], mail["status"]) for mail in mails(order_id=order["id"])] == [(None, "sent")] * 2
+    for table, key in (("subjects", "key"), ("notifications", "subject")):
+        query = f"SELECT string_agg(to_jsonb(t)::text, ' ') AS everything FROM {table} t WHERE {key} = :id"
+        assert address not in shop.probe.value("notification", query, id=order["id"])
 
 
 def test_erasing_again_changes_nothing(shop: Shop) -> None:

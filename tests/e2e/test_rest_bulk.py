@@ -245,6 +245,18 @@ def test_the_status_that_an_order_has_changes_nothing(shop: Shop) -> None:
     assert shop.admin.order(order_id)["version"] <= version + 1
 
 
+def test_orders_are_named_by_id_or_number_and_answered_as_they_were_named(shop: Shop) -> None:
+    by_number, by_id = reserved(shop, 2, payment_method="invoice")
+    number, nobody, loud = shop.admin.order(by_number)["order_number"], NOBODYS.upper(), by_id.upper()
+    rows = results(update(shop.admin, number, loud, nobody, "NO1", status="confirmed", mode="best_effort"))
+    assert codes(rows) == [None, None, "order_not_found", "order_not_found"]
+    assert [(found["id"], found["order_number"]) for found in rows] == [
+        *((by_number, number), (loud, shop.admin.order(by_id)["order_number"]), (nobody, None), ("NO1", None))
+    ]
+    twice = update(shop.admin, number, by_number, status="processing")
+    assert (twice.status_code, twice.json()["errors"][0]["pointer"]) == (400, "/ids")
+
+
 def test_best_effort_moves_those_that_can_be(shop: Shop) -> None:
     good, prepaid = reserved(shop, 1, payment_method="invoice"), reserved(shop, 1)
     ended = reserved(shop, 1)

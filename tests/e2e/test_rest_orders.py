@@ -115,7 +115,12 @@ def test_a_request_leaves_its_id_and_trace_in_the_events_that_it_causes(shop: Sh
         shop.log.of(order["id"], "inventory.events.v1")[0],
     )
 
-    assert (placed.headers["ce_causationid"], placed.headers["traceparent"]) == (headers["X-Request-Id"], trace)
+    (line,) = [
+        each for each in shop.logged("order_changed") if each["order_id"] == order["id"] and each["version"] == 1
+    ]
+    assert line["request_id"] == headers["X-Request-Id"]
+    assert (placed.headers["ce_causationid"], placed.headers["traceparent"]) == (line["event_id"], trace)
+    assert headers["X-Request-Id"] not in str(placed.headers)
     assert placed.headers["ce_correlationid"] == reserved.headers["ce_correlationid"] == order["id"]
     assert (reserved.headers["ce_causationid"], reserved.headers["traceparent"]) == (placed.event_id, trace)
 

@@ -85,6 +85,31 @@ def test_a_vendor_sees_orders_with_their_lines_and_only_those_lines(shop: Shop, 
     assert ids(stranger, "vendor/") == set()
 
 
+def test_a_vendor_reads_nothing_that_was_written_for_others(shop: Shop) -> None:
+    ours, theirs = unique("vendor"), unique("vendor")
+    words = {"notes": "ring Grace's bell", "metadata": {"gift": "for Grace"}, "external_reference": "grace@example.org"}
+    order = shop.service.placed((shop.sku(vendor_id=ours), 1), (shop.sku(vendor_id=theirs), 1), **words)
+    assert shop.service.confirm(order).status_code == 200
+    moved = shop.admin.move(order, "processing", notes="Grace called")
+    assert moved.status_code == 200, moved.text
+    vendor = shop.callers.vendor(ours)
+    for shown in (
+        vendor.get(f"{order['id']}/"),
+        vendor.get("vendor/", params={"expand": "status_history"}),
+        vendor.get(f"{order['id']}/tracking/"),
+    ):
+        assert shown.status_code == 200, shown.text
+        assert "grace" not in shown.text.lower()
+    assert "Grace" in shop.admin.get(f"{order['id']}/").text
+
+
+def test_a_vendor_of_every_line_reads_the_notes_that_they_may_change_but_no_metadata(shop: Shop) -> None:
+    ours = unique("vendor")
+    order = shop.service.placed((shop.sku(vendor_id=ours), 1), notes="ring twice", metadata={"gift": "for Grace"})
+    seen = shop.callers.vendor(ours).order(order["id"])
+    assert (seen["notes"], seen["metadata"], seen["external_reference"]) == ("ring twice", {}, None)
+
+
 def test_a_vendor_is_told_of_their_own_shortages_only(shop: Shop) -> None:
     ours, theirs = unique("vendor"), unique("vendor")
     own, foreign = shop.sku(vendor_id=ours, stock=0), shop.sku(vendor_id=theirs, stock=0)

@@ -171,6 +171,8 @@ def test_the_history_cannot_be_changed_not_even_in_the_database(shop: Shop) -> N
     order = shop.customer.placed((shop.sku(), 1))
     for statement in (
         "UPDATE order_history SET reason = 'x' WHERE order_id = CAST(:id AS uuid)",
+        "UPDATE order_history SET note = 'x' WHERE order_id = CAST(:id AS uuid)",
+        "UPDATE order_history SET note = NULL, actor_id = 'x' WHERE order_id = CAST(:id AS uuid)",
         "DELETE FROM order_history WHERE order_id = CAST(:id AS uuid)",
     ):
         with pytest.raises(Exception, match="append-only"):

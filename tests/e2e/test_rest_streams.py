@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from tests.support import forged
+from tests.support import forged, shipping
 from tests.support.eventually import eventually
 from tests.support.running_shop import Shop
 from tests.support.storefront import Client, unique
@@ -77,17 +77,64 @@ def test_a_last_event_id_that_is_none_is_refused(shop: Shop) -> None:
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_header")
 
 
-def test_a_ticket_opens_one_stream_without_a_token(shop: Shop) -> None:
+def test_a_browser_that_comes_back_to_an_order_that_has_ended_is_told_to_stay_away(shop: Shop) -> None:
+    """An EventSource reconnects after each end of a stream, until it is answered 204."""
     order = shop.customer.placed((shop.sku(), 1))
     shop.admin.cancel(order)
+    shop.await_order(order["id"], reservation_status="released")
+    for caller in (shop.customer, shop.admin):
+        with closing(opened(caller, f"{order['id']}/stream/")) as stream:
+            *_, (last, _change) = events(stream)
+        again = caller.get(f"{order['id']}/stream/", headers={"Last-Event-ID": last}, stream=True)
+        with closing(again):
+            assert again.status_code == 204
+
+
+def test_a_stream_ends_when_its_order_is_delivered_and_opens_again_for_a_refund(shop: Shop) -> None:
+    order = shipping.processing(shop, (shop.sku(), 1))
+    with closing(opened(shop.service, f"{order['id']}/stream/")) as stream:
+        changes = events(stream)
+        assert next(changes)[1]["status"] == "pending"
+        for status in ("shipped", "delivered"):
+            assert shop.admin.move(order, status).status_code == 200
+        told = list(changes)
+    last, change = told[-1]
+    assert change["status"] == "delivered"
+    path, headers = f"{order['id']}/stream/", {"Last-Event-ID": last}
+    assert shop.service.get(path, headers=headers).status_code == 204
+    assert shop.admin.move(order, "refunded").status_code in (200, 202)
+    with closing(opened(shop.service, path, **headers)) as stream:
+        assert len(list(events(stream))) >= 1
+
+
+def a_ticket(shop: Shop, order: Order) -> str:
     made = shop.customer.post(f"{order['id']}/stream/tickets/", key=unique("ticket"))
     assert made.status_code == 201, made.text
-    browser = shop.callers.having(None)
-    with closing(opened(browser, made.json()["url"])) as stream:
-        assert [change["status"] for _, change in events(stream)] == ["pending", "cancelled"]
-    again = browser.get(made.json()["url"])
-    assert (again.status_code, again.json()["code"]) == (404, "ticket_invalid")
+    url: str = made.json()["url"]
+    return url
+
+
+def test_a_ticket_opens_a_stream_without_a_token_and_again_where_it_broke_off(shop: Shop) -> None:
+    """An EventSource opens the same URL again, with the id of the last event that it has."""
+    order = shop.customer.placed((shop.sku(), 1))
+    url, browser = a_ticket(shop, order), shop.callers.having(None)
+    with closing(opened(browser, url)) as stream:
+        last, change = next(events(stream))
+        assert change["status"] == "pending"
+    shop.admin.cancel(order)
+    with closing(opened(browser, url, **{"Last-Event-ID": last})) as stream:
+        assert [change["status"] for _, change in events(stream)] == ["cancelled"]
     assert browser.get(f"{order['id']}/stream/").status_code == 401
+
+
+def test_a_ticket_opens_nothing_once_its_time_is_over(shop: Shop) -> None:
+    order = shop.customer.placed((shop.sku(), 1))
+    url, browser = a_ticket(shop, order), shop.callers.having(None)
+    ended = "UPDATE stream_tickets SET expires_at = now() WHERE order_id = CAST(:id AS uuid)"
+    shop.probe.execute("order", ended, id=order["id"])
+    for path in (url, url[:-3] + "xx/"):
+        answer = browser.get(path)
+        assert (answer.status_code, answer.json()["code"]) == (404, "ticket_invalid")
 
 
 def test_a_stream_hears_of_a_change_at_once(shop: Shop) -> None:
@@ -131,6 +178,16 @@ def test_the_timeline_shows_each_event_behind_its_cause_with_its_place(shop: Sho
     assert tree.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert "    order: OrderPlaced" in tree.text or "  order: OrderPlaced" in tree.text
     assert shop.customer.get(f"{order['id']}/timeline/").status_code == 403
+
+
+def test_the_timeline_keeps_requests_apart_that_share_their_callers_id(shop: Shop) -> None:
+    order, mine = shop.customer.placed((shop.sku(), 1)), {"X-Request-Id": unique("page")}
+    payment = {"provider": "stripe", "reference": unique("payment"), "currency": order["currency"]}
+    paid = {**payment, "amount": order["amount_due"]}
+    assert shop.service.post(f"{order['id']}/confirm/", paid, headers=mine).status_code == 200
+    assert shop.service.post(f"{order['id']}/cancel/", headers=mine).status_code == 200
+    entries = shop.admin.get(f"{order['id']}/timeline/").json()["data"]
+    assert [entry["type"] for entry in entries].count("request") == 3
 
 
 def test_the_timeline_of_a_request_by_kafka_begins_with_it(shop: Shop) -> None:

@@ -51,6 +51,8 @@ def test_a_vendor_follows_their_own_part_only(shop: Shop) -> None:
     order = shipped(shop, vendor_id=vendor)
     seen = shop.callers.vendor(vendor).get(f"{order['id']}/tracking/")
     assert [parcel["number"] for parcel in seen.json()["shipments"]] == [f"{order['order_number']}-1"]
+    # The link shows everybody's shipments.
+    assert seen.json()["link"] is None
     assert shop.callers.vendor(unique("vendor")).get(f"{order['id']}/tracking/").status_code == 404
 
 

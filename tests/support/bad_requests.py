@@ -129,6 +129,15 @@ BODIES = {
         path="{order}/refunds/",
         role="admin",
     ),
+    "a refund for a reason in words": _invalid(
+        {"reason": "Grace was cross"}, "/reason", path="{order}/refunds/", role="admin"
+    ),
+    "a refund that failed in words": _invalid(
+        {"status": "failed", "failure_code": "Grace has no card"},
+        "/failure_code",
+        path="{order}/refunds/x/settle/",
+        role="admin",
+    ),
     "a SKU that is a number": _invalid(item(sku=1), "/items/0/sku"),
     "an empty SKU": _invalid(item(sku=""), "/items/0/sku"),
     "a SKU of 129 characters": _invalid(item(sku="x" * 129), "/items/0/sku"),

@@ -53,7 +53,20 @@ def test_a_command_knows_the_request_that_caused_it() -> None:
     make_app(application).test_client().post(BOXES, json=BOX, headers=headers)
     assert isinstance(application.commands, ToyCommands)
     cause = application.commands.causes[0]
-    assert (cause.correlation_id, cause.causation_id, cause.traceparent) == ("shop-42", "shop-42", TRACEPARENT)
+    assert (cause.request_id, cause.traceparent) == ("shop-42", TRACEPARENT)
+    assert cause.correlation_id == cause.causation_id
+
+
+def test_what_requests_cause_names_an_id_of_ours_though_they_share_the_callers() -> None:
+    """A caller may repeat its X-Request-Id, or write an address in it; headers of events are kept and read by all."""
+    application = make_application()
+    browser = make_app(application).test_client()
+    for _ in range(2):
+        browser.post(BOXES, json=BOX, headers={**CALLER, "X-Request-Id": "ada@example.org"})
+    assert isinstance(application.commands, ToyCommands)
+    ids = {cause.causation_id for cause in application.commands.causes}
+    assert len(ids) == 2
+    assert all(re.fullmatch(r"[0-9a-f-]{36}", made or "") for made in ids)
 
 
 @pytest.mark.parametrize(

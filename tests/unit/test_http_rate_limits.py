@@ -229,5 +229,31 @@ def test_the_setting_limits_the_endpoints_of_a_service() -> None:
     assert [answer.status_code for answer in answers] == [400, 400, 429]
 
 
-def test_without_the_setting_nothing_is_counted() -> None:
-    assert order_app().extensions[EXTENSION].rate_limits is None
+def test_with_none_as_the_setting_nothing_is_counted() -> None:
+    assert order_app(rate_limits="none").extensions[EXTENSION].rate_limits is None
+
+
+def statuses(client: Any, *addresses: str, forwarded: str | None = None) -> list[int]:
+    """Open a stream by a ticket once from each address; 503, since there is no database here, or 429."""
+    headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+    path = "/api/v1/orders/stream/anything/"
+    return [
+        client.get(path, headers=headers, environ_overrides={"REMOTE_ADDR": address}).status_code
+        for address in addresses
+    ]
+
+
+def test_who_calls_without_a_token_is_counted_by_address() -> None:
+    client = order_app(rate_limits="anonymous=2/minute").test_client()
+    assert statuses(client, *["192.0.2.1"] * 3, "192.0.2.2") == [503, 503, 429, 503]
+    # What a caller says of itself moves nothing.
+    assert statuses(client, "192.0.2.1", forwarded="192.0.2.9") == [429]
+
+
+def test_behind_proxies_the_address_is_what_the_outermost_of_ours_saw() -> None:
+    client = order_app(rate_limits="anonymous=1/minute", trusted_proxies="2").test_client()
+    assert statuses(client, "10.0.0.1", forwarded="192.0.2.1, 10.0.0.2") == [503]
+    assert statuses(client, "10.0.0.1", forwarded="203.0.113.7, 192.0.2.1, 10.0.0.2") == [429]
+    assert statuses(client, "10.0.0.1", forwarded="192.0.2.2, 10.0.0.2") == [503]
+    # Who did not come through both is counted by where they came from.
+    assert statuses(client, "10.0.0.9", "10.0.0.9", forwarded="192.0.2.1") == [503, 429]

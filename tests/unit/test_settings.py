@@ -7,7 +7,7 @@ import pytest
 from limits import parse
 
 from services.chassis.errors import SettingsError
-from services.chassis.http.roles import Role, RouteClass
+from services.chassis.http.roles import ANONYMOUS, Role, RouteClass
 from services.chassis.settings import ServiceSettings, load_settings
 from services.inventory.settings import InventorySettings
 from services.notification.settings import NotificationSettings
@@ -123,7 +123,7 @@ def test_shipping_prices_with_more_decimals_than_the_currency_are_refused() -> N
         load_settings(OrderSettings, {**REQUIRED, "shipping_methods": methods})
 
 
-def test_rate_limits_are_a_list_of_pairs_and_there_are_none_by_default() -> None:
+def test_rate_limits_are_a_list_of_pairs_and_by_default_hold_those_who_come_from_outside() -> None:
     settings = load_settings(
         OrderSettings, {**REQUIRED, "rate_limits": "customer=120/minute, vendor.write=5 per 2 seconds"}
     )
@@ -132,7 +132,9 @@ def test_rate_limits_are_a_list_of_pairs_and_there_are_none_by_default() -> None
         (Role.CUSTOMER, None): parse("120/minute"),
         (Role.VENDOR, RouteClass.WRITE): parse("5/2second"),
     }
-    assert load_settings(OrderSettings, REQUIRED).rate_limits == {}
+    by_default = load_settings(OrderSettings, REQUIRED).rate_limits
+    assert set(by_default) == {(Role.CUSTOMER, None), (Role.VENDOR, None), (ANONYMOUS, None)}
+    assert load_settings(OrderSettings, {**REQUIRED, "rate_limits": "none"}).rate_limits == {}
 
 
 @pytest.mark.parametrize(

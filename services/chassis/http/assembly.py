@@ -60,7 +60,11 @@ def _rate_limits(settings: ServiceSettings) -> RateLimits | None:
     if not settings.rate_limits:
         return None
     storage = settings.rate_limit_storage_url
-    return RateLimits(settings.rate_limits, None if storage is None else storage.get_secret_value())
+    return RateLimits(
+        settings.rate_limits,
+        None if storage is None else storage.get_secret_value(),
+        settings.trusted_proxies,
+    )
 
 
 def _waiters(runtime: Runtime[S, U]) -> Waiters[U] | None:

@@ -1,8 +1,9 @@
 """What every request has: an id, a trace, a line in the log, its duration in the metrics, and headers for caches.
 
-`X-Request-Id` and `traceparent` are taken from the caller where they are well-formed, else made, and handed on in
-the headers of whatever the request causes. This is WSGI middleware, around Flask, because the same as Flask hooks
-costs more than the rest of a small request; it also sees the answers that no hook sees.
+`X-Request-Id` and `traceparent` are taken from the caller where they are well-formed, else made. The trace is handed on
+in the headers of whatever the request causes; the id is for answers and logs, since callers repeat theirs and write in
+it what they like: an id of our own is handed on instead. This is WSGI middleware, around Flask, because the same as
+Flask hooks costs more than the rest of a small request; it also sees the answers that no hook sees.
 """
 
 import re
@@ -32,6 +33,7 @@ class RequestContext:
 
     Args:
         request_id: the caller's `X-Request-Id`, or one that we made.
+        cause_id: names the request in what it makes us emit; ours, and never given twice.
         trace_id: 32 hex digits.
         traceparent: W3C trace context, to be handed on.
         route: the rule that matched it: a label from a closed set, unlike its path.
@@ -39,6 +41,7 @@ class RequestContext:
     """
 
     request_id: str
+    cause_id: str
     trace_id: str
     traceparent: str
     route: str = "unmatched"
@@ -46,7 +49,7 @@ class RequestContext:
     @property
     def cause(self) -> Cause:
         """The cause of what this request makes us emit."""
-        return Cause(self.request_id, self.request_id, self.traceparent)
+        return Cause(self.cause_id, self.cause_id, self.traceparent, self.request_id)
 
 
 def current() -> RequestContext:
@@ -104,13 +107,13 @@ class _Observed:
 
 
 def _context_of(environ: "WSGIEnvironment") -> RequestContext:
-    request_id = environ.get("HTTP_X_REQUEST_ID", "")
+    request_id, cause_id = environ.get("HTTP_X_REQUEST_ID", ""), new_id()
     if _REQUEST_ID.fullmatch(request_id) is None:
-        request_id = new_id()
+        request_id = cause_id
     traceparent = environ.get("HTTP_TRACEPARENT", "")
     if TRACEPARENT.fullmatch(traceparent) is None:
         traceparent = new_traceparent()
-    return RequestContext(request_id, traceparent.split("-")[1], traceparent)
+    return RequestContext(request_id, cause_id, traceparent.split("-")[1], traceparent)
 
 
 def _complete(headers: list[tuple[str, str]], request_id: str) -> None:

@@ -174,7 +174,8 @@ class Endpoint:
         else:
             caller = application.tokens.caller_of(environ.get("HTTP_AUTHORIZATION"))
             require_role(caller, self.allow)
-        room = None if application.rate_limits is None else application.rate_limits.count(caller, self.route_class)
+        limits = application.rate_limits
+        room = None if limits is None else limits.count(caller, self.route_class, limits.address_of(environ))
         raw = read_body(request, self.body_max_bytes) if self.has_body else b""
         arguments = self.inputs.read(request, path_values, raw)
         call = self._call(application, caller, environ, raw)

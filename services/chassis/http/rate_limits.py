@@ -1,6 +1,7 @@
 """How many requests a caller may send (`RATE_LIMITS`): counted by `limits`, in this process or in a shared store.
 
-Invariants: a caller is held to the most generous limit of its roles, and to none where a role of it has none; a
+Invariants: a caller is held to the most generous limit of its roles, and to none where a role of it has none; one
+without a token is known by its address; a
 request that is refused does not count; in memory, counters of callers that are gone are forgotten, so memory is
 bounded by the callers of two windows; a store that is away refuses nobody.
 """
@@ -8,6 +9,7 @@ bounded by the callers of two windows; a store that is away refuses nobody.
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from limits import RateLimitItem
 from limits.errors import StorageError
@@ -17,7 +19,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from services.chassis import logs
 from services.chassis.http.auth import Caller
 from services.chassis.http.problems import named
-from services.chassis.http.roles import Role, RouteClass
+from services.chassis.http.roles import ANONYMOUS, Principal, RouteClass
 
 _SWEEP_SECONDS = 10.0
 # Between two complaints about a store that is away.
@@ -25,8 +27,8 @@ _COMPLAINT_SECONDS = 10.0
 log = logs.logger(__name__)
 
 
-# A role, and the class of endpoints; None for all of them together.
-Limits = Mapping[tuple[Role, RouteClass | None], RateLimitItem]
+# A role or those without a token, and the class of endpoints; None for all of them together.
+Limits = Mapping[tuple[Principal, RouteClass | None], RateLimitItem]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +64,31 @@ class RateLimits:
     Args:
         limits: those that there are.
         storage_url: of a store that several processes share; None counts in this process alone.
+        proxies: how many of ours stand between callers and us, each of which appends to X-Forwarded-For.
 
     """
 
-    def __init__(self, limits: Limits, storage_url: str | None = None) -> None:
+    def __init__(self, limits: Limits, storage_url: str | None = None, proxies: int = 0) -> None:
         self._limits = limits
+        self._proxies = proxies
         self._next_complaint = 0.0
         storage = _Counters() if storage_url is None else storage_from_string(storage_url, wrap_exceptions=True)
         self._counters = SlidingWindowCounterRateLimiter(storage)
 
-    def count(self, caller: Caller, route_class: RouteClass) -> Room | None:
+    def address_of(self, environ: Mapping[str, Any]) -> str:
+        """Return where a request comes from: what a caller itself writes into X-Forwarded-For stands before that."""
+        told = [part.strip() for part in environ.get("HTTP_X_FORWARDED_FOR", "").split(",")]
+        if 0 < self._proxies <= len(told):
+            return str(told[-self._proxies])
+        return str(environ.get("REMOTE_ADDR", ""))
+
+    def count(self, caller: Caller, route_class: RouteClass, address: str = "") -> Room | None:
         """Count a request.
 
         Args:
             caller: with at least one role, or nobody.
             route_class: of the endpoint.
+            address: by which a caller without a token is known.
 
         Returns:
             What is left, None where there is no limit.
@@ -85,13 +97,14 @@ class RateLimits:
             Problem: 429 `rate_limited`, with the seconds after which there is room for one more.
 
         """
-        found = [self._limit_of(role, route_class) for role in sorted(caller.roles)]
+        principals: list[Principal] = [*sorted(caller.roles)] or [ANONYMOUS]
+        found = [self._limit_of(principal, route_class) for principal in principals]
         limited = [each for each in found if each is not None]
         if not limited or len(limited) < len(found):
             return None
         limit, about = max(limited, key=_per_second)
         try:
-            return self._count(limit, caller.subject, about)
+            return self._count(limit, caller.subject if caller.roles else address, about)
         except StorageError as error:
             self._complain(error)
             return None
@@ -107,18 +120,22 @@ class RateLimits:
         detail = f"the limit of {about} is {limit}, and it is reached; try again in {seconds} s"
         raise named("rate_limited", detail, headers={"Retry-After": str(seconds), **room.headers})
 
-    def _limit_of(self, role: Role, route_class: RouteClass) -> tuple[RateLimitItem, str] | None:
+    def _limit_of(self, role: Principal, route_class: RouteClass) -> tuple[RateLimitItem, str] | None:
         own = self._limits.get((role, route_class))
         if own is not None:
-            return own, f"role {role} for {route_class}"
+            return own, f"{_named(role)} for {route_class}"
         whole = self._limits.get((role, None))
-        return None if whole is None else (whole, f"role {role}")
+        return None if whole is None else (whole, _named(role))
 
     def _complain(self, error: StorageError) -> None:
         now = time.monotonic()
         if now >= self._next_complaint:
             self._next_complaint = now + _COMPLAINT_SECONDS
             log.warning("rate_limit_storage_away", error=type(error.storage_error).__name__)
+
+
+def _named(principal: Principal) -> str:
+    return "callers without a token" if principal == ANONYMOUS else f"role {principal}"
 
 
 def _per_second(limited: tuple[RateLimitItem, str]) -> float:

@@ -1,6 +1,7 @@
 """What a caller may be: a module of its own, for the settings to name roles without knowing tokens."""
 
 from enum import StrEnum
+from typing import Final, Literal
 
 
 class Role(StrEnum):
@@ -13,6 +14,9 @@ class Role(StrEnum):
     SERVICE = "service"
 
 
+# Who comes without a token, for rate limits: no role that a token may carry.
+ANONYMOUS: Final = "anonymous"
+Principal = Role | Literal["anonymous"]
 ANY_ROLE = frozenset(Role)
 
 

@@ -126,7 +126,7 @@ class Notification:
     Args:
         subject: the order's id or the SKU, as `kind` says.
         event_id: the event that it tells of.
-        recipient: the address; None while it waits for its order to become known.
+        recipient: the address; None while it waits for its order to become known, and once it was erased.
         due_at: the next try of a queued one, the end of the claim of one being sent; else without meaning.
         attempts: tries so far.
         failure: stable code of what went wrong last.

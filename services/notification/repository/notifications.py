@@ -43,6 +43,16 @@ DELETE FROM notifications WHERE id = ANY(ARRAY(
     SELECT id FROM notifications WHERE updated_at < now() - make_interval(secs => :seconds)
     LIMIT 5000 FOR UPDATE SKIP LOCKED))
 """)
+# What is still to be sent, or may have been, keeps its address until it is at its end.
+ERASE = sa.text("""
+UPDATE notifications SET recipient = NULL, facts = '{}'
+WHERE subject = ANY(:subjects ::text[]) AND audience = 'customer' AND status IN ('sent', 'failed')
+    AND recipient IS NOT NULL
+""")
+COUNT_OPEN = sa.text("""
+SELECT count(*) FROM notifications
+WHERE subject = ANY(:subjects ::text[]) AND audience = 'customer' AND status NOT IN ('sent', 'failed')
+""")
 _TEXT, _TIME, _ID = sa.Text(), sa.DateTime(timezone=True), sa.Uuid(as_uuid=False)
 _table = sa.table(
     "notifications",
@@ -95,6 +105,12 @@ def release(connection: sa.Connection, emails: Mapping[str, str | None]) -> None
 def prune(connection: sa.Connection, days: float) -> None:
     """Delete some of the notifications that have not changed for `days`, whatever became of them."""
     connection.execute(PRUNE, {"seconds": days * 86_400})
+
+
+def erase(connection: sa.Connection, keys: Sequence[str]) -> tuple[int, int]:
+    """Blank whom mails about orders went to, and what they said; return how many, and how many are at no end yet."""
+    erased = connection.execute(ERASE, {"subjects": list(keys)}).rowcount
+    return erased, int(connection.execute(COUNT_OPEN, {"subjects": list(keys)}).scalar_one())
 
 
 def find(connection: sa.Connection, notification_id: str) -> Notification | None:

@@ -25,6 +25,7 @@ UPDATE subjects s SET email = d.email, locale = d.locale, facts = d.facts, updat
 FROM unnest(:keys ::text[], :emails ::text[], :locales ::text[], :facts ::jsonb[]) d(key, email, locale, facts)
 WHERE s.key = d.key
 """)
+ERASE = sa.text("UPDATE subjects SET email = NULL WHERE key = ANY(:keys ::text[]) AND email IS NOT NULL")
 COUNT_EVENT = sa.text("UPDATE subjects SET events = events + 1, updated_at = now() WHERE key = :key RETURNING events")
 # SKIP LOCKED: rows are taken in no order here, so this must never wait for one.
 PRUNE = sa.text("""
@@ -57,6 +58,11 @@ def complete(connection: sa.Connection, subjects: Sequence[Subject], snapshots: 
     """Write what became known of subjects whose rows are locked."""
     if subjects:
         connection.execute(COMPLETE_SUBJECTS, _columns(subjects, snapshots))
+
+
+def erase(connection: sa.Connection, keys: Sequence[str]) -> None:
+    """Forget where the mails about subjects go whose rows are locked: there will be no more of them."""
+    connection.execute(ERASE, {"keys": list(keys)})
 
 
 def count_event(connection: sa.Connection, key: str) -> int:

@@ -22,7 +22,7 @@ from services.order.api.placing import REFUSALS, draft_of
 from services.order.api.problems import PROBLEMS, problem_of
 from services.order.domain.bulk import BulkMode, PlaceOrders, UpdateOrders
 from services.order.domain.refusals import Refusal
-from services.order.handlers.bulk import AnsweredBefore
+from services.order.handlers.bulk import AnsweredBefore, named_orders
 from services.order.handlers.commands import Outcome
 from services.order.unit_of_work import OrderUnitOfWork
 
@@ -71,18 +71,24 @@ def place_orders(call: OrderCall, body: models.BulkCreate) -> Answer:
     body_max_bytes=_BODY_MAX_BYTES,
 )
 def update_orders(call: OrderCall, body: models.BulkUpdate) -> Answer:
-    """Move up to 500 orders to a status, by their ids; each by the same command as a status update.
+    """Move up to 500 orders to a status, by their ids or numbers; each by the same command as a status update.
 
     With `atomic` all of them move, or none: then 409 `rows_refused` has the first problems.
     """
+    with call.queries() as uow:
+        rows = named_orders(uow, body.ids)
+    twice = sorted(sent for sent, row in zip(body.ids, rows, strict=True) if rows.count(row) > 1)
+    if twice:
+        detail = f"rows repeat an order: {', '.join(twice[:10])}"
+        raise invalid_request([{"pointer": "/ids", "code": "invalid_value", "detail": detail}])
     command = UpdateOrders(
-        rows=tuple(order_id.lower() for order_id in body.ids),
+        rows=tuple(rows),
         status=body.status,
         actor=actor_of(call.caller, _ADMIN),
         mode=body.mode,
         note=body.notes,
     )
-    return call.submit(command, render=_Updated(command, call.trace_id), alone=True)
+    return call.submit(command, render=_Updated(command, body.ids, call.trace_id), alone=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,15 +177,16 @@ class _Placed:
 class _Updated:
     """Renders what became of the rows of a call that moves orders on."""
 
-    def __init__(self, command: UpdateOrders, trace_id: str | None) -> None:
+    def __init__(self, command: UpdateOrders, sent: Sequence[str], trace_id: str | None) -> None:
         self._command = command
+        self._sent = sent
         self._trace_id = trace_id
 
     def __call__(self, outcomes: Sequence[Outcome], uow: OrderUnitOfWork) -> Answer:
-        ids = self._command.rows
-        rows = [_row(i, ids[i], outcome, "", self._trace_id) for i, outcome in enumerate(outcomes)]
-        for row in rows:
-            order = uow.order(row.id or "")
+        rows = [_row(i, None, outcome, "", self._trace_id) for i, outcome in enumerate(outcomes)]
+        for row, sent, order_id in zip(rows, self._sent, self._command.rows, strict=True):
+            order = uow.order(order_id)
+            row.id = order_id if order is not None and sent == order.number else sent
             if order is not None:
                 row.order_number, row.status = order.number, order.status
         bad = [row for row in rows if row.problem is not None]

@@ -23,7 +23,7 @@ PROBLEMS = {
     "payment_mismatch": ProblemCode(422, "The payment is not what is due"),
     "payment_reference_used": ProblemCode(422, "The provider's reference is recorded for another order"),
     "link_invalid": ProblemCode(404, "There is no such link"),
-    "ticket_invalid": ProblemCode(404, "There is no such ticket, or it was used, or its time is over"),
+    "ticket_invalid": ProblemCode(404, "There is no such ticket, or its time is over"),
     "unknown_item": ProblemCode(422, "The order has no such item"),
     "unknown_location": ProblemCode(422, "Nothing of the order lies at this location, or it is not the caller's"),
     "location_required": ProblemCode(422, "What is to ship lies at several locations; a shipment leaves one"),

@@ -19,9 +19,9 @@ from services.order.api.models.streams import StreamedChange, StreamTicket
 from services.order.api.problems import PROBLEMS
 from services.order.api.views import history_row
 from services.order.domain.history import Change
-from services.order.domain.statuses import TRANSITIONS
-from services.order.domain.streams import TICKET_SECONDS, IssueTicket, RedeemTicket, Ticket
-from services.order.handlers.streams import changes_since
+from services.order.domain.statuses import ENDED
+from services.order.domain.streams import TICKET_SECONDS, IssueTicket, Ticket
+from services.order.handlers.streams import changes_since, find_ticket, is_over
 from services.order.unit_of_work import OrderUnitOfWork
 
 streams = Api("streams", prefix=PREFIX, about="Watching an order", problems=PROBLEMS)
@@ -31,14 +31,15 @@ _QUIET_SECONDS = 15
 @streams.get(
     "/<order_id>/stream/",
     allow=OWNERS,
-    answers={200: None},
+    answers={200: None, 204: None},
     refuses=["order_not_found", "too_many_streams", "invalid_header"],
 )
 def stream_order(call: OrderCall, order_id: Id) -> Response:
     """Send what becomes of an order as Server-Sent Events.
 
     Each is a row of its history; its id, the order's version, is what `Last-Event-ID` names to go on from there. The
-    stream ends after the order is cancelled or refunded, and when the server goes down: come back then.
+    stream ends after the order is delivered, cancelled or refunded, and when the server goes down: come back then.
+    204: the order has ended, and you have all of it; an EventSource then stays away.
     """
     known = known_order(call, order_id, OWNERS)
     return _stream(call, Ticket(known.order.id, known.scope.internal))
@@ -46,7 +47,10 @@ def stream_order(call: OrderCall, order_id: Id) -> Response:
 
 @streams.post("/<order_id>/stream/tickets/", allow=OWNERS, answers={201: StreamTicket}, refuses=["order_not_found"])
 def create_stream_ticket(call: OrderCall, order_id: Id) -> Answer:
-    """Get a ticket with which a browser, that can send no token, opens the stream: once, within a minute."""
+    """Get a ticket with which a browser, that can send no token, opens the stream, for an hour.
+
+    It opens this order's stream alone, also where a browser comes back to it by itself. Whoever has the URL may use it.
+    """
     known = known_order(call, order_id, OWNERS)
     ticket = secrets.token_urlsafe(24)
     command = IssueTicket(digest=_digest(ticket), order_id=known.order.id, internal=known.scope.internal)
@@ -56,14 +60,18 @@ def create_stream_ticket(call: OrderCall, order_id: Id) -> Answer:
 @streams.get(
     "/stream/<ticket>/",
     allow=None,
-    answers={200: None},
+    answers={200: None, 204: None},
     refuses=["ticket_invalid", "too_many_streams", "invalid_header"],
 )
 def stream_by_ticket(call: OrderCall, ticket: Id) -> Response:
-    """Send what becomes of the order that a ticket is for; the ticket is used up by it."""
-    redeemed: list[Ticket] = []
-    call.submit(RedeemTicket(_digest(ticket)), render=lambda found, _uow: _redeemed(found, redeemed))
-    return _stream(call, redeemed[0])
+    """Send what becomes of the order that a ticket is for, as `…/{order_id}/stream/` does."""
+    with call.queries() as uow:
+        opened = find_ticket(uow, _digest(ticket))
+    if opened is None:
+        detail = "there is no such ticket, or its hour is over; get another one"
+        errors = [{"parameter": "ticket", "code": "ticket_invalid", "detail": detail}]
+        raise Problem(404, "ticket_invalid", detail, errors=errors)
+    return _stream(call, opened)
 
 
 class _Issued:
@@ -77,21 +85,15 @@ class _Issued:
         return answer(StreamTicket(url=f"{PREFIX}/stream/{self._ticket}/", expires_at=expires_at), 201)
 
 
-def _redeemed(ticket: Ticket | None, redeemed: list[Ticket]) -> Answer:
-    if ticket is None:
-        detail = "there is no such ticket: each opens one stream, within a minute; get another one"
-        errors = [{"parameter": "ticket", "code": "ticket_invalid", "detail": detail}]
-        raise Problem(404, "ticket_invalid", detail, errors=errors)
-    redeemed.append(ticket)
-    return Answer(200, b"", {})
-
-
 def _digest(ticket: str) -> bytes:
     return sha256(ticket.encode()).digest()
 
 
 def _stream(call: OrderCall, ticket: Ticket) -> Response:
     after = last_event_id(request.headers.get("Last-Event-ID"))
+    with call.queries() as uow:
+        if is_over(uow, ticket, after):
+            return Response(status=204)
     return call.application.streams.respond(_events(call, ticket, after))
 
 
@@ -101,10 +103,10 @@ def _events(call: OrderCall, ticket: Ticket, after: int) -> Iterator[ServerEvent
     while waiters is not None and not waiters.is_ending:
         with call.queries() as uow:
             changes = changes_since(uow, ticket.order_id, seen)
-        yield from (_event(n, change) for n, change in changes if change.public or ticket.internal)
+        yield from (_event(n, change) for n, change in changes if ticket.shows(change))
         if changes:
             seen, last = changes[-1]
-            if not TRANSITIONS[last.status]:
+            if last.status in ENDED:
                 return
         if not waiters.wait(ticket.order_id, _QUIET_SECONDS, beyond=seen):
             yield None

@@ -25,10 +25,11 @@ links = Api("links", prefix="/api/v1/track", about="Following orders by a link",
 
 @tracking.get("/<order_id>/tracking/", allow=SELLERS, answers={200: Tracking}, refuses=["order_not_found"])
 def track_order(call: OrderCall, order_id: Id) -> Answer:
-    """Show how far an order has come, and the link by which anybody may follow it."""
+    """Show how far an order has come, and the link by which anybody may follow all of it; a vendor gets no link."""
     with call.queries() as uow:
         view = view_order(uow, *found(uow, scopes_of(call.caller, SELLERS), order_id))
-        shown = _shown(view, uow.settings.tracking_links, tracking_path(view.order.id, uow))
+        link = tracking_path(view.order.id, uow) if view.scope.vendor_id is None else None
+        shown = _shown(view, uow.settings.tracking_links, link)
     return answer(shown)
 
 

@@ -1,6 +1,7 @@
 """How an order is shown: amounts as decimal strings, and only what its reader may see."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -40,6 +41,8 @@ def order_of(view: OrderView, links: Mapping[str, str], parts: frozenset[str] = 
     order, content, scope = view.order, view.details.content, view.scope
     lines, edit = own_lines(content.lines, scope), view.details.last_revision
     vendor = scope.vendor_id is not None
+    # What people write is about the whole order: a vendor reads it where all of that is theirs.
+    words = not vendor or len(lines) == len(content.lines)
     money = Money(order.currency)
     return Order(
         id=order.id,
@@ -64,12 +67,12 @@ def order_of(view: OrderView, links: Mapping[str, str], parts: frozenset[str] = 
         billing_address=None if vendor else address_of(content.billing_address),
         shipping_method=content.shipping_method,
         payment_method=order.payment_method,
-        notes=content.notes,
-        external_reference=content.external_reference,
+        notes=content.notes if words else None,
+        external_reference=None if vendor else content.external_reference,
         request_id=content.request_id,
-        metadata=dict(content.metadata),
+        metadata={} if vendor else dict(content.metadata),
         items=items_of(order, lines),
-        status_history=_history(view) if "status_history" in parts else None,
+        status_history=_history(view, words=words) if "status_history" in parts else None,
         shipments=_shipments(view, lines, links) if "shipments" in parts else None,
         last_revision=None if edit is None else last_revision_of(edit, own_lines(edit.lines, scope)),
         version=order.version,
@@ -176,8 +179,9 @@ def _item(order: orders.Order, line: OrderLine, money: Money) -> OrderItem:
     )
 
 
-def _history(view: OrderView) -> list[HistoryRow]:
-    return [history_row(change) for change in view.details.history if change.public or view.scope.internal]
+def _history(view: OrderView, *, words: bool) -> list[HistoryRow]:
+    seen = [change for change in view.details.history if change.public or view.scope.internal]
+    return [history_row(change if words else replace(change, note=None)) for change in seen]
 
 
 def history_row(change: Change) -> HistoryRow:

@@ -40,7 +40,7 @@ class PlaceOrders:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateOrders:
-    """Move many orders to a status, each once; `rows` are their ids, as they were sent."""
+    """Move many orders to a status, each once; `rows` are their ids, or what was sent where there is none."""
 
     rows: tuple[str, ...]
     status: OrderStatus

@@ -1,13 +1,14 @@
 """Erasing a customer: what tells who they were goes from orders that have ended; what was bought and paid stays."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from services.order.domain.history import Actor, When
 from services.order.domain.orders import Order, OrderContent
-from services.order.domain.statuses import OrderStatus
+from services.order.domain.returns import TRANSITIONS as RETURNS
+from services.order.domain.returns import Return
+from services.order.domain.statuses import ENDED
 
-_ENDED = (OrderStatus.DELIVERED, OrderStatus.CANCELLED, OrderStatus.REFUNDED)
 # Where goods went decides about taxes, and is nobody's address.
 _KEPT = ("country_code",)
 _REQUIRED = ("first_name", "last_name", "address1", "city", "postal_code")
@@ -22,20 +23,38 @@ class EraseCustomer:
     actor: Actor
 
 
-def has_ended(order: Order) -> bool:
-    """Return whether nobody needs the names any more: nothing is to be sent, paid, or paid back."""
-    return order.status in _ENDED and not order.refund_due_minor and not order.amount_due_minor
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erased:
+    """What became of a customer's orders.
+
+    Args:
+        ended: ids of those that have ended; there is nothing left of who they were for.
+        newly: how many of them were erased now, and not before.
+        left: how many have not ended.
+
+    """
+
+    ended: Sequence[str]
+    newly: int
+    left: int
+
+
+def has_ended(order: Order, returns: Sequence[Return]) -> bool:
+    """Return whether nobody needs the names any more: nothing is to be sent, paid, or to come or be paid back."""
+    settled = not order.refund_due_minor and not order.amount_due_minor
+    return order.status in ENDED and settled and not any(RETURNS[one.status] for one in returns)
 
 
 def erase(order: Order, content: OrderContent, when: When) -> OrderContent | None:
-    """Return what an order is about without who it was for; None where it has not ended or was erased before."""
-    if not has_ended(order) or content.shipping_address.get("first_name") == _ERASED:
+    """Return what an order that has ended is about without who it was for; None where it was erased before."""
+    if content.shipping_address.get("first_name") == _ERASED:
         return None
     order.note_change(order.status, "erased", when, public=False)
     return replace(
         content,
         customer_email=None,
         notes=None,
+        external_reference=None,
         metadata={},
         shipping_address=_blank(content.shipping_address),
         billing_address=_blank(content.billing_address),

@@ -89,3 +89,5 @@ TRANSITIONS: Mapping[OrderStatus, tuple[OrderStatus, ...]] = {
     _S.CANCELLED: (),
     _S.REFUNDED: (),
 }
+# Where an order has nothing more to go through, unless what was paid for it is paid back.
+ENDED = frozenset({_S.DELIVERED, _S.CANCELLED, _S.REFUNDED})

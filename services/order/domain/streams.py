@@ -1,8 +1,13 @@
-"""Watching an order from a browser, which can send no token: a ticket opens one stream, once, and soon."""
+"""Watching an order from a browser, which can send no token: a ticket opens the stream of one order, for a while.
+
+A browser that lost its stream opens the same URL again, so a ticket is not used up: it opens streams until it expires.
+"""
 
 from dataclasses import dataclass
 
-TICKET_SECONDS = 60
+from services.order.domain.history import Change
+
+TICKET_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,15 +26,12 @@ class IssueTicket:
 
 
 @dataclass(frozen=True, slots=True)
-class RedeemTicket:
-    """Use a ticket up."""
-
-    digest: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Ticket:
     """What a ticket opens."""
 
     order_id: str
     internal: bool
+
+    def shows(self, change: Change) -> bool:
+        """Return whether a stream that it opens tells of a change."""
+        return change.public or self.internal

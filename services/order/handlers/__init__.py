@@ -36,7 +36,7 @@ from services.order.domain.refund_requests import CreateRefund, RefundRest
 from services.order.domain.refunds import SettleRefund
 from services.order.domain.returns import DecideReturn, RequestReturn
 from services.order.domain.shipments import AdvanceOrder, CreateShipment
-from services.order.domain.streams import IssueTicket, RedeemTicket
+from services.order.domain.streams import IssueTicket
 from services.order.handlers.addresses import change_address, delete_address, save_address
 from services.order.handlers.availability import note_back_in_stock, note_low_stock, note_out_of_stock
 from services.order.handlers.bulk import place_orders, update_orders
@@ -60,7 +60,7 @@ from services.order.handlers.stock import (
     note_released,
     note_reserved,
 )
-from services.order.handlers.streams import issue_ticket, redeem_ticket
+from services.order.handlers.streams import issue_ticket
 from services.order.handlers.timeline import note_failed, note_sent, note_shipped
 
 HANDLERS: dict[type[Any], Any] = {
@@ -90,7 +90,6 @@ COMMANDS: dict[type[Any], Any] = {
     AdvanceOrder: advance_order,
     EraseCustomer: erase_customer,
     IssueTicket: issue_ticket,
-    RedeemTicket: redeem_ticket,
     CreateShipment: create_shipment,
     RecordCarrierEvent: record_carrier_event,
     CreateRefund: create_refund,

@@ -10,6 +10,7 @@ from services.order.domain.orders import CancelOrder
 from services.order.domain.payments import ConfirmOrder
 from services.order.domain.refund_requests import RefundRest
 from services.order.domain.refusals import Refusal
+from services.order.domain.requests import order_id_of
 from services.order.domain.shipments import AdvanceOrder
 from services.order.handlers.commands import Outcome
 from services.order.handlers.orders import cancel_order
@@ -58,6 +59,12 @@ def update_orders(submitted: Submitted[UpdateOrders], uow: OrderUnitOfWork) -> S
     if command.mode is BulkMode.DRY_RUN or (command.mode is BulkMode.ATOMIC and refused):
         uow.tx.undo()
     return outcomes
+
+
+def named_orders(uow: OrderUnitOfWork, sent: Sequence[str]) -> list[str]:
+    """Return the ids of orders that are named by their ids or numbers; what is neither stays as it is."""
+    known = uow.ids_of(sent)
+    return [known.get(each) or order_id_of(each) or each for each in sent]
 
 
 def _moved(command: UpdateOrders, order_id: str, submitted: Submitted[UpdateOrders], uow: OrderUnitOfWork) -> Outcome:

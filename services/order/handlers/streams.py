@@ -5,7 +5,8 @@ from datetime import timedelta
 
 from services.chassis.commands import Submitted
 from services.order.domain.history import Change
-from services.order.domain.streams import TICKET_SECONDS, IssueTicket, RedeemTicket, Ticket
+from services.order.domain.statuses import ENDED
+from services.order.domain.streams import TICKET_SECONDS, IssueTicket, Ticket
 from services.order.unit_of_work import OrderUnitOfWork
 
 
@@ -17,11 +18,17 @@ def issue_ticket(submitted: Submitted[IssueTicket], uow: OrderUnitOfWork) -> Tic
     return ticket
 
 
-def redeem_ticket(submitted: Submitted[RedeemTicket], uow: OrderUnitOfWork) -> Ticket | None:
-    """Use a ticket up."""
-    return uow.tickets.take(submitted.command.digest)
+def find_ticket(uow: OrderUnitOfWork, digest: bytes) -> Ticket | None:
+    """Return what a ticket opens; None where there is no such ticket, or its time is over."""
+    return uow.tickets.find(digest)
 
 
 def changes_since(uow: OrderUnitOfWork, order_id: str, version: int) -> Sequence[tuple[int, Change]]:
     """Return (version, change) of an order behind a version, oldest first."""
     return [(n, change) for n, change in enumerate(uow.history(order_id), start=1) if n > version]
+
+
+def is_over(uow: OrderUnitOfWork, ticket: Ticket, version: int) -> bool:
+    """Return whether an order has ended and who has seen this version of it has seen all that there is to see."""
+    history = uow.history(ticket.order_id)
+    return history[-1].status in ENDED and not any(ticket.shows(change) for change in history[version:])

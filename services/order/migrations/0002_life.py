@@ -47,6 +47,13 @@ UPDATE order_items i SET shipped_quantity = s.units FROM (
 -- For the timeline: the event that was taken, [type, topic, partition, offset, time in ms, its own cause], where it
 -- came by Kafka; and what was told of the change, [[event id, type], ...].
 ALTER TABLE order_history ADD COLUMN cause jsonb, ADD COLUMN told jsonb;
+-- The history is append-only; whoever is erased takes the words along that people wrote about them, and nothing else.
+DROP TRIGGER append_only ON order_history;
+CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON order_history
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER append_only_but_for_words BEFORE UPDATE ON order_history FOR EACH ROW
+    WHEN (NEW.note IS NOT NULL OR to_jsonb(NEW) - 'note' IS DISTINCT FROM to_jsonb(OLD) - 'note')
+    EXECUTE FUNCTION refuse_change();
 -- What others told of an order that did not change it: mails sent, stock that left or came back.
 CREATE TABLE order_notes (
     order_id uuid        NOT NULL,

@@ -25,7 +25,8 @@ UPDATE_CONTENT = sa.text("""
 WITH removed AS (DELETE FROM order_items WHERE order_id = :order_id ::uuid)
 UPDATE orders SET subtotal_minor = :subtotal, discount_minor = :discount, tax_minor = :tax, shipping_minor = :shipping,
     total_minor = :total, shipping_address = :shipping_address ::jsonb, billing_address = :billing_address ::jsonb,
-    shipping_method = :shipping_method, notes = :notes, customer_email = :customer_email, metadata = :metadata ::jsonb
+    shipping_method = :shipping_method, notes = :notes, customer_email = :customer_email, metadata = :metadata ::jsonb,
+    external_reference = :external_reference
 WHERE id = :order_id ::uuid
 """)
 INSERT_LINES = sa.text("""
@@ -72,6 +73,7 @@ def update(connection: sa.Connection, content: OrderContent, total_minor: int) -
         "shipping_method": content.shipping_method,
         "notes": content.notes,
         "customer_email": content.customer_email,
+        "external_reference": content.external_reference,
         "metadata": to_json(dict(content.metadata)).decode(),
     }
     connection.execute(UPDATE_CONTENT, parameters)

@@ -6,7 +6,7 @@ that it may mean. What could not be found so is refused before (`domain.scopes.u
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from services.order.repository.stuck import IS_STUCK
 _SORTS = {"created_at": "created_at", "updated_at": "updated_at", "total_amount": "total_minor"}
 _VENDOR = "EXISTS (SELECT FROM order_items i WHERE i.order_id = o.id AND i.vendor_id = :vendor_id)"
 _OVERDUE = "(o.status = 'processing' AND o.ship_by IS NOT NULL AND o.ship_by < now())"
+IDS_OF_NUMBERS = sa.text("SELECT order_number, id::text FROM orders WHERE order_number = ANY(:numbers ::text[])")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NUMBER = re.compile(r"[0-9A-Za-z-]+")
 # A cancelled order waits for the release of what is held for it: nothing is of one that was shipped.
@@ -75,6 +76,11 @@ def find_one(connection: sa.Connection, scope: Scope, id_or_number: str) -> Orde
     conditions.add(by, wanted=id_or_number)
     rows = connection.execute(_select(f"{conditions} LIMIT 1"), conditions.values)
     return next((to_order(row) for row in rows), None)
+
+
+def ids_of(connection: sa.Connection, numbers: Sequence[str]) -> dict[str, str]:
+    """Return order number → id of those of the numbers that an order has."""
+    return {row.order_number: row.id for row in connection.execute(IDS_OF_NUMBERS, {"numbers": list(numbers)})}
 
 
 def find_page(

@@ -1,4 +1,4 @@
-"""Tickets for streams: kept as hashes, taken away by their use, and once their time is over."""
+"""Tickets for streams: kept as hashes until their time is over."""
 
 from datetime import datetime
 
@@ -12,13 +12,13 @@ WITH old AS (DELETE FROM stream_tickets WHERE expires_at < now())
 INSERT INTO stream_tickets (digest, order_id, internal, expires_at)
 VALUES (:digest, :order_id ::uuid, :internal, :expires_at)
 """)
-TAKE = sa.text("""
-DELETE FROM stream_tickets WHERE digest = :digest RETURNING order_id::text, internal, expires_at >= now() AS valid
+FIND = sa.text("""
+SELECT order_id::text, internal FROM stream_tickets WHERE digest = :digest AND expires_at > now()
 """)
 
 
 class Tickets:
-    """The tickets that one transaction issues and redeems."""
+    """The tickets that one transaction issues and looks up."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
@@ -28,7 +28,7 @@ class Tickets:
         parameters = {"digest": digest, "order_id": ticket.order_id, "internal": ticket.internal}
         self._connection.execute(INSERT, {**parameters, "expires_at": expires_at})
 
-    def take(self, digest: bytes) -> Ticket | None:
-        """Use a ticket up; None where there is none, it was used, or its time is over."""
-        row = self._connection.execute(TAKE, {"digest": digest}).one_or_none()
-        return Ticket(row.order_id, row.internal) if row is not None and row.valid else None
+    def find(self, digest: bytes) -> Ticket | None:
+        """Return what a ticket opens; None where there is no such ticket, or its time is over."""
+        row = self._connection.execute(FIND, {"digest": digest}).one_or_none()
+        return None if row is None else Ticket(row.order_id, row.internal)

@@ -48,7 +48,7 @@ class BulkCreate(Body):
 class BulkUpdate(Body):
     """Orders that are moved on, each by the same command as `PATCH …/{id}/status/`."""
 
-    ids: tuple[Id, ...] = Field(min_length=1, max_length=MAX_ROWS)
+    ids: tuple[Id, ...] = Field(min_length=1, max_length=MAX_ROWS, description="the orders' ids or numbers")
     status: OrderStatus
     notes: Notes | None = None
     mode: BulkMode = Field(
@@ -70,7 +70,7 @@ class BulkRow(BaseModel):
     """What became of a row."""
 
     index: int = Field(description="of the row in the request, from 0")
-    id: str | None = Field(description="the order's; null where none was placed")
+    id: str | None = Field(description="the order's, as it was sent where orders are named; null where none was placed")
     order_number: str | None
     status: OrderStatus | None = Field(description="the order's, after the call")
     repeated: bool = Field(description="whether the row's key was answered before, and this is that order")

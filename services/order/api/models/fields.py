@@ -19,6 +19,10 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID, pattern=N
 Notes = Annotated[str, StringConstraints(max_length=MAX_NOTES, pattern=NO_NUL)]
 
 
+# It travels in events, where nobody's words belong.
+Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")]
+
+
 AddressField = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ADDRESS_FIELD, pattern=NO_NUL)]
 
 

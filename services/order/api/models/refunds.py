@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, Field, model_validator
 
 from services.chassis.http.models import Body
-from services.order.api.models.fields import Id, Money, Notes
+from services.order.api.models.fields import Code, Id, Money, Notes
 from services.order.domain.refunds import RefundStatus
 from services.order.domain.requests import MAX_ITEMS
 
@@ -26,7 +26,7 @@ class RefundCreate(Body):
     amount: Money | None = None
     lines: tuple[RefundLineCreate, ...] | None = Field(default=None, min_length=1, max_length=MAX_ITEMS)
     shipping: Literal[True] | None = Field(default=None, description="true: what is left of the shipping")
-    reason: Id = Field(default="other", description="a code of yours", examples=["damaged", "goodwill"])
+    reason: Code = Field(default="other", description="a code of yours", examples=["damaged", "goodwill"])
     note: Notes | None = None
     payment_reference: Id | None = Field(
         default=None,
@@ -56,7 +56,7 @@ class RefundSettle(Body):
 
     status: RefundStatus = RefundStatus.SUCCEEDED
     provider_reference: Id | None = Field(default=None, description="the provider's name of the refund")
-    failure_code: Id | None = Field(default=None, description="why it failed", examples=["card_expired"])
+    failure_code: Code | None = Field(default=None, description="why it failed, a code", examples=["card_expired"])
     note: Notes | None = None
 
 

@@ -4,16 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, StringConstraints, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from services.chassis.http.models import Body
-from services.order.api.models.fields import Id, Notes
+from services.order.api.models.fields import Code, Id, Notes
 from services.order.api.models.refunds import Refund, RefundLine
 from services.order.domain.requests import MAX_ITEMS
 from services.order.domain.returns import Disposition, ReturnStatus
 
-# It travels in events, where nobody's words belong.
-Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")]
 Location = Literal["main"]
 _Units = Annotated[int, Field(ge=1, le=1_000_000)]
 

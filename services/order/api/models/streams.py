@@ -8,7 +8,7 @@ from services.order.api.models.orders import HistoryRow
 
 
 class StreamTicket(BaseModel):
-    """What lets a browser open one stream, once."""
+    """What lets a browser open the stream of one order, until it expires."""
 
     url: str = Field(description="path to open, without a token")
     expires_at: datetime

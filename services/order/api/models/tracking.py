@@ -38,4 +38,7 @@ class Tracking(BaseModel):
     status: OrderStatus
     shipments: list[TrackedShipment]
     history: list[TrackedChange]
-    link: str | None = Field(description="path of the same without a token; null where it is that already")
+    link: str | None = Field(
+        description="path of the same without a token; null where it is that already, and for vendors, since it shows "
+        "all of the order"
+    )
