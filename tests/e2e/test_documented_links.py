@@ -190,6 +190,7 @@ def workflow(seeds: Seeds, walked: Walked, paths: str) -> Any:
 
 
 @pytest.mark.slow
+@pytest.mark.timing
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     ("paths", "wanted"),

@@ -80,7 +80,7 @@ def update_orders(call: OrderCall, body: models.BulkUpdate) -> Answer:
     twice = sorted(sent for sent, row in zip(body.ids, rows, strict=True) if rows.count(row) > 1)
     if twice:
         detail = f"rows repeat an order: {', '.join(twice[:10])}"
-        raise invalid_request([{"pointer": "/ids", "code": "invalid_value", "detail": detail}])
+        raise refused("invalid_request", detail, [{"pointer": "/ids", "code": "invalid_value", "detail": detail}])
     command = UpdateOrders(
         rows=tuple(rows),
         status=body.status,
