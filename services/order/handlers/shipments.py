@@ -16,6 +16,7 @@ from services.order.domain.refusals import Refusal, RefusalCode
 from services.order.domain.shipments import AdvanceOrder, Carriage, CreateShipment, Sent, Shipment
 from services.order.domain.statuses import OrderStatus
 from services.order.handlers.commands import Accepted, Outcome, order_of, when_of
+from services.order.handlers.returns import expect_return
 from services.order.handlers.tracking import tracking_path
 from services.order.unit_of_work import OrderUnitOfWork
 
@@ -61,7 +62,7 @@ def advance_order(submitted: Submitted[AdvanceOrder], uow: OrderUnitOfWork) -> O
 
 
 def create_shipment(submitted: Submitted[CreateShipment], uow: OrderUnitOfWork) -> Shipped | Refusal:
-    """Ship a part of an order.  Emits: OrderShipped."""
+    """Ship a part of an order.  Emits: OrderShipped; ReturnRequested, ReturnApproved where it was cancelled before."""
     order, command = order_of(submitted, uow), submitted.command
     if isinstance(order, Refusal):
         return order
@@ -78,6 +79,9 @@ def create_shipment(submitted: Submitted[CreateShipment], uow: OrderUnitOfWork) 
     if isinstance(sent, Refusal):
         return sent
     _keep(order, sent, submitted.cause, uow)
+    if sent.shipments[0].unexpected:
+        left = {item_id: units for item_id, _, units in sent.shipments[0].lines}
+        expect_return(order, left, when, submitted.cause, uow)
     return Shipped(order, sent.content, sent.shipments[0])
 
 
