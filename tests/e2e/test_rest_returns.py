@@ -1,5 +1,6 @@
 """Returns: who asks, who decides, what arrives, and what that does to stock and money."""
 
+import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -152,6 +153,8 @@ def test_only_undamaged_units_to_be_sold_again_go_on_hand_whatever_is_replayed(s
     assert [[(line["sku"], line["quantity"]) for line in event["lines"]] for event in restocked] == [[(sku, 3)]]
 
     replay_everything(shop)
+    arrived = [entry for entry in shop.log.of(order["id"], EVENTS) if entry.kind == "ReturnReceived"]
+    shop.probe.await_taken("inventory", shop.outsider.repeat(arrived[0], event_id=str(uuid.uuid4())))
 
     assert shop.admin.level(sku) == (3, 0, 0)
     movements = [row for row in shop.probe.movements(order["id"]) if row[0] == "returned"]

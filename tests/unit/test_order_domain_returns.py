@@ -137,21 +137,21 @@ def receipt(received: int, damaged: int = 0, *, complete: bool = False) -> Recei
 
 @pytest.mark.parametrize("status", ["requested", "declined", "received"])
 def test_nothing_arrives_of_a_return_that_is_not_approved_or_is_closed(status: str) -> None:
-    made = receive(an_order("delivered"), a_return(status), receipt(1), when())
+    made = receive(an_order("delivered"), a_return(status), receipt(1), when(), receipt_id="rc-1")
     assert isinstance(made, Refusal)
     assert made.code is RefusalCode.INVALID_RETURN_TRANSITION
 
 
 def test_receipts_add_up_until_everything_is_there() -> None:
     order = an_order("delivered")
-    first = receive(order, a_return(quantity=3), receipt(2, 1), when(1))
+    first = receive(order, a_return(quantity=3), receipt(2, 1), when(1), receipt_id="rc-1")
     assert not isinstance(first, Refusal)
     (some,) = first[0].lines
     assert (first[0].status, some.received, some.damaged, some.restocked) == ("partially_received", 2, 1, 1)
-    too_many = receive(order, first[0], receipt(2), when(2))
+    too_many = receive(order, first[0], receipt(2), when(2), receipt_id="rc-1")
     assert isinstance(too_many, Refusal)
     assert too_many.code is RefusalCode.RETURN_TOO_LARGE
-    last = receive(order, first[0], receipt(1), when(3))
+    last = receive(order, first[0], receipt(1), when(3), receipt_id="rc-1")
     assert not isinstance(last, Refusal)
     assert (last[0].status, last[0].lines[0].received, last[1].lines[0].received) == ("received", 3, 1)
     assert (first[1].complete, last[1].complete) == (False, True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from schemas.contracts import StockRestocked
 from services.chassis.commands import Submitted
-from services.chassis.events import Cause, Received
+from services.chassis.events import Cause, Received, new_id
 from services.order.domain import receipts, returns
 from services.order.domain.history import Actor, When
 from services.order.domain.lines import with_returned
@@ -88,7 +88,7 @@ def receive_return(submitted: Submitted[ReceiveReturn], uow: OrderUnitOfWork) ->
     if isinstance(found, Refusal):
         return found
     order, known = found
-    received = receipts.receive(order, known, command, when_of(submitted, uow))
+    received = receipts.receive(order, known, command, when_of(submitted, uow), receipt_id=new_id())
     if isinstance(received, Refusal):
         return received
     now, told = received
