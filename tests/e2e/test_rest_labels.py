@@ -94,9 +94,16 @@ def test_the_label_of_what_is_to_ship_bears_the_number_of_the_shipment_that_is_m
     assert (printed.status_code, printed.headers["Content-Type"]) == (200, "application/pdf")
     assert barcodes(printed.content) == [started["shipment_number"]]
     assert label(shop.admin, order).content == printed.content, "the same bytes, whoever prints it"
-    made = shipped(shop.callers.vendor(one), order)
-    assert made["number"] == started["shipment_number"]
-    assert barcodes(label(shop.callers.vendor(other), order).content) == [f"{order['order_number']}-2"]
+    first, second = shop.callers.vendor(one), shop.callers.vendor(other)
+    own = [barcodes(label(vendor, order).content) for vendor in (first, second)]
+    assert own == [[f"{order['order_number']}-2"], [f"{order['order_number']}-3"]]
+    # The one whose lines come last ships first.
+    late = shipped(second, order)
+    made = shipped(first, order, items=items(order, 2, 0))
+    assert [[made["number"]], [late["number"]]] == own
+    assert barcodes(label(first, order).content) == [f"{order['order_number']}-5"]
+    rest = shipped(shop.callers.warehouse(), order)
+    assert rest["number"] == started["shipment_number"], "as was printed for the warehouse"
     for name in (made["id"], made["number"]):
         assert barcodes(label(shop.admin, order, shipment=name).content) == [made["number"]]
     refused(label(shop.callers.vendor(other), order, shipment=made["id"]), 404, "shipment_not_found")

@@ -12,6 +12,7 @@ from services.order.domain.carriers import CarrierEvent
 from services.order.domain.deliveries import RecordCarrierEvent
 from services.order.domain.history import SYSTEM, When
 from services.order.domain.orders import Order, OrderContent
+from services.order.domain.parcels import Parcels
 from services.order.domain.refusals import Refusal, RefusalCode
 from services.order.domain.shipments import AdvanceOrder, Carriage, CreateShipment, Sent, Shipment
 from services.order.domain.statuses import OrderStatus
@@ -73,7 +74,7 @@ def create_shipment(submitted: Submitted[CreateShipment], uow: OrderUnitOfWork) 
         command,
         _carriage(command, content, when, uow),
         when,
-        before=len(uow.shipments.of(order.id)),
+        parcels=view_parcels(uow, order),
         shipment_id=new_id(),
     )
     if isinstance(sent, Refusal):
@@ -126,8 +127,13 @@ def tell_overdue(uow: OrderUnitOfWork, due: Due) -> int:
 
 
 def view_shipments(uow: OrderUnitOfWork, order: Order) -> Sequence[Shipment]:
-    """Return an order's shipments, in the order of their numbers."""
+    """Return an order's shipments, oldest first."""
     return uow.shipments.of(order.id)
+
+
+def view_parcels(uow: OrderUnitOfWork, order: Order) -> Parcels:
+    """Return the numbers of an order's parcels; of one that was processed before they were kept, what follows."""
+    return uow.shipments.parcels_of(order.id) or Parcels(last=len(uow.shipments.of(order.id)))
 
 
 def tracking_url(carrier: str, tracking_number: str | None, links: Mapping[str, str]) -> str | None:
@@ -150,21 +156,15 @@ def _advance(order: Order, submitted: Submitted[AdvanceOrder], uow: OrderUnitOfW
     if command.status is OrderStatus.PROCESSING:
         label = LABEL.format(order_id=order.id)
         within = uow.settings.ship_within_business_days
-        uow.tell(
-            order,
-            shipments.start_processing(order, content, when, ship_within=within, label=label),
-            submitted.cause,
-        )
+        parcels, told = shipments.start_processing(order, content, when, ship_within=within, label=label)
+        uow.shipments.keep_parcels(order.id, parcels)
+        uow.tell(order, told, submitted.cause)
     elif command.status is OrderStatus.SHIPPED:
         carriage = _carriage(command, content, when, uow)
         ids = [new_id() for _ in {held.location for held in order.held}]
-        before = len(uow.shipments.of(order.id))
-        _keep(
-            order,
-            shipments.ship_rest(order, content, carriage, when, before=before, ids=ids),
-            submitted.cause,
-            uow,
-        )
+        parcels = view_parcels(uow, order)
+        sent = shipments.ship_rest(order, content, carriage, when, parcels=parcels, ids=ids)
+        _keep(order, sent, submitted.cause, uow)
     else:
         for shipment, delivered in deliveries.deliver(order, content, uow.shipments.of(order.id), when):
             uow.shipments.update(shipment)
@@ -184,6 +184,7 @@ def _carriage(
 
 def _keep(order: Order, sent: Sent, cause: Cause, uow: OrderUnitOfWork) -> None:
     uow.revise(sent.content)
+    uow.shipments.keep_parcels(order.id, sent.parcels)
     for shipment, told in zip(sent.shipments, sent.told, strict=True):
         uow.shipments.add(shipment)
         uow.tell(order, told, cause)
