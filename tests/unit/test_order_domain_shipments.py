@@ -42,6 +42,8 @@ from tests.support.saga_builders import (
 HELD = (Held(SKU, "main", 3), Held(SKU, "north", 2), Held(OTHER_SKU, "main", 1))
 CONTENT = some_content(a_line(SKU, 5, vendor_id="v-1"), a_line(OTHER_SKU, 1, item_id="i-2", vendor_id="v-2"))
 NONE = Parcels()
+# By when everything that carriers tell is recorded.
+TOLD_AT = NOW + 100
 BY_MAIL = Carriage(carrier="Post")
 TYPES = list(CarrierEventType)
 
@@ -242,7 +244,7 @@ def test_of_an_order_that_the_warehouse_never_had_nothing_leaves() -> None:
 
 
 def carrier_event(kind: CarrierEventType | str, at: int, event_id: str = "e-1") -> CarrierEvent:
-    return CarrierEvent(event_id=event_id, type=CarrierEventType(kind), occurred_at=at, recorded_at=NOW)
+    return CarrierEvent(event_id=event_id, type=CarrierEventType(kind), occurred_at=at, recorded_at=TOLD_AT)
 
 
 events = st.lists(st.tuples(st.sampled_from(TYPES), st.integers(0, 3)), max_size=5)
@@ -275,7 +277,7 @@ def two_shipped() -> tuple[Order, OrderContent, list[Shipment]]:
 def test_the_last_shipment_that_is_delivered_delivers_the_order(turn: tuple[int, int]) -> None:
     order, content, shipments = two_shipped()
     done = []
-    for n, at in zip(turn, (50, 40), strict=True):
+    for n, at in zip(turn, (NOW + 50, NOW + 40), strict=True):
         shipments[n], told = record(
             order, content, shipments, shipments[n], carrier_event("delivered", at), when=when()
         )
@@ -285,14 +287,15 @@ def test_the_last_shipment_that_is_delivered_delivers_the_order(turn: tuple[int,
         (OrderStatus.DELIVERED, ["OrderTrackingUpdated", "OrderDelivered"]),
     ]
     assert [event.complete for _, _, event in done if isinstance(event, contracts.OrderDelivered)] == [False, True]
-    assert order.delivered_at == 50, "when the last of it arrived, whoever told it last"
+    assert order.delivered_at == NOW + 50, "when the last of it arrived, whoever told it last"
 
 
 def test_a_delivery_that_is_told_in_other_words_once_more_is_news_but_no_delivery() -> None:
     order, content, shipments = two_shipped()
-    shipments[0], _ = record(order, content, shipments, shipments[0], carrier_event("delivered", 5), when=when())
-    again, told = record(order, content, shipments, shipments[0], carrier_event("delivered", 9, "e-2"), when=when())
-    assert ([type(event).__name__ for event in told], again.delivered_at) == (["OrderTrackingUpdated"], 5)
+    shipments[0], _ = record(order, content, shipments, shipments[0], carrier_event("delivered", NOW + 5), when=when())
+    late = carrier_event("delivered", NOW + 9, "e-2")
+    again, told = record(order, content, shipments, shipments[0], late, when=when())
+    assert ([type(event).__name__ for event in told], again.delivered_at) == (["OrderTrackingUpdated"], NOW + 5)
 
 
 def test_what_of_a_cancelled_order_arrives_delivers_no_order() -> None:
@@ -301,6 +304,22 @@ def test_what_of_a_cancelled_order_arrives_delivers_no_order() -> None:
     for n in (0, 1):
         shipments[n], told = record(order, content, shipments, shipments[n], carrier_event("delivered", 5), when=when())
     assert (order.status, isinstance(told[-1], contracts.OrderDelivered)) == (OrderStatus.CANCELLED, True)
+
+
+@pytest.mark.parametrize(("clock", "taken"), [(0, NOW), (NOW + 7, NOW + 7), (2**62, TOLD_AT)])
+def test_nothing_arrives_before_it_leaves_or_after_it_was_told_whatever_a_carrier_s_clock_says(
+    clock: int, taken: int
+) -> None:
+    order, content, shipments = two_shipped()
+    for n in (0, 1):
+        shipments[n], told = record(
+            order, content, shipments, shipments[n], carrier_event("delivered", clock), when=when()
+        )
+    tracked, delivered = told
+    assert isinstance(tracked, contracts.OrderTrackingUpdated)
+    assert isinstance(delivered, contracts.OrderDelivered)
+    assert [tracked.occurred_at, shipments[1].events[0].occurred_at] == [clock, clock], "kept as it was told"
+    assert [order.delivered_at, shipments[1].delivered_at, delivered.delivered_at] == [taken] * 3
 
 
 # --- overdue
