@@ -2863,6 +2863,8 @@ class ReturnReceived:
     order_number: The number that people use for the order, such as ORD48213307.
     return_id: The return, a UUIDv7 made by the order service.
     return_number: The number that people use for the return.
+    receipt_id: This receipt, a UUIDv7 made by the order service: a return may arrive in several, and each is
+        put back once, under whatever event id it comes.
     location: Code of the stock location that they arrived at.
     lines: What arrived this time.
     complete: True when everything of the return has arrived with this.
@@ -2876,6 +2878,7 @@ class ReturnReceived:
     order_number: str
     return_id: str
     return_number: str
+    receipt_id: str
     location: str
     lines: tuple[ReturnReceivedLine, ...]
     complete: bool
@@ -2893,6 +2896,7 @@ class ReturnReceived:
             "order_number": self.order_number,
             "return_id": self.return_id,
             "return_number": self.return_number,
+            "receipt_id": self.receipt_id,
             "location": self.location,
             "lines": [
                 {
@@ -2916,6 +2920,7 @@ class ReturnReceived:
             order_number=record["order_number"],
             return_id=record["return_id"],
             return_number=record["return_number"],
+            receipt_id=record["receipt_id"],
             location=record["location"],
             lines=tuple([
                 ReturnReceivedLine(

@@ -57,9 +57,10 @@ def restock_returned(returned: Sequence[Received[ReturnReceived]], uow: Inventor
         because = Because(
             event_id=received.event_id, actor=_ACTOR, order_id=event.order_id, reference=event.return_number
         )
-        told = put_back(event, uow.stock, because, uow.now)
+        reservation = uow.reservation(event.order_id) or remembered(event)
+        told = put_back(event, reservation, uow.stock, because, uow.now)
         if told is not None:
-            uow.tell(uow.reservation(event.order_id) or remembered(event), [told], received.cause)
+            uow.tell(reservation, [told], received.cause)
             uow.caused(units, received.cause)
 
 

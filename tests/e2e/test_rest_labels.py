@@ -31,8 +31,14 @@ def test_goods_of_a_cancelled_order_that_left_are_recorded_and_taken_out_of_stoc
     assert (made["unexpected"], made["number"]) == (True, f"{order['order_number']}-1")
     now = shop.admin.order(order["id"])
     assert (now["status"], now["fulfillment_status"]) == ("cancelled", "partially_fulfilled")
-    assert shop.kinds(order["id"], EVENTS)[-3:] == ["OrderCancelled", "RefundRequested", "OrderShipped"]
-    told_ = shop.log.of(order["id"], EVENTS)[-1]
+    assert shop.kinds(order["id"], EVENTS)[-5:] == [
+        "OrderCancelled",
+        "RefundRequested",
+        "OrderShipped",
+        "ReturnRequested",
+        "ReturnApproved",
+    ]
+    told_ = shop.log.of(order["id"], EVENTS)[-3]
     assert (told_.event["unexpected"], told_.event["complete"]) == (True, False)
     shop.probe.await_taken("inventory", told_.event_id)
     assert shop.admin.level(sku) == (8, 0, 0)
@@ -57,7 +63,8 @@ def test_units_that_left_and_are_promised_to_others_wait_for_an_operator(shop: S
     shipped(shop.admin, order)
 
     shop.kinds(order["id"], EVENTS)
-    shop.probe.await_taken("inventory", shop.log.of(order["id"], EVENTS)[-1].event_id)
+    (left,) = [entry for entry in shop.log.of(order["id"], EVENTS) if entry.kind == "OrderShipped"]
+    shop.probe.await_taken("inventory", left.event_id)
     (parked,) = shop.probe.parked("inventory", order["id"])
     assert (parked["state"], shop.admin.level(sku)) == ("retrying", (3, 2, 0))
     shop.admin.receive(sku, 3)
@@ -87,9 +94,16 @@ def test_the_label_of_what_is_to_ship_bears_the_number_of_the_shipment_that_is_m
     assert (printed.status_code, printed.headers["Content-Type"]) == (200, "application/pdf")
     assert barcodes(printed.content) == [started["shipment_number"]]
     assert label(shop.admin, order).content == printed.content, "the same bytes, whoever prints it"
-    made = shipped(shop.callers.vendor(one), order)
-    assert made["number"] == started["shipment_number"]
-    assert barcodes(label(shop.callers.vendor(other), order).content) == [f"{order['order_number']}-2"]
+    first, second = shop.callers.vendor(one), shop.callers.vendor(other)
+    own = [barcodes(label(vendor, order).content) for vendor in (first, second)]
+    assert own == [[f"{order['order_number']}-2"], [f"{order['order_number']}-3"]]
+    # The one whose lines come last ships first.
+    late = shipped(second, order)
+    made = shipped(first, order, items=items(order, 2, 0))
+    assert [[made["number"]], [late["number"]]] == own
+    assert barcodes(label(first, order).content) == [f"{order['order_number']}-5"]
+    rest = shipped(shop.callers.warehouse(), order)
+    assert rest["number"] == started["shipment_number"], "as was printed for the warehouse"
     for name in (made["id"], made["number"]):
         assert barcodes(label(shop.admin, order, shipment=name).content) == [made["number"]]
     refused(label(shop.callers.vendor(other), order, shipment=made["id"]), 404, "shipment_not_found")

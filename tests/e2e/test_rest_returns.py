@@ -1,5 +1,6 @@
 """Returns: who asks, who decides, what arrives, and what that does to stock and money."""
 
+import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -11,6 +12,7 @@ import requests
 from tests.support.eventually import eventually
 from tests.support.replay import replay_everything
 from tests.support.running_shop import Shop
+from tests.support.shipping import items, ship
 from tests.support.storefront import Client, unique
 
 EVENTS, STOCK = "order.events.v1", "inventory.events.v1"
@@ -21,20 +23,26 @@ def problem(answer: requests.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
-def shipped(shop: Shop, buyer: Client, *items: tuple[str, int]) -> Order:
-    """Return an order that is paid and has left."""
-    order = buyer.placed(*items)
+def in_hand(shop: Shop, buyer: Client, *lines: tuple[str, int]) -> Order:
+    """Return an order that is paid and in the warehouse's hands."""
+    order = buyer.placed(*lines)
     assert shop.service.confirm(order).status_code == 200
     shop.await_order(order["id"], reservation_status="allocated")
-    for status in ("processing", "shipped"):
-        assert shop.service.move(order, status).status_code == 200
+    assert shop.service.move(order, "processing").status_code == 200
+    return shop.admin.order(order["id"])
+
+
+def shipped(shop: Shop, buyer: Client, *lines: tuple[str, int]) -> Order:
+    """Return an order that is paid and has left."""
+    order = in_hand(shop, buyer, *lines)
+    assert shop.service.move(order, "shipped").status_code == 200
     shop.await_reservation(order["id"], "shipped")
     return shop.admin.order(order["id"])
 
 
-def delivered(shop: Shop, buyer: Client, *items: tuple[str, int]) -> Order:
+def delivered(shop: Shop, buyer: Client, *lines: tuple[str, int]) -> Order:
     """Return an order that is paid and was delivered."""
-    order = shipped(shop, buyer, *items)
+    order = shipped(shop, buyer, *lines)
     assert shop.service.move(order, "delivered").status_code == 200
     return shop.admin.order(order["id"])
 
@@ -145,6 +153,8 @@ def test_only_undamaged_units_to_be_sold_again_go_on_hand_whatever_is_replayed(s
     assert [[(line["sku"], line["quantity"]) for line in event["lines"]] for event in restocked] == [[(sku, 3)]]
 
     replay_everything(shop)
+    arrived = [entry for entry in shop.log.of(order["id"], EVENTS) if entry.kind == "ReturnReceived"]
+    shop.probe.await_taken("inventory", shop.outsider.repeat(arrived[0], event_id=str(uuid.uuid4())))
 
     assert shop.admin.level(sku) == (3, 0, 0)
     movements = [row for row in shop.probe.movements(order["id"]) if row[0] == "returned"]
@@ -210,6 +220,47 @@ def test_what_had_left_is_expected_back_when_its_order_is_cancelled(shop: Shop, 
     assert (received["status"], received["proposed_refund"], received["refunds"]) == ("received", None, [])
     eventually(lambda: _equal(shop.admin.level(sku), (10, 0, 0)), within=15)
     assert shop.admin.order(order["id"])["fulfillment_status"] == "returned"
+
+
+def test_what_leaves_after_its_order_was_cancelled_is_expected_back_too_and_comes_back(
+    shop: Shop, buyer: Client
+) -> None:
+    sku, warehouse = shop.sku(10), shop.callers.warehouse()
+    order = in_hand(shop, buyer, (sku, 3))
+    ship(warehouse, order, items=items(order, 1))
+    shop.admin.cancel(order)
+    shop.await_order(order["id"], reservation_status="released")
+
+    late = ship(warehouse, order, items=items(order, 2))
+
+    assert late.json()["unexpected"] is True
+    first, further = shop.admin.get(f"{order['id']}/returns/").json()["data"]
+    for one, units in ((first, 1), (further, 2)):
+        assert (one["status"], one["expected"], one["lines"][0]["quantity"]) == ("approved", True, units)
+    assert shop.kinds(order["id"], EVENTS)[-3:] == ["OrderShipped", "ReturnRequested", "ReturnApproved"]
+    for one, units in ((first, 1), (further, 2)):
+        assert receive(warehouse, order, one, units).json()["status"] == "received"
+    eventually(lambda: _equal(shop.admin.level(sku), (10, 0, 0)), within=15)
+    assert shop.admin.order(order["id"])["fulfillment_status"] == "returned"
+
+
+def test_what_comes_after_its_expected_return_was_closed_is_taken_in_by_a_return_that_an_admin_opens(
+    shop: Shop, buyer: Client
+) -> None:
+    sku = shop.sku(10)
+    order = shipped(shop, buyer, (sku, 3))
+    shop.admin.cancel(order)
+    (one,) = shop.admin.get(f"{order['id']}/returns/").json()["data"]
+    assert receive(shop.admin, order, one, 2, complete=True).json()["status"] == "received"
+
+    for caller in (buyer, shop.service):
+        assert problem(ask(caller, order)) == (409, "return_not_allowed")
+    assert problem(ask(shop.admin, order, 2)) == (422, "return_too_large")
+    late = opened(shop, shop.admin, order)
+    assert receive(shop.callers.warehouse(), order, late, 1).json()["status"] == "received"
+
+    eventually(lambda: _equal(shop.admin.level(sku), (10, 0, 0)), within=15)
+    assert problem(ask(shop.admin, order)) == (422, "return_too_large")
 
 
 def test_goods_are_sent_back_once_delivered_and_within_the_window_except_by_admins(

@@ -266,7 +266,7 @@ def return_received(order_id: str, *units: tuple[str, int], complete: bool = Tru
         contracts.ReturnReceivedLine(item_id=new_id(), sku=sku, received=n, damaged=0, disposition=disposition)
         for sku, n in units
     )
-    parts = {"location": "main", "lines": lines, "complete": complete, "received_at": 0}
+    parts = {"receipt_id": new_id(), "location": "main", "lines": lines, "complete": complete, "received_at": 0}
     return contracts.ReturnReceived(**_of_return(order_id), **parts)
 
 

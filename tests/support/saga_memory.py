@@ -21,6 +21,7 @@ from services.order.domain.carriers import CarrierEvent
 from services.order.domain.drafts import CatalogVariant
 from services.order.domain.history import Change
 from services.order.domain.orders import Order, OrderContent
+from services.order.domain.parcels import Parcels
 from services.order.domain.payments import Payment
 from services.order.domain.refunds import Refund
 from services.order.domain.returns import Identity, Return
@@ -114,6 +115,7 @@ class OrderService:
     revisions: dict[tuple[str, int], Revision] = field(default_factory=dict)
     returns: dict[str, Return] = field(default_factory=dict)
     shipments: dict[str, list[Shipment]] = field(default_factory=dict)
+    parcels: dict[str, Parcels] = field(default_factory=dict)
 
     def handle(self, message: Message, now: int) -> Result:
         tx = MemoryTransaction(now)
@@ -211,6 +213,7 @@ class MemoryShipments(Shipments):
 
     def __init__(self, service: OrderService) -> None:
         self._shipments = service.shipments
+        self._parcels = service.parcels
 
     def of(self, order_id: str) -> list[Shipment]:
         return self._shipments.get(order_id, [])
@@ -221,6 +224,12 @@ class MemoryShipments(Shipments):
     def update(self, shipment: Shipment) -> None:
         of_order = self._shipments[shipment.order_id]
         of_order[[known.id for known in of_order].index(shipment.id)] = shipment
+
+    def parcels_of(self, order_id: str) -> Parcels | None:
+        return self._parcels.get(order_id)
+
+    def keep_parcels(self, order_id: str, parcels: Parcels) -> None:
+        self._parcels[order_id] = parcels
 
     def add_event(self, shipment: Shipment, event: CarrierEvent) -> None:  # noqa: ARG002
         self.update(shipment)

@@ -29,6 +29,7 @@ def received(*lines: Line, complete: bool = True) -> ReturnReceived:
         order_number="ORD00000001",
         return_id=new_id(),
         return_number="RET00000001",
+        receipt_id=new_id(),
         location="main",
         lines=tuple(
             ReturnReceivedLine(
@@ -82,6 +83,13 @@ def test_what_cannot_be_sold_changes_and_tells_nothing(service: InventoryService
 def test_a_return_of_an_order_whose_reservation_was_deleted_is_put_back_and_counted(service: InventoryService) -> None:
     assert handled(service, received(Line(MUG, 1)), received(Line(MUG, 1))) == ["StockRestocked"] * 2
     assert (service.reservations[ORDER_ID].status, service.reservations[ORDER_ID].events) == ("shipped", 2)
+
+
+def test_a_receipt_is_put_back_once_under_whatever_event_id_it_comes(service: InventoryService) -> None:
+    first, second = received(Line(MUG, 2)), received(Line(MUG, 1))
+    assert handled(service, first, first, second, first, second) == ["StockRestocked"] * 2
+    assert (service.levels[MUG, "main"].on_hand, len(service.movements)) == (8, 2)
+    assert service.reservations[ORDER_ID].receipts == (first.receipt_id, second.receipt_id)
 
 
 def test_a_sku_that_nobody_knows_is_left_for_an_operator_and_nothing_is_put_back(service: InventoryService) -> None:

@@ -35,9 +35,16 @@ def line(shipped: int = 3, returned: int = 0) -> OrderLine:
     return replace(a_line(SKU, 3), shipped_quantity=shipped, returned_quantity=returned)
 
 
-def ask(known: Returnable, quantity: int = 1, seconds: int = 0, *, within_window: bool = True) -> Return | RefusalCode:
-    wanted = (WantedLine("i-1", quantity, "damaged"),)
-    command = RequestReturn(order_id=ORDER_ID, actor=ADMIN, lines=wanted, within_window=within_window)
+def ask(
+    known: Returnable, quantity: int = 1, seconds: int = 0, *, within_window: bool = True, of_cancelled: bool = False
+) -> Return | RefusalCode:
+    command = RequestReturn(
+        order_id=ORDER_ID,
+        actor=ADMIN,
+        lines=(WantedLine("i-1", quantity, "damaged"),),
+        within_window=within_window,
+        of_cancelled=of_cancelled,
+    )
     made = request(known, command, when(seconds), identity=IDENTITY, terms=TERMS)
     return made.code if isinstance(made, Refusal) else made[0]
 
@@ -67,6 +74,18 @@ def test_the_window_counts_from_the_delivery_and_holds_to_its_last_second(
 @pytest.mark.parametrize("status", ["pending", "confirmed", "processing", "shipped", "cancelled"])
 def test_only_of_a_delivered_order_something_is_sent_back(status: str) -> None:
     assert ask(returnable(status=status)) is RefusalCode.RETURN_NOT_ALLOWED
+
+
+@pytest.mark.parametrize("status", ["pending", "confirmed", "processing", "shipped", "cancelled"])
+def test_staff_sends_back_what_left_of_a_cancelled_order_and_of_no_other_sooner(status: str) -> None:
+    made = ask(returnable(status=status), 3, of_cancelled=True)
+    assert isinstance(made, Return) is (status == "cancelled")
+
+
+def test_of_a_cancelled_order_no_more_is_sent_back_than_left() -> None:
+    known = returnable(a_return("received", received=1), shipped=2, returned=1, status="cancelled")
+    assert ask(known, 2, of_cancelled=True) is RefusalCode.RETURN_TOO_LARGE
+    assert isinstance(ask(known, 1, of_cancelled=True), Return)
 
 
 @pytest.mark.parametrize(
@@ -118,21 +137,21 @@ def receipt(received: int, damaged: int = 0, *, complete: bool = False) -> Recei
 
 @pytest.mark.parametrize("status", ["requested", "declined", "received"])
 def test_nothing_arrives_of_a_return_that_is_not_approved_or_is_closed(status: str) -> None:
-    made = receive(an_order("delivered"), a_return(status), receipt(1), when())
+    made = receive(an_order("delivered"), a_return(status), receipt(1), when(), receipt_id="rc-1")
     assert isinstance(made, Refusal)
     assert made.code is RefusalCode.INVALID_RETURN_TRANSITION
 
 
 def test_receipts_add_up_until_everything_is_there() -> None:
     order = an_order("delivered")
-    first = receive(order, a_return(quantity=3), receipt(2, 1), when(1))
+    first = receive(order, a_return(quantity=3), receipt(2, 1), when(1), receipt_id="rc-1")
     assert not isinstance(first, Refusal)
     (some,) = first[0].lines
     assert (first[0].status, some.received, some.damaged, some.restocked) == ("partially_received", 2, 1, 1)
-    too_many = receive(order, first[0], receipt(2), when(2))
+    too_many = receive(order, first[0], receipt(2), when(2), receipt_id="rc-1")
     assert isinstance(too_many, Refusal)
     assert too_many.code is RefusalCode.RETURN_TOO_LARGE
-    last = receive(order, first[0], receipt(1), when(3))
+    last = receive(order, first[0], receipt(1), when(3), receipt_id="rc-1")
     assert not isinstance(last, Refusal)
     assert (last[0].status, last[0].lines[0].received, last[1].lines[0].received) == ("received", 3, 1)
     assert (first[1].complete, last[1].complete) == (False, True)
@@ -143,10 +162,18 @@ def test_receipts_add_up_until_everything_is_there() -> None:
 )
 def test_what_had_left_and_is_not_back_is_expected(shipped: int, returned: int, expected: int | None) -> None:
     known = returnable(shipped=shipped, returned=returned, status="cancelled")
-    made = expect(known, when(), identity=IDENTITY, terms=TERMS)
+    made = expect(known, {"i-1": shipped}, when(), identity=IDENTITY, terms=TERMS)
     assert (made[0].lines[0].quantity if made else None) == expected
     if made:
         assert (made[0].status, made[0].expected, len(made[1])) == ("approved", True, 2)
+
+
+def test_of_what_leaves_later_a_further_return_expects_the_further_units_only() -> None:
+    lost = a_return("received", quantity=1)
+    known = returnable(lost, shipped=3, status="cancelled")
+    made = expect(known, {"i-1": 2}, when(), identity=IDENTITY, terms=TERMS)
+    assert made is not None
+    assert [one.quantity for one in made[0].lines] == [2]
 
 
 def test_a_receipt_proposes_what_its_units_cost_and_never_more_than_is_left() -> None:

@@ -14,8 +14,9 @@ from services.order.domain.calendar import business_day_after, end_of
 from services.order.domain.carriers import CarrierEvent, CarrierEventType, ShipmentStatus, status_of
 from services.order.domain.deliveries import note_overdue, record
 from services.order.domain.labels import Label, WantedLabels, address_lines, labels_of
-from services.order.domain.lines import Held
+from services.order.domain.lines import Held, by_location
 from services.order.domain.orders import CancelOrder, Order, OrderContent, cancel
+from services.order.domain.parcels import Parcels
 from services.order.domain.picking import Pick, Wanted, pick
 from services.order.domain.refusals import Refusal, RefusalCode
 from services.order.domain.shipments import Carriage, CreateShipment, Sent, Shipment, ship_part, start_processing
@@ -41,6 +42,9 @@ from tests.support.saga_builders import (
 # Five of one vendor's at two locations, one of another's at one of them.
 HELD = (Held(SKU, "main", 3), Held(SKU, "north", 2), Held(OTHER_SKU, "main", 1))
 CONTENT = some_content(a_line(SKU, 5, vendor_id="v-1"), a_line(OTHER_SKU, 1, item_id="i-2", vendor_id="v-2"))
+NONE = Parcels()
+# By when everything that carriers tell is recorded.
+TOLD_AT = NOW + 100
 BY_MAIL = Carriage(carrier="Post")
 TYPES = list(CarrierEventType)
 
@@ -50,16 +54,16 @@ def in_processing(**values: Any) -> Order:
 
 
 def shipment_of(
-    order: Order, content: OrderContent, before: int = 0, *, prepaid: bool = False, **wanted: Any
+    order: Order, content: OrderContent, parcels: Parcels = NONE, *, prepaid: bool = False, **wanted: Any
 ) -> Sent | Refusal:
     command = CreateShipment(order_id=ORDER_ID, actor=ADMIN, wanted=Wanted(**wanted))
     return ship_part(
-        order, content, command, BY_MAIL, when(), before=before, shipment_id=f"s-{before + 1}", prepaid=prepaid
+        order, content, command, BY_MAIL, when(), parcels=parcels, shipment_id=f"s-{parcels.last}", prepaid=prepaid
     )
 
 
-def sent(order: Order, content: OrderContent, before: int = 0, **wanted: Any) -> Sent:
-    done = shipment_of(order, content, before, **wanted)
+def sent(order: Order, content: OrderContent, parcels: Parcels = NONE, **wanted: Any) -> Sent:
+    done = shipment_of(order, content, parcels, **wanted)
     assert isinstance(done, Sent), done
     return done
 
@@ -105,10 +109,11 @@ def test_so_many_weekdays_lie_behind_a_moment_up_to_its_business_day(seconds: in
 def test_what_goes_to_processing_has_to_leave_until_the_end_of_its_last_business_day() -> None:
     # NOW is Tuesday, 2023-11-14.
     order = an_order("confirmed", reservation_status=ReservationStatus.ALLOCATED, held=HELD)
-    told = start_processing(order, CONTENT, when(), ship_within=2, label="/label/")
+    parcels, told = start_processing(order, CONTENT, when(), ship_within=2, label="/label/")
     assert order.ship_by == told.ship_by == end_of(date(2023, 11, 16))
     assert datetime.fromtimestamp((order.ship_by or 0) / SECOND, UTC) == datetime(2023, 11, 17, tzinfo=UTC)
     assert (told.shipment_number, told.label) == ("ORD00000001-1", "/label/")
+    assert parcels.numbers == {(None, "main"): 1, (None, "north"): 2, ("v-1", "main"): 3, ("v-2", "main"): 4}
 
 
 # --- shipments in parts
@@ -119,15 +124,15 @@ def test_an_order_is_shipped_with_the_shipment_that_leaves_nothing() -> None:
     first = sent(order, CONTENT, units={"i-1": 2}, location="main")
     assert (order.status, order.history[-1].reason) == (OrderStatus.PROCESSING, "partially_shipped")
     assert order.held == (Held(SKU, "main", 1), Held(SKU, "north", 2), Held(OTHER_SKU, "main", 1))
-    second = sent(order, first.content, 1, location="main")
+    second = sent(order, first.content, first.parcels, location="main")
     assert second.shipments[0].lines == (("i-1", SKU, 1), ("i-2", OTHER_SKU, 1))
-    third = sent(order, second.content, 2)
+    third = sent(order, second.content, second.parcels)
     assert (order.status, order.held) == (OrderStatus.SHIPPED, ())
     done = [event for part in (first, second, third) for event in part.told]
     assert [(e.shipment_number, e.vendor_id, e.location, e.complete, e.unexpected) for e in done] == [
         ("ORD00000001-1", "v-1", "main", False, False),
-        ("ORD00000001-2", None, "main", False, False),
-        ("ORD00000001-3", "v-1", "north", True, False),
+        ("ORD00000001-5", None, "main", False, False),
+        ("ORD00000001-2", "v-1", "north", True, False),
     ]
 
 
@@ -184,18 +189,18 @@ def test_two_lines_of_one_sku_share_what_lies_at_a_location() -> None:
     st.lists(st.tuples(st.sampled_from(["i-1", "i-2"]), st.integers(1, 5), st.sampled_from(["main", "north", None])))
 )
 def test_however_an_order_leaves_no_unit_leaves_twice(parts: list[tuple[str, int, str | None]]) -> None:
-    order, content, shipments = in_processing(), CONTENT, list[Shipment]()
+    order, content, parcels, shipments = in_processing(), CONTENT, NONE, list[Shipment]()
     for item_id, n, location in parts:
-        done = shipment_of(order, content, len(shipments), units={item_id: n}, location=location)
+        done = shipment_of(order, content, parcels, units={item_id: n}, location=location)
         if isinstance(done, Sent):
-            content, shipments = done.content, [*shipments, *done.shipments]
+            content, parcels, shipments = done.content, done.parcels, [*shipments, *done.shipments]
     left = {
         line.item_id: sum(n for s in shipments for i, _, n in s.lines if i == line.item_id) for line in content.lines
     }
     assert left == {line.item_id: line.shipped_quantity for line in content.lines}
     assert sum(place.quantity for place in order.held) == sum(line.unshipped for line in content.lines)
     assert (order.status is OrderStatus.SHIPPED) is (sum(left.values()) == 6)
-    assert [shipment.number for shipment in shipments] == [f"ORD00000001-{n}" for n in range(1, len(shipments) + 1)]
+    assert len({shipment.number for shipment in shipments}) == len(shipments)
 
 
 def test_a_part_of_a_prepaid_order_leaves_once_all_of_it_is_paid() -> None:
@@ -237,7 +242,7 @@ def test_goods_that_left_although_their_order_was_cancelled_are_recorded_as_unex
     assert (done.shipments[0].unexpected, done.told[0].unexpected, done.shipments[0].location) == (True, True, "main")
     assert [line.shipped_quantity for line in done.content.lines] == [2, 0]
     assert refused(order, done.content, units={"i-1": 4}).code is RefusalCode.MORE_THAN_LEFT
-    assert sent(order, done.content, 1, location="north").shipments[0].location == "north"
+    assert sent(order, done.content, done.parcels, location="north").shipments[0].location == "north"
 
 
 def test_nothing_leaves_while_an_edit_of_it_waits_for_its_stock() -> None:
@@ -256,7 +261,7 @@ def test_of_an_order_that_the_warehouse_never_had_nothing_leaves() -> None:
 
 
 def carrier_event(kind: CarrierEventType | str, at: int, event_id: str = "e-1") -> CarrierEvent:
-    return CarrierEvent(event_id=event_id, type=CarrierEventType(kind), occurred_at=at, recorded_at=NOW)
+    return CarrierEvent(event_id=event_id, type=CarrierEventType(kind), occurred_at=at, recorded_at=TOLD_AT)
 
 
 events = st.lists(st.tuples(st.sampled_from(TYPES), st.integers(0, 3)), max_size=5)
@@ -281,7 +286,7 @@ def test_what_happened_last_counts_and_a_delivery_is_final() -> None:
 def two_shipped() -> tuple[Order, OrderContent, list[Shipment]]:
     order = in_processing(held=(Held(SKU, "main", 5), Held(OTHER_SKU, "main", 1)))
     first = sent(order, CONTENT, units={"i-1": 5})
-    second = sent(order, first.content, 1)
+    second = sent(order, first.content, first.parcels)
     return order, second.content, [*first.shipments, *second.shipments]
 
 
@@ -289,7 +294,7 @@ def two_shipped() -> tuple[Order, OrderContent, list[Shipment]]:
 def test_the_last_shipment_that_is_delivered_delivers_the_order(turn: tuple[int, int]) -> None:
     order, content, shipments = two_shipped()
     done = []
-    for n, at in zip(turn, (50, 40), strict=True):
+    for n, at in zip(turn, (NOW + 50, NOW + 40), strict=True):
         shipments[n], told = record(
             order, content, shipments, shipments[n], carrier_event("delivered", at), when=when()
         )
@@ -299,14 +304,15 @@ def test_the_last_shipment_that_is_delivered_delivers_the_order(turn: tuple[int,
         (OrderStatus.DELIVERED, ["OrderTrackingUpdated", "OrderDelivered"]),
     ]
     assert [event.complete for _, _, event in done if isinstance(event, contracts.OrderDelivered)] == [False, True]
-    assert order.delivered_at == 50, "when the last of it arrived, whoever told it last"
+    assert order.delivered_at == NOW + 50, "when the last of it arrived, whoever told it last"
 
 
 def test_a_delivery_that_is_told_in_other_words_once_more_is_news_but_no_delivery() -> None:
     order, content, shipments = two_shipped()
-    shipments[0], _ = record(order, content, shipments, shipments[0], carrier_event("delivered", 5), when=when())
-    again, told = record(order, content, shipments, shipments[0], carrier_event("delivered", 9, "e-2"), when=when())
-    assert ([type(event).__name__ for event in told], again.delivered_at) == (["OrderTrackingUpdated"], 5)
+    shipments[0], _ = record(order, content, shipments, shipments[0], carrier_event("delivered", NOW + 5), when=when())
+    late = carrier_event("delivered", NOW + 9, "e-2")
+    again, told = record(order, content, shipments, shipments[0], late, when=when())
+    assert ([type(event).__name__ for event in told], again.delivered_at) == (["OrderTrackingUpdated"], NOW + 5)
 
 
 def test_what_of_a_cancelled_order_arrives_delivers_no_order() -> None:
@@ -315,6 +321,22 @@ def test_what_of_a_cancelled_order_arrives_delivers_no_order() -> None:
     for n in (0, 1):
         shipments[n], told = record(order, content, shipments, shipments[n], carrier_event("delivered", 5), when=when())
     assert (order.status, isinstance(told[-1], contracts.OrderDelivered)) == (OrderStatus.CANCELLED, True)
+
+
+@pytest.mark.parametrize(("clock", "taken"), [(0, NOW), (NOW + 7, NOW + 7), (2**62, TOLD_AT)])
+def test_nothing_arrives_before_it_leaves_or_after_it_was_told_whatever_a_carrier_s_clock_says(
+    clock: int, taken: int
+) -> None:
+    order, content, shipments = two_shipped()
+    for n in (0, 1):
+        shipments[n], told = record(
+            order, content, shipments, shipments[n], carrier_event("delivered", clock), when=when()
+        )
+    tracked, delivered = told
+    assert isinstance(tracked, contracts.OrderTrackingUpdated)
+    assert isinstance(delivered, contracts.OrderDelivered)
+    assert [tracked.occurred_at, shipments[1].events[0].occurred_at] == [clock, clock], "kept as it was told"
+    assert [order.delivered_at, shipments[1].delivered_at, delivered.delivered_at] == [taken] * 3
 
 
 # --- overdue
@@ -331,44 +353,82 @@ def test_an_overdue_order_names_what_is_still_to_ship() -> None:
 # --- labels
 
 
-def labels(order: Order, content: OrderContent, shipments: list[Shipment], **wanted: Any) -> list[Label]:
+def labels(order: Order, content: OrderContent, parcels: Parcels = NONE, **wanted: Any) -> list[Label]:
     senders = {"main": {"company": "The Shop", "address1": "1 Dock Rd", "city": "Bonn"}}
-    found = labels_of(order, content, shipments, WantedLabels(**wanted), senders)
+    found = labels_of(order, content, [], parcels, WantedLabels(**wanted), ship_from=senders)
     assert not isinstance(found, Refusal), found
     return found
 
 
-def test_what_is_to_ship_has_a_label_for_each_location_with_the_next_numbers() -> None:
-    found = labels(in_processing(), CONTENT, [])
+def test_what_is_to_ship_has_a_label_for_each_location_and_packer_with_the_packer_s_units() -> None:
+    found = labels(in_processing(), CONTENT)
     assert [(label.number, label.location, label.units) for label in found] == [
         ("ORD00000001-1", "main", 4),
         ("ORD00000001-2", "north", 2),
     ]
     assert [label.ship_from for label in found] == [("The Shop", "1 Dock Rd", "Bonn"), ("north",)]
     assert found[0].ship_to == ("Ada Lovelace", "1 Main St", "53111 Bonn", "DE")
-    assert [label.number for label in labels(in_processing(), CONTENT, [], vendor_id="v-2")] == ["ORD00000001-1"]
-    north = labels(in_processing(), CONTENT, [], locations=frozenset({"north"}))
+    own = [labels(in_processing(), CONTENT, vendor_id=vendor_id) for vendor_id in ("v-1", "v-2")]
+    assert [[(label.number, label.units) for label in found] for found in own] == [
+        [("ORD00000001-3", 3), ("ORD00000001-2", 2)],
+        [("ORD00000001-4", 1)],
+    ]
+    north = labels(in_processing(), CONTENT, locations=frozenset({"north"}))
     assert [label.number for label in north] == ["ORD00000001-2"]
 
 
-def test_a_label_is_that_of_the_shipment_that_is_made_next() -> None:
+steps = st.tuples(
+    st.sampled_from([None, "v-1", "v-2"]), st.sampled_from(["i-1", "i-2"]), st.sampled_from(["main", "north"])
+)
+
+
+@unhurried
+@given(st.lists(steps))
+def test_a_printed_number_is_that_of_its_packer_s_next_shipment_whoever_ships_before(parts: list[Any]) -> None:
+    order, content, parcels = in_processing(), CONTENT, NONE
+    printed: dict[tuple[str | None, str], str] = {}
+    for vendor_id, item_id, location in parts:
+        for packer in (None, "v-1", "v-2"):
+            found = labels_of(order, content, [], parcels, WantedLabels(vendor_id=packer), ship_from={})
+            for label in [] if isinstance(found, Refusal) else found:
+                assert printed.setdefault((packer, label.location), label.number) == label.number
+        done = shipment_of(order, content, parcels, units={item_id: 1}, location=location, vendor_id=vendor_id)
+        if isinstance(done, Sent):
+            content, parcels = done.content, done.parcels
+            assert done.shipments[0].number == printed[vendor_id, location]
+            # North has goods of one vendor alone: whoever packs there packs the same.
+            for packer in {vendor_id} if location == "main" else (None, "v-1"):
+                printed.pop((packer, location), None)
+
+
+def test_what_leaves_after_a_cancel_has_the_number_that_was_printed_before() -> None:
     order = in_processing()
-    (_, north) = labels(order, CONTENT, [])
+    (label,) = labels(order, CONTENT, vendor_id="v-2")
+    parcels = NONE.for_goods(by_location(CONTENT.lines, HELD))
+    cancelled(order, CONTENT)
+    order.held = ()
+    assert sent(order, CONTENT, parcels, vendor_id="v-2", location="main").shipments[0].number == label.number
+    (nowhere,) = sent(order, CONTENT, parcels, units={"i-1": 1}, location="south").shipments
+    assert nowhere.number == "ORD00000001-5"
+
+
+def test_the_label_of_a_shipment_that_was_made_says_what_it_holds() -> None:
+    order = in_processing()
     first = sent(order, CONTENT, location="main")
-    assert [label.number for label in labels(order, first.content, list(first.shipments))] == [north.number]
-    (made,) = labels(order, first.content, list(first.shipments), shipment="s-1")
-    assert (made.number, made.carrier, made.units) == ("ORD00000001-1", "Post", 4)
+    found = labels_of(order, first.content, first.shipments, first.parcels, WantedLabels(shipment="s-0"), ship_from={})
+    assert not isinstance(found, Refusal)
+    assert [(made.number, made.carrier, made.units) for made in found] == [("ORD00000001-1", "Post", 4)]
 
 
 def test_there_is_no_label_where_nothing_is_to_ship_or_nothing_of_one_s_own() -> None:
     order, content, shipments = two_shipped()
     for found in (
-        labels_of(order, content, shipments, WantedLabels(), {}),
-        labels_of(in_processing(), CONTENT, [], WantedLabels(vendor_id="v-9"), {}),
+        labels_of(order, content, shipments, NONE, WantedLabels(), ship_from={}),
+        labels_of(in_processing(), CONTENT, [], NONE, WantedLabels(vendor_id="v-9"), ship_from={}),
     ):
         assert isinstance(found, Refusal)
         assert found.code is RefusalCode.LABEL_NOT_AVAILABLE
-    foreign = labels_of(order, content, shipments, WantedLabels(shipment="s-1", vendor_id="v-2"), {})
+    foreign = labels_of(order, content, shipments, NONE, WantedLabels(shipment="s-0", vendor_id="v-2"), ship_from={})
     assert isinstance(foreign, Refusal)
     assert foreign.code is RefusalCode.SHIPMENT_NOT_FOUND
 

@@ -9,6 +9,7 @@ from schemas import contracts
 from services.order.domain.deliveries import deliver
 from services.order.domain.lines import Held, fulfillment_status
 from services.order.domain.orders import Order, OrderContent
+from services.order.domain.parcels import Parcels
 from services.order.domain.pricing import ShippingMethod
 from services.order.domain.refusals import Refusal, RefusalCode
 from services.order.domain.shipments import AdvanceOrder as Advance
@@ -154,7 +155,8 @@ def test_an_order_that_waits_too_long_for_its_allocation_is_listed_and_not_cance
 
 def processing(content: OrderContent, *held: Held) -> contracts.OrderProcessingStarted:
     order = an_order("confirmed", reservation_status=ReservationStatus.ALLOCATED, held=held)
-    return start_processing(order, content, when(), ship_within=2, label="/label/")
+    _, told = start_processing(order, content, when(), ship_within=2, label="/label/")
+    return told
 
 
 def test_the_warehouse_is_told_where_to_pick_each_line_and_where_to_send_it() -> None:
@@ -185,7 +187,7 @@ def test_a_line_that_is_not_held_anywhere_is_not_picked_in_silence() -> None:
 
 def ship(order: Order, content: OrderContent) -> Sent:
     travels = Carriage(carrier="DHL", tracking_number="T-1", estimated_delivery="2024-01-31")
-    return ship_rest(order, content, travels, when(), before=0, ids=["s-1", "s-2"])
+    return ship_rest(order, content, travels, when(), parcels=Parcels(), ids=["s-1", "s-2"])
 
 
 def test_all_that_is_left_ships_in_one_shipment_a_location() -> None:

@@ -88,6 +88,7 @@ class Reservation:
         lines: what is held; what was, once expired; what went back on the shelf, once released. Shipped units are
             taken off.
         shipments: ids of the shipments that were taken out of stock: each is once, under whatever event id it comes.
+        receipts: ids of the receipts of returns that were put back on hand: each is once, too.
         expires_at: microseconds since the epoch; None where it does not expire.
         events: how many events of this order inventory has told.
         revision: the newest revision of the order that was decided on, 0 for none.
@@ -99,6 +100,7 @@ class Reservation:
     status: ReservationStatus
     lines: tuple[Line, ...] = ()
     shipments: tuple[str, ...] = ()
+    receipts: tuple[str, ...] = ()
     expires_at: int | None = None
     events: int = 0
     revision: int = 0

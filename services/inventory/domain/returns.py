@@ -15,11 +15,14 @@ def sellable(event: ReturnReceived) -> dict[str, int]:
     return dict(added_up((line.sku, line.received - line.damaged) for line in lines))
 
 
-def put_back(event: ReturnReceived, stock: Stock, because: Because, now: int) -> StockRestocked | None:
-    """Put on hand what can be sold again.
+def put_back(
+    event: ReturnReceived, reservation: Reservation, stock: Stock, because: Because, now: int
+) -> StockRestocked | None:
+    """Put on hand what can be sold again, once a receipt.
 
     Args:
         event: what arrived.
+        reservation: of its order; changed in place where something is put back.
         stock: the levels of its SKUs; changed in place.
         because: what the movements refer to.
         now: microseconds since the epoch.
@@ -29,14 +32,18 @@ def put_back(event: ReturnReceived, stock: Stock, because: Because, now: int) ->
 
     """
     units = sellable(event)
+    if not units or event.receipt_id in reservation.receipts:
+        return None
+    reservation.receipts = (*reservation.receipts, event.receipt_id)
     for sku, quantity in units.items():
         stock.move((sku, event.location), MovementKind.RETURNED, because, on_hand=quantity)
-    if not units:
-        return None
     lines = tuple(StockRestockedLine(sku=sku, quantity=n, location=event.location) for sku, n in units.items())
     return StockRestocked(order_id=event.order_id, return_id=event.return_id, lines=lines, restocked_at=now)
 
 
 def remembered(event: ReturnReceived) -> Reservation:
-    """Return the reservation of an order whose row was deleted long after it had been shipped, to count its events."""
+    """Return the reservation of an order whose row was deleted long after it had been shipped.
+
+    It counts the order's events and keeps its receipts.
+    """
     return Reservation(order_id=event.order_id, status=ReservationStatus.SHIPPED)

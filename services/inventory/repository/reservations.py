@@ -10,7 +10,7 @@ from pydantic_core import to_json
 from services.chassis.events import from_micros, to_micros
 from services.inventory.domain.reservations import Line, Reservation, ReservationStatus, Revising
 
-COLUMNS = "order_id::text, status, lines, shipments, deadline_at, events, revision, revising"
+COLUMNS = "order_id::text, status, lines, shipments, receipts, deadline_at, events, revision, revising"
 LOCK_RESERVATIONS = sa.text(f"""
 SELECT {COLUMNS} FROM reservations WHERE order_id = ANY(:ids ::uuid[]) ORDER BY order_id FOR NO KEY UPDATE
 """)
@@ -23,16 +23,17 @@ ORDER BY order_id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 """)
 COUNT_OVERDUE = sa.text("SELECT count(*) FROM reservations WHERE deadline_at <= now()")
 INSERT_RESERVATIONS = sa.text("""
-INSERT INTO reservations (order_id, status, lines, shipments, deadline_at, events, revision, revising)
-SELECT * FROM unnest(:ids ::uuid[], :statuses ::text[], :lines ::jsonb[], :shipments ::jsonb[],
+INSERT INTO reservations (order_id, status, lines, shipments, receipts, deadline_at, events, revision, revising)
+SELECT * FROM unnest(:ids ::uuid[], :statuses ::text[], :lines ::jsonb[], :shipments ::jsonb[], :receipts ::jsonb[],
                      :deadlines ::timestamptz[], :events ::bigint[], :revisions ::int[], :revising ::jsonb[])
 """)
 UPDATE_RESERVATIONS = sa.text("""
 UPDATE reservations r SET status = d.status, lines = d.lines, shipments = d.shipments,
-    deadline_at = d.deadline_at, events = d.events, revision = d.revision, revising = d.revising, updated_at = now()
-FROM unnest(:ids ::uuid[], :statuses ::text[], :lines ::jsonb[], :shipments ::jsonb[], :deadlines ::timestamptz[],
-            :events ::bigint[], :revisions ::int[], :revising ::jsonb[])
-    d(order_id, status, lines, shipments, deadline_at, events, revision, revising)
+    receipts = d.receipts, deadline_at = d.deadline_at, events = d.events, revision = d.revision,
+    revising = d.revising, updated_at = now()
+FROM unnest(:ids ::uuid[], :statuses ::text[], :lines ::jsonb[], :shipments ::jsonb[], :receipts ::jsonb[],
+            :deadlines ::timestamptz[], :events ::bigint[], :revisions ::int[], :revising ::jsonb[])
+    d(order_id, status, lines, shipments, receipts, deadline_at, events, revision, revising)
 WHERE r.order_id = d.order_id
 """)
 # Rows of finished orders are kept as long as a late event could ask for them.
@@ -86,6 +87,7 @@ def to_reservation(row: sa.Row[Any]) -> Reservation:
         status=ReservationStatus(row.status),
         lines=_lines(row.lines),
         shipments=tuple(row.shipments),
+        receipts=tuple(row.receipts),
         expires_at=None if row.deadline_at is None else to_micros(row.deadline_at),
         events=row.events,
         revision=row.revision,
@@ -111,6 +113,7 @@ def _columns(reservations: Sequence[Reservation]) -> dict[str, object]:
         "statuses": [reservation.status.value for reservation in reservations],
         "lines": [to_json(_rows(reservation.lines)).decode() for reservation in reservations],
         "shipments": [to_json(reservation.shipments).decode() for reservation in reservations],
+        "receipts": [to_json(reservation.receipts).decode() for reservation in reservations],
         "deadlines": [r.expires_at and from_micros(r.expires_at) for r in reservations],
         "events": [reservation.events for reservation in reservations],
         "revisions": [reservation.revision for reservation in reservations],

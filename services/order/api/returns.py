@@ -47,8 +47,9 @@ def list_returns(call: OrderCall, order_id: Id) -> Answer:
 def request_return(call: OrderCall, order_id: Id, body: models.ReturnCreate) -> Answer:
     """Ask to send units of a delivered order back.
 
-    Within `RETURN_WINDOW_DAYS` after the delivery, except for admins; never more than was delivered and is neither
-    back nor on its way back.
+    Within `RETURN_WINDOW_DAYS` after the delivery, except for admins; never more than left and is neither back nor
+    on its way back. What left of a cancelled order is expected back by itself; an admin opens a return of what was
+    not, or of what comes after its return was closed.
     """
     known = known_order(call, order_id, OWNERS)
     command = RequestReturn(
@@ -56,6 +57,7 @@ def request_return(call: OrderCall, order_id: Id, body: models.ReturnCreate) -> 
         actor=known.actor,
         lines=tuple(WantedLine(line.item_id, line.quantity, line.reason) for line in body.lines),
         within_window=not call.caller.has(Role.ADMIN),
+        of_cancelled=call.caller.has(Role.ADMIN),
         note=body.note,
         expected_versions=call.expected_versions,
     )

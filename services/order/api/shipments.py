@@ -29,7 +29,7 @@ _REFUSALS = ["order_not_found", "invalid_status_transition", "unknown_item", "mo
     "/<order_id>/shipments/", allow=SHIPPERS, answers={200: Page[models.Shipment]}, refuses=["order_not_found"]
 )
 def list_shipments(call: OrderCall, order_id: Id) -> Answer:
-    """List an order's shipments in the order of their numbers, all on one page; a vendor's own lines only."""
+    """List an order's shipments, oldest first, all on one page; a vendor's own lines only."""
     with call.queries() as uow:
         scope, order = found(uow, scopes_of(call.caller, SHIPPERS), order_id)
         details = view_order(uow, scope, order).details

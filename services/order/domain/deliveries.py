@@ -90,15 +90,23 @@ def record(
     if event.type is not CarrierEventType.DELIVERED or shipment.delivered_at is not None:
         order.note_change(order.status, "tracking_updated", when, public=False)
         return updated, told
-    updated = replace(updated, delivered_at=event.occurred_at)
+    updated = replace(updated, delivered_at=_arrival(shipment, event))
     others = [other.delivered_at for other in shipments if other.id != shipment.id]
     complete = None not in others and not any(line.unshipped for line in content.lines)
     if complete and order.status is OrderStatus.SHIPPED:
         order.note_change(OrderStatus.DELIVERED, "delivered", when)
-        order.delivered_at = max(event.occurred_at, *(at for at in others if at is not None), 0)
+        order.delivered_at = max(at for at in (updated.delivered_at, *others) if at is not None)
     else:
         order.note_change(order.status, "shipment_delivered", when)
     return updated, [*told, _delivered(order, updated, complete)]
+
+
+def _arrival(shipment: Shipment, event: CarrierEvent) -> int:
+    """Return when a shipment arrived: no sooner than it left, and no later than it was told.
+
+    The window of returns counts from it; a carrier's clock that is wrong would close it at once, or never.
+    """
+    return max(shipment.shipped_at, min(event.occurred_at, event.recorded_at))
 
 
 def note_overdue(order: Order, content: OrderContent, when: When) -> ShipmentOverdue:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from services.order.domain.lines import by_location
 from services.order.domain.orders import Order, OrderContent
+from services.order.domain.parcels import Parcels
 from services.order.domain.refusals import Refusal, RefusalCode
 from services.order.domain.shipments import Shipment, numbered
 from services.order.domain.statuses import OrderStatus
@@ -42,7 +43,7 @@ class WantedLabels:
 
     Args:
         shipment: id or number of a shipment that was made; None for what is still to ship.
-        vendor_id: only of parcels with a line of this vendor's; None for all.
+        vendor_id: only of this vendor's parcels; None for those of whoever packs everything.
         locations: only of what leaves there; None for everywhere.
 
     """
@@ -56,23 +57,26 @@ def labels_of(
     order: Order,
     content: OrderContent,
     shipments: Sequence[Shipment],
+    parcels: Parcels,
     wanted: WantedLabels,
+    *,
     ship_from: Mapping[str, Address],
 ) -> list[Label] | Refusal:
     """Return the labels of an order: of a shipment that was made, or of those that are to be made next.
 
-    Shipments are numbered in the order in which they are made: those to come bear the next numbers, a location each.
+    What is to ship has a label a location, with the number that its packer's next shipment there takes.
 
     Args:
         order: with what is held for it.
         content: its lines, and where they go.
         shipments: those that were made.
+        parcels: the numbers of those to come.
         wanted: which labels.
         ship_from: location → address of the sender.
 
     """
     if wanted.shipment is None:
-        return _of_what_is_to_ship(order, content, len(shipments), wanted, ship_from)
+        return _of_what_is_to_ship(order, content, parcels, wanted, ship_from)
     for shipment in shipments:
         if wanted.shipment in (shipment.id, shipment.number) and _is_wanted(shipment, content, wanted):
             return [_of_shipment(order, content, shipment, ship_from)]
@@ -90,29 +94,28 @@ def address_lines(address: Address) -> tuple[str, ...]:
 
 
 def _of_what_is_to_ship(
-    order: Order, content: OrderContent, before: int, wanted: WantedLabels, ship_from: Mapping[str, Address]
+    order: Order, content: OrderContent, parcels: Parcels, wanted: WantedLabels, ship_from: Mapping[str, Address]
 ) -> list[Label] | Refusal:
     if order.status is not OrderStatus.PROCESSING:
         detail = f"order {order.number} is {order.status}; labels of what is to ship are there while it is processing"
         return Refusal(RefusalCode.LABEL_NOT_AVAILABLE, detail)
+    goods = by_location(content.lines, order.held)
     units: dict[str, int] = {}
-    seen = set()
-    for line, location, n in by_location(content.lines, order.held):
-        units[location] = units.get(location, 0) + n
+    for line, location, n in goods:
         if wanted.vendor_id in (None, line.vendor_id) and (wanted.locations is None or location in wanted.locations):
-            seen.add(location)
+            units[location] = units.get(location, 0) + n
+    numbers = parcels.for_goods(goods)
     labels = [
         Label(
-            number=numbered(order, n),
+            number=numbered(order, numbers.number_of(wanted.vendor_id, location)),
             order_number=order.number,
             location=location,
             ship_from=_sender(location, ship_from),
             ship_to=address_lines(content.shipping_address),
             carrier=content.shipping_method,
-            units=units[location],
+            units=n,
         )
-        for n, location in enumerate(units, before + 1)
-        if location in seen
+        for location, n in units.items()
     ]
     if not labels:
         detail = f"nothing of order {order.number} is left for you to ship; name a shipment that was made"

@@ -47,8 +47,17 @@ class ReceiveReturn:
     expected_versions: frozenset[int] | None = None
 
 
-def receive(order: Order, known: Return, command: ReceiveReturn, when: When) -> tuple[Return, ReturnReceived] | Refusal:
+def receive(
+    order: Order, known: Return, command: ReceiveReturn, when: When, *, receipt_id: str
+) -> tuple[Return, ReturnReceived] | Refusal:
     """Take in what arrived of an approved return, all of it or some; the order's lines are the caller's to change.
+
+    Args:
+        order: changed in place.
+        known: the return.
+        command: what arrived.
+        when: time and actor.
+        receipt_id: by which inventory knows the receipt again.
 
     Returns:
         The return as it is now and what others are told, or why not.
@@ -71,6 +80,7 @@ def receive(order: Order, known: Return, command: ReceiveReturn, when: When) -> 
         order_number=order.number,
         return_id=known.id,
         return_number=known.number,
+        receipt_id=receipt_id,
         location=command.location,
         lines=tuple(
             ReturnReceivedLine(

@@ -146,6 +146,7 @@ class RequestReturn:
 
     Args:
         within_window: whether the shop's window holds for this actor.
+        of_cancelled: whether this actor may send back what left of an order that was cancelled.
 
     """
 
@@ -153,6 +154,7 @@ class RequestReturn:
     actor: Actor
     lines: tuple[WantedLine, ...]
     within_window: bool
+    of_cancelled: bool = False
     note: str | None = None
     expected_versions: frozenset[int] | None = None
 
@@ -190,7 +192,7 @@ class Returnable:
 def request(
     known: Returnable, command: RequestReturn, when: When, *, identity: Identity, terms: ReturnTerms
 ) -> tuple[Return, ReturnRequested] | Refusal:
-    """Ask to send goods of a delivered order back.
+    """Ask to send goods back: of a delivered order, or of one that was cancelled after they had left.
 
     Args:
         known: the order, which is changed in place.
@@ -212,16 +214,22 @@ def request(
 
 
 def expect(
-    known: Returnable, when: When, *, identity: Identity, terms: ReturnTerms
+    known: Returnable, left: Mapping[str, int], when: When, *, identity: Identity, terms: ReturnTerms
 ) -> tuple[Return, list[ReturnEvent]] | None:
-    """Expect back what had left when an order was cancelled: a return that is approved already; None for nothing.
+    """Expect back what left of a cancelled order: a return that is approved already; None for nothing.
 
-    Arguments as of `request`.
+    Args:
+        known: the order, which is changed in place.
+        left: item id → units that left; of them, those count that are neither back nor on their way back.
+        when: as of `request`, and so are the others.
+        identity: of the new return.
+        terms: the shop's rules.
+
     """
     lines = tuple(
         ReturnLine(item_id=line.item_id, sku=line.sku, quantity=units, reason=EXPECTED_REASON)
         for line in known.content.lines
-        for units in [known.units_of(line)]
+        for units in [min(left.get(line.item_id, 0), known.units_of(line))]
         if units > 0
     )
     if not lines:
@@ -264,6 +272,8 @@ def refuse_move(known: Return, to: ReturnStatus) -> Refusal:
 
 
 def _may_request(order: Order, command: RequestReturn, when: When, terms: ReturnTerms) -> Refusal | None:
+    if order.status is OrderStatus.CANCELLED and command.of_cancelled:
+        return None
     if order.status not in (OrderStatus.DELIVERED, OrderStatus.REFUNDED):
         detail = f"order {order.number} is {order.status}; goods are sent back once it is delivered"
         return Refusal(RefusalCode.RETURN_NOT_ALLOWED, detail)
@@ -284,7 +294,7 @@ def _refuse_lines(known: Returnable, wanted: Sequence[WantedLine]) -> Refusal | 
             faults.append(Fault(f"/lines/{i}/item_id", RefusalCode.UNKNOWN_ITEM.value, detail))
         elif asked.quantity > known.units_of(line):
             left = known.units_of(line)
-            detail = f"{left} of {line.sku!r} were delivered and are not on their way back, not {asked.quantity}"
+            detail = f"{left} of {line.sku!r} left and are neither back nor on their way, not {asked.quantity}"
             faults.append(Fault(f"/lines/{i}/quantity", RefusalCode.RETURN_TOO_LARGE.value, detail))
     return Refusal(RefusalCode(faults[0].code), faults[0].detail, faults) if faults else None
 

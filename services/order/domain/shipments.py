@@ -18,6 +18,7 @@ from services.order.domain.carriers import CarrierEvent, ShipmentStatus, status_
 from services.order.domain.history import Actor, When
 from services.order.domain.lines import by_location, held_without, with_shipped
 from services.order.domain.orders import Order, OrderContent, refuse_transition
+from services.order.domain.parcels import Parcels
 from services.order.domain.picking import Pick, Wanted, pick
 from services.order.domain.pricing import ShippingMethod
 from services.order.domain.refusals import Refusal, RefusalCode
@@ -114,10 +115,11 @@ class Shipment:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What left: the shipments, the order's content as it is now, and what others are told, one event a shipment."""
+    """What left: the shipments, content and parcels as they are now, and what others are told, one event a shipment."""
 
     shipments: Sequence[Shipment]
     content: OrderContent
+    parcels: Parcels
     told: Sequence[OrderShipped]
 
 
@@ -156,13 +158,13 @@ def _refuse_unpaid(order: Order, *, prepaid: bool, auto_confirm: bool) -> Refusa
 
 
 def numbered(order: Order, n: int) -> str:
-    """Return the number of an order's n-th shipment, counted from 1."""
+    """Return what people call an order's shipment that has the number n, from 1 on."""
     return f"{order.number}-{n}"
 
 
 def start_processing(
     order: Order, content: OrderContent, when: When, *, ship_within: int, label: str | None
-) -> OrderProcessingStarted:
+) -> tuple[Parcels, OrderProcessingStarted]:
     """Hand the order to the warehouse.
 
     Args:
@@ -172,11 +174,15 @@ def start_processing(
         ship_within: business days until everything is to have left.
         label: path of its label.
 
+    Returns:
+        The numbers of its parcels, and what others are told.
+
     """
     order.note_change(OrderStatus.PROCESSING, "processing", when)
     order.ship_by = end_of(business_day_after(when.now, ship_within))
+    goods = by_location(content.lines, order.held)
     address = {name: value for name, value in content.shipping_address.items() if value is not None}
-    return OrderProcessingStarted(
+    told = OrderProcessingStarted(
         order_id=order.id,
         order_number=order.number,
         ship_to=OrderProcessingStartedAddress(**address),
@@ -185,13 +191,14 @@ def start_processing(
             OrderProcessingStartedLine(
                 item_id=line.item_id, sku=line.sku, quantity=quantity, location=location, vendor_id=line.vendor_id
             )
-            for line, location, quantity in by_location(content.lines, order.held)
+            for line, location, quantity in goods
         ),
         shipment_number=numbered(order, 1),
         label=label,
         ship_by=order.ship_by,
         started_at=when.now,
     )
+    return Parcels().for_goods(goods), told
 
 
 def carriage_of(command: AdvanceOrder | CreateShipment, method: ShippingMethod | None, when: When) -> Carriage:
@@ -214,7 +221,7 @@ def carriage_of(command: AdvanceOrder | CreateShipment, method: ShippingMethod |
 
 
 def ship_rest(
-    order: Order, content: OrderContent, carriage: Carriage, when: When, *, before: int, ids: Sequence[str]
+    order: Order, content: OrderContent, carriage: Carriage, when: When, *, parcels: Parcels, ids: Sequence[str]
 ) -> Sent:
     """Ship all that is left, a shipment a location.
 
@@ -223,7 +230,7 @@ def ship_rest(
         content: its lines.
         carriage: how everything travels.
         when: time and actor.
-        before: how many shipments the order has.
+        parcels: their numbers.
         ids: ids for the shipments, at least one a location.
 
     """
@@ -231,7 +238,7 @@ def ship_rest(
     for line, location, quantity in by_location(content.lines, order.held):
         parts.setdefault(location, {})[line.item_id] = quantity
     picks = [Pick(location, units) for location, units in parts.items()]
-    return _send(order, content, picks, carriage, when, before=before, ids=ids)
+    return _send(order, content, picks, carriage, when, parcels=parcels, ids=ids)
 
 
 def ship_part(
@@ -241,7 +248,7 @@ def ship_part(
     carriage: Carriage,
     when: When,
     *,
-    before: int,
+    parcels: Parcels,
     shipment_id: str,
     prepaid: bool = False,
     auto_confirm: bool = False,
@@ -260,7 +267,8 @@ def ship_part(
     picked = unpaid or pick(order, content, command.wanted)
     if isinstance(picked, Refusal):
         return picked
-    return _send(order, content, [picked], carriage, when, before=before, ids=[shipment_id])
+    vendor_id = command.wanted.vendor_id
+    return _send(order, content, [picked], carriage, when, parcels=parcels, ids=[shipment_id], packer=vendor_id)
 
 
 def _send(
@@ -270,13 +278,18 @@ def _send(
     carriage: Carriage,
     when: When,
     *,
-    before: int,
+    parcels: Parcels,
     ids: Sequence[str],
+    packer: str | None = None,
 ) -> Sent:
     known = {line.item_id: line for line in content.lines}
     unexpected = order.status is OrderStatus.CANCELLED
     shipments = []
-    for n, (picked, shipment_id) in enumerate(zip(picks, ids, strict=False), before + 1):
+    if not unexpected:
+        # An edit may have brought goods, or places, that had no number.
+        parcels = parcels.for_goods(by_location(content.lines, order.held))
+    for picked, shipment_id in zip(picks, ids, strict=False):
+        n, parcels = parcels.take(packer, picked.location)
         content = replace(content, lines=with_shipped(content.lines, picked.units))
         if not unexpected:
             order.held = held_without(order.held, picked.location, _by_sku(content, picked))
@@ -299,7 +312,7 @@ def _send(
     complete = not any(line.unshipped for line in content.lines)
     _note_sent(order, complete, when)
     told = [_shipped(order, shipment, carriage, complete and shipment is shipments[-1]) for shipment in shipments]
-    return Sent(shipments, content, told)
+    return Sent(shipments, content, parcels, told)
 
 
 def _note_sent(order: Order, complete: bool, when: When) -> None:

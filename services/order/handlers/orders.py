@@ -57,7 +57,8 @@ def end_order(order: Order, command: CancelOrder, when: When, cause: Cause, uow:
     uow.tell(order, told, cause)
     # Cancelling again makes nothing due: what failed is tried again by people.
     if told is not None:
-        expect_return(order, when, cause, uow)
+        left = {line.item_id: line.shipped_quantity for line in uow.content(order.id).lines}
+        expect_return(order, left, when, cause, uow)
         close_revision(order, when, uow)
         request_due_refunds(order, "cancelled", when, cause, uow)
     return refusal

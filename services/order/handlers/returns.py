@@ -1,11 +1,11 @@
 """Returns: asked for, decided, received; and what inventory says of the units that it put back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from schemas.contracts import StockRestocked
 from services.chassis.commands import Submitted
-from services.chassis.events import Cause, Received
+from services.chassis.events import Cause, Received, new_id
 from services.order.domain import receipts, returns
 from services.order.domain.history import Actor, When
 from services.order.domain.lines import with_returned
@@ -54,13 +54,12 @@ def request_return(submitted: Submitted[RequestReturn], uow: OrderUnitOfWork) ->
     return Returned(order, opened)
 
 
-def expect_return(order: Order, when: When, cause: Cause, uow: OrderUnitOfWork) -> None:
-    """Expect back what had left when an order was cancelled.  Emits: ReturnRequested, ReturnApproved."""
-    content = uow.content(order.id)
-    if not any(line.shipped_quantity > line.returned_quantity for line in content.lines):
+def expect_return(order: Order, left: Mapping[str, int], when: When, cause: Cause, uow: OrderUnitOfWork) -> None:
+    """Expect back what left (item id → units) of a cancelled order.  Emits: ReturnRequested, ReturnApproved."""
+    if not any(left.values()):
         return
     known, identity = _returnable(order, uow), uow.returns.new_identity()
-    expected = returns.expect(known, when, identity=identity, terms=uow.settings.return_terms)
+    expected = returns.expect(known, left, when, identity=identity, terms=uow.settings.return_terms)
     if expected is not None:
         uow.returns.add(expected[0])
         for event in expected[1]:
@@ -89,7 +88,7 @@ def receive_return(submitted: Submitted[ReceiveReturn], uow: OrderUnitOfWork) ->
     if isinstance(found, Refusal):
         return found
     order, known = found
-    received = receipts.receive(order, known, command, when_of(submitted, uow))
+    received = receipts.receive(order, known, command, when_of(submitted, uow), receipt_id=new_id())
     if isinstance(received, Refusal):
         return received
     now, told = received

@@ -12,10 +12,12 @@ from services.order.domain.carriers import CarrierEvent
 from services.order.domain.deliveries import RecordCarrierEvent
 from services.order.domain.history import SYSTEM, When
 from services.order.domain.orders import Order, OrderContent
+from services.order.domain.parcels import Parcels
 from services.order.domain.refusals import Refusal, RefusalCode
 from services.order.domain.shipments import AdvanceOrder, Carriage, CreateShipment, Sent, Shipment
 from services.order.domain.statuses import OrderStatus
 from services.order.handlers.commands import Accepted, Outcome, order_of, when_of
+from services.order.handlers.returns import expect_return
 from services.order.handlers.tracking import tracking_path
 from services.order.unit_of_work import OrderUnitOfWork
 
@@ -61,7 +63,7 @@ def advance_order(submitted: Submitted[AdvanceOrder], uow: OrderUnitOfWork) -> O
 
 
 def create_shipment(submitted: Submitted[CreateShipment], uow: OrderUnitOfWork) -> Shipped | Refusal:
-    """Ship a part of an order.  Emits: OrderShipped."""
+    """Ship a part of an order.  Emits: OrderShipped; ReturnRequested, ReturnApproved where it was cancelled before."""
     order, command = order_of(submitted, uow), submitted.command
     if isinstance(order, Refusal):
         return order
@@ -72,7 +74,7 @@ def create_shipment(submitted: Submitted[CreateShipment], uow: OrderUnitOfWork) 
         command,
         _carriage(command, content, when, uow),
         when,
-        before=len(uow.shipments.of(order.id)),
+        parcels=view_parcels(uow, order),
         shipment_id=new_id(),
         prepaid=uow.settings.is_prepaid(order.payment_method),
         auto_confirm=uow.settings.confirm_terms.auto_confirm,
@@ -80,6 +82,9 @@ def create_shipment(submitted: Submitted[CreateShipment], uow: OrderUnitOfWork) 
     if isinstance(sent, Refusal):
         return sent
     _keep(order, sent, submitted.cause, uow)
+    if sent.shipments[0].unexpected:
+        left = {item_id: units for item_id, _, units in sent.shipments[0].lines}
+        expect_return(order, left, when, submitted.cause, uow)
     return Shipped(order, sent.content, sent.shipments[0])
 
 
@@ -125,8 +130,13 @@ def tell_overdue(uow: OrderUnitOfWork, due: Due) -> int:
 
 
 def view_shipments(uow: OrderUnitOfWork, order: Order) -> Sequence[Shipment]:
-    """Return an order's shipments, in the order of their numbers."""
+    """Return an order's shipments, oldest first."""
     return uow.shipments.of(order.id)
+
+
+def view_parcels(uow: OrderUnitOfWork, order: Order) -> Parcels:
+    """Return the numbers of an order's parcels; of one that was processed before they were kept, what follows."""
+    return uow.shipments.parcels_of(order.id) or Parcels(last=len(uow.shipments.of(order.id)))
 
 
 def tracking_url(carrier: str, tracking_number: str | None, links: Mapping[str, str]) -> str | None:
@@ -149,21 +159,15 @@ def _advance(order: Order, submitted: Submitted[AdvanceOrder], uow: OrderUnitOfW
     if command.status is OrderStatus.PROCESSING:
         label = LABEL.format(order_id=order.id)
         within = uow.settings.ship_within_business_days
-        uow.tell(
-            order,
-            shipments.start_processing(order, content, when, ship_within=within, label=label),
-            submitted.cause,
-        )
+        parcels, told = shipments.start_processing(order, content, when, ship_within=within, label=label)
+        uow.shipments.keep_parcels(order.id, parcels)
+        uow.tell(order, told, submitted.cause)
     elif command.status is OrderStatus.SHIPPED:
         carriage = _carriage(command, content, when, uow)
         ids = [new_id() for _ in {held.location for held in order.held}]
-        before = len(uow.shipments.of(order.id))
-        _keep(
-            order,
-            shipments.ship_rest(order, content, carriage, when, before=before, ids=ids),
-            submitted.cause,
-            uow,
-        )
+        parcels = view_parcels(uow, order)
+        sent = shipments.ship_rest(order, content, carriage, when, parcels=parcels, ids=ids)
+        _keep(order, sent, submitted.cause, uow)
     else:
         for shipment, delivered in deliveries.deliver(order, content, uow.shipments.of(order.id), when):
             uow.shipments.update(shipment)
@@ -184,6 +188,7 @@ def _carriage(
 
 def _keep(order: Order, sent: Sent, cause: Cause, uow: OrderUnitOfWork) -> None:
     uow.revise(sent.content)
+    uow.shipments.keep_parcels(order.id, sent.parcels)
     for shipment, told in zip(sent.shipments, sent.told, strict=True):
         uow.shipments.add(shipment)
         uow.tell(order, told, cause)

@@ -8,6 +8,7 @@ from pydantic_core import to_json
 
 from services.chassis.events import from_micros, to_micros
 from services.order.domain.carriers import CarrierEvent, CarrierEventType
+from services.order.domain.parcels import Parcels
 from services.order.domain.shipments import Shipment
 
 OF_ORDERS = sa.text("""
@@ -29,6 +30,11 @@ VALUES (:id ::uuid, :order_id ::uuid, :number, :location, :vendor_id, :carrier, 
 INSERT_EVENT = sa.text("""
 INSERT INTO shipment_events (shipment_id, event_id, type, occurred_at, place, message, recorded_at)
 VALUES (:shipment_id ::uuid, :event_id, :type, :occurred_at, :place, :message, :recorded_at)
+""")
+PARCELS_OF = sa.text("SELECT last_number, numbers FROM parcels WHERE order_id = :id ::uuid")
+KEEP_PARCELS = sa.text("""
+INSERT INTO parcels (order_id, last_number, numbers) VALUES (:id ::uuid, :last_number, :numbers ::jsonb)
+ON CONFLICT (order_id) DO UPDATE SET last_number = excluded.last_number, numbers = excluded.numbers
 """)
 DELIVER = sa.text("UPDATE shipments SET delivered_at = :at WHERE id = :id ::uuid AND delivered_at IS NULL")
 
@@ -64,6 +70,19 @@ class Shipments:
         """Keep that a shipment arrived."""
         if shipment.delivered_at is not None:
             self._connection.execute(DELIVER, {"id": shipment.id, "at": from_micros(shipment.delivered_at)})
+
+    def parcels_of(self, order_id: str) -> Parcels | None:
+        """Return the numbers of an order's parcels, None where none were kept."""
+        row = self._connection.execute(PARCELS_OF, {"id": order_id}).one_or_none()
+        if row is None:
+            return None
+        return Parcels(row.last_number, {(vendor_id, place): n for vendor_id, place, n in row.numbers})
+
+    def keep_parcels(self, order_id: str, parcels: Parcels) -> None:
+        """Keep the numbers of an order's parcels."""
+        numbers = [(vendor_id, place, n) for (vendor_id, place), n in parcels.numbers.items()]
+        kept = {"id": order_id, "last_number": parcels.last, "numbers": to_json(numbers).decode()}
+        self._connection.execute(KEEP_PARCELS, kept)
 
     def add_event(self, shipment: Shipment, event: CarrierEvent) -> None:
         """Keep what a carrier told, and the shipment as it is since."""
