@@ -68,6 +68,11 @@ def receive(caller: Client, order: Order, one: dict[str, Any], received: int, **
     return caller.post(f"{order['id']}/returns/{one['id']}/receive/", {"lines": [line], **body})
 
 
+def bound(shop: Shop, *locations: str) -> Client:
+    """Return somebody of a warehouse whose token names its locations."""
+    return shop.callers.having(shop.callers.token("warehouse", locations=locations))
+
+
 @pytest.fixture
 def buyer(shop: Shop) -> Client:
     """A customer of their own."""
@@ -88,7 +93,7 @@ def test_a_return_goes_from_the_customers_wish_to_the_shelf_and_to_the_refund(sh
     one = shop.admin.post(f"{order['id']}/returns/{one['id']}/approve/").json()
     assert one["status"] == "approved"
 
-    received = receive(shop.callers.warehouse(), order, one, 2, refund=True)
+    received = receive(shop.admin, order, one, 2, refund=True)
 
     assert received.status_code == 200, received.text
     body = received.json()
@@ -216,7 +221,7 @@ def test_what_had_left_is_expected_back_when_its_order_is_cancelled(shop: Shop, 
     ]
     assert problem(ask(buyer, order, 1)) == (409, "return_not_allowed")
     # All that was paid is on its way back already.
-    received = receive(shop.callers.warehouse(), order, one, 4, refund=True).json()
+    received = receive(shop.admin, order, one, 4, refund=True).json()
     assert (received["status"], received["proposed_refund"], received["refunds"]) == ("received", None, [])
     eventually(lambda: _equal(shop.admin.level(sku), (10, 0, 0)), within=15)
     assert shop.admin.order(order["id"])["fulfillment_status"] == "returned"
@@ -294,6 +299,20 @@ def test_each_role_does_its_part_only(shop: Shop, buyer: Client) -> None:
     assert problem(shop.admin.post(f"{order['id']}/returns/{unique('r')}/approve/")) == (404, "return_not_found")
     vendor = shop.callers.having(shop.callers.token("vendor", "v", vendor="v-1", lifetime=timedelta(hours=1)))
     assert vendor.get(f"{order['id']}/returns/").status_code == 403
+
+
+def test_a_warehouse_takes_in_at_its_own_locations_and_asks_for_no_refund(shop: Shop, buyer: Client) -> None:
+    order = delivered(shop, buyer, (shop.sku(5), 2))
+    one = opened(shop, buyer, order, 2)
+    here, elsewhere = bound(shop, "main"), bound(shop, "berlin")
+
+    assert problem(elsewhere.get(f"{order['id']}/returns/")) == (404, "order_not_found")
+    for caller, asked, pointer in ((elsewhere, {}, "/location"), (here, {"refund": True}, "/refund")):
+        refused = receive(caller, order, one, 1, **asked)
+        assert problem(refused) == (403, "field_not_allowed")
+        assert [error["pointer"] for error in refused.json()["errors"]] == [pointer]
+    assert receive(here, order, one, 2).json()["proposed_refund"]["amount"] == "20.00"
+    assert shop.admin.get(f"{order['id']}/refunds/").json()["data"] == []
 
 
 def test_a_receipt_that_is_sent_twice_under_one_key_arrives_once(shop: Shop, buyer: Client) -> None:

@@ -162,6 +162,29 @@ def test_the_warehouse_sees_an_order_and_changes_nothing_of_it(shop: Shop) -> No
         assert (refused.status_code, refused.json()["code"]) == (403, "forbidden_role")
 
 
+def test_a_warehouse_with_locations_sees_what_lies_or_lay_there_only(shop: Shop) -> None:
+    order = shop.customer.placed((shop.sku(), 3))
+    here, elsewhere = (
+        shop.callers.having(shop.callers.token("warehouse", locations=[place])) for place in ("main", "berlin")
+    )
+
+    def seen() -> tuple[int, int]:
+        return here.get(f"{order['id']}/").status_code, elsewhere.get(f"{order['id']}/").status_code
+
+    assert seen() == (200, 404)
+    shop.service.confirm(order)
+    shop.admin.move(order, "processing")
+    assert seen() == (200, 404)
+    for path in ("shipments/", "label/"):
+        assert elsewhere.get(f"{order['id']}/{path}").status_code == 404
+    assert elsewhere.post(f"{order['id']}/shipments/").status_code == 404
+    shop.admin.cancel(order)
+    shop.await_order(order["id"], reservation_status="released")
+    assert seen() == (200, 404), "its goods may have left there all the same"
+    assert here.post(f"{order['id']}/shipments/").json()["unexpected"] is True
+    assert seen() == (200, 404)
+
+
 @pytest.mark.parametrize("role", ["admin", "vendor", "warehouse"])
 def test_only_customers_and_the_storefront_place_orders(shop: Shop, role: str) -> None:
     client = {"admin": shop.admin, "vendor": shop.callers.vendor("v"), "warehouse": shop.callers.warehouse()}[role]

@@ -11,12 +11,14 @@ class Scope:
     Args:
         customer_id: only this customer's.
         vendor_id: only those with a line of this vendor's, and only those lines.
+        locations: only those of which something lies, or lay when it was handed over, at one of these.
         internal: whether history rows that are not public, and e-mail addresses, may be seen.
 
     """
 
     customer_id: str | None = None
     vendor_id: str | None = None
+    locations: frozenset[str] | None = None
     internal: bool = False
 
 
