@@ -48,7 +48,7 @@ def scopes_of(caller: Caller, through: Collection[Role]) -> tuple[Scope, ...]:
     if roles & {Role.ADMIN, Role.SERVICE}:
         return (Scope(internal=True),)
     if Role.WAREHOUSE in roles:
-        return (Scope(locations=locations_of(caller, through)),)
+        return (Scope(locations=locations_of(caller, through), handling=True),)
     own = (Scope(customer_id=caller.subject),) if Role.CUSTOMER in roles else ()
     sold = (Scope(vendor_id=caller.vendor_id),) if Role.VENDOR in roles else ()
     return own + sold
