@@ -68,6 +68,11 @@ def receive(caller: Client, order: Order, one: dict[str, Any], received: int, **
     return caller.post(f"{order['id']}/returns/{one['id']}/receive/", {"lines": [line], **body})
 
 
+def bound(shop: Shop, *locations: str) -> Client:
+    """Return somebody of a warehouse whose token names its locations."""
+    return shop.callers.having(shop.callers.token("warehouse", locations=locations))
+
+
 @pytest.fixture
 def buyer(shop: Shop) -> Client:
     """A customer of their own."""
@@ -296,6 +301,19 @@ def test_each_role_does_its_part_only(shop: Shop, buyer: Client) -> None:
     assert vendor.get(f"{order['id']}/returns/").status_code == 403
 
 
+def test_a_warehouse_takes_in_at_its_own_locations(shop: Shop, buyer: Client) -> None:
+    order = delivered(shop, buyer, (shop.sku(5), 2))
+    one = opened(shop, buyer, order, 2)
+    here, elsewhere = bound(shop, "main"), bound(shop, "berlin")
+
+    assert problem(elsewhere.get(f"{order['id']}/returns/")) == (404, "order_not_found")
+    refused = receive(elsewhere, order, one, 1)
+    assert problem(refused) == (403, "field_not_allowed")
+    assert [error["pointer"] for error in refused.json()["errors"]] == ["/location"]
+    assert receive(here, order, one, 2).json()["proposed_refund"]["amount"] == "20.00"
+    assert shop.admin.get(f"{order['id']}/refunds/").json()["data"] == []
+
+
 def test_a_receipt_that_is_sent_twice_under_one_key_arrives_once(shop: Shop, buyer: Client) -> None:
     sku = shop.sku(5)
     order = delivered(shop, buyer, (sku, 2))
@@ -331,7 +349,7 @@ def test_the_customer_is_told_of_each_step_of_a_return_and_of_the_money(shop: Sh
     declined = ask(buyer, order).json()
     shop.admin.post(f"{order['id']}/returns/{declined['id']}/decline/")
     one = opened(shop, buyer, order, 2)
-    (refund,) = receive(shop.admin, order, one, 2, refund=True).json()["refunds"]
+    (refund,) = receive(shop.callers.warehouse(), order, one, 2, refund=True).json()["refunds"]
     settled = shop.service.post(f"{order['id']}/refunds/{refund['id']}/settle/", {"status": "succeeded"})
     assert settled.status_code == 200
 

@@ -8,8 +8,8 @@ from tests.support.running_shop import Shop
 from tests.support.storefront import Client, unique
 
 Order = dict[str, Any]
-# What tells a vendor how much others sold, or who the customer is.
-HIDDEN_FROM_VENDORS = ("customer_email", "billing_address", "shipping_amount", "amount_due", "refunded_amount")
+# What tells how much others sold, who pays, or what for beside the goods.
+HIDDEN = ("customer_email", "billing_address", "shipping_amount", "amount_due", "refunded_amount")
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_vendor_sees_orders_with_their_lines_and_only_those_lines(shop: Shop, 
         assert seen["id"] == order["id"]
         assert [item["vendor_id"] for item in seen["items"]] == [ours]
         assert (seen["subtotal"], seen["total_amount"], seen["tax_amount"]) == ("6.00", "6.00", "0.00")
-        assert {name: seen[name] for name in HIDDEN_FROM_VENDORS} == dict.fromkeys(HIDDEN_FROM_VENDORS)
+        assert {name: seen[name] for name in HIDDEN} == dict.fromkeys(HIDDEN)
     assert "ada@example.org" not in vendor.get(f"{order['id']}/").text
     assert stranger.get(f"{order['id']}/").status_code == 404
     assert ids(stranger, "vendor/") == set()
@@ -185,6 +185,40 @@ def test_the_warehouse_sees_an_order_and_changes_nothing_of_it(shop: Shop) -> No
         warehouse.move(order, "cancelled"),
     ):
         assert (refused.status_code, refused.json()["code"]) == (403, "forbidden_role")
+
+
+def test_the_warehouse_sees_lines_and_where_they_go_but_not_who_pays_and_how_much(shop: Shop) -> None:
+    order = shop.customer.placed((shop.sku(price="3.00"), 2), shipping_method="parcel")
+    answer = shop.callers.warehouse().get(f"{order['id']}/")
+
+    seen = answer.json()
+    assert (seen["items"], seen["shipping_address"]) == (order["items"], order["shipping_address"])
+    assert {name: seen[name] for name in HIDDEN} == dict.fromkeys(HIDDEN)
+    assert (order["total_amount"], seen["subtotal"], seen["total_amount"]) == ("10.90", "6.00", "6.00")
+    assert "ada@example.org" not in answer.text
+
+
+def test_a_warehouse_with_locations_sees_what_lies_or_lay_there_only(shop: Shop) -> None:
+    order = shop.customer.placed((shop.sku(), 3))
+    here, elsewhere = (
+        shop.callers.having(shop.callers.token("warehouse", locations=[place])) for place in ("main", "berlin")
+    )
+
+    def seen() -> tuple[int, int]:
+        return here.get(f"{order['id']}/").status_code, elsewhere.get(f"{order['id']}/").status_code
+
+    assert seen() == (200, 404)
+    shop.service.confirm(order)
+    shop.admin.move(order, "processing")
+    assert seen() == (200, 404)
+    for path in ("shipments/", "label/"):
+        assert elsewhere.get(f"{order['id']}/{path}").status_code == 404
+    assert elsewhere.post(f"{order['id']}/shipments/").status_code == 404
+    shop.admin.cancel(order)
+    shop.await_order(order["id"], reservation_status="released")
+    assert seen() == (200, 404), "its goods may have left there all the same"
+    assert here.post(f"{order['id']}/shipments/").json()["unexpected"] is True
+    assert seen() == (200, 404)
 
 
 @pytest.mark.parametrize("role", ["admin", "vendor", "warehouse"])

@@ -14,6 +14,7 @@ from services.chassis.http.auth import Caller
 from services.chassis.http.roles import Role
 from services.order.api.models.orders import OrderCancel
 from services.order.api.models.placing import OrderCreate
+from services.order.api.models.returns import ReturnReceive
 from services.order.domain.history import Actor
 from services.order.domain.scopes import Scope
 
@@ -47,14 +48,14 @@ def scopes_of(caller: Caller, through: Collection[Role]) -> tuple[Scope, ...]:
     if roles & {Role.ADMIN, Role.SERVICE}:
         return (Scope(internal=True),)
     if Role.WAREHOUSE in roles:
-        return (Scope(),)
+        return (Scope(locations=locations_of(caller, through), handling=True),)
     own = (Scope(customer_id=caller.subject),) if Role.CUSTOMER in roles else ()
     sold = (Scope(vendor_id=caller.vendor_id),) if Role.VENDOR in roles else ()
     return own + sold
 
 
 def locations_of(caller: Caller, through: Collection[Role]) -> frozenset[str] | None:
-    """Return from where alone a caller may ship, None for anywhere: a warehouse's token may name its locations."""
+    """Return where alone a caller may ship and receive, None for anywhere: a warehouse's token may name locations."""
     roles = caller.roles.intersection(through)
     bound = Role.WAREHOUSE in roles and not roles & {Role.ADMIN, Role.SERVICE}
     return caller.locations if bound and caller.locations else None
@@ -90,6 +91,20 @@ def require_own_cancel(caller: Caller, body: OrderCancel) -> None:
     if body.reason not in _REASONS_OF_CUSTOMERS:
         detail = f"a customer's reason is one of {', '.join(_REASONS_OF_CUSTOMERS)}"
         errors = [{"pointer": "/reason", "code": "field_not_allowed", "detail": detail}]
+        raise Problem(403, "field_not_allowed", detail, errors=errors)
+
+
+def require_own_location(caller: Caller, body: ReturnReceive, through: Collection[Role]) -> None:
+    """Refuse somebody of a warehouse who takes goods in where others do.
+
+    Raises:
+        Problem: 403 naming the field.
+
+    """
+    locations = locations_of(caller, through)
+    if locations is not None and body.location not in locations:
+        detail = f"your token takes goods in at {', '.join(sorted(locations))}, not at {body.location!r}"
+        errors = [{"pointer": "/location", "code": "field_not_allowed", "detail": detail}]
         raise Problem(403, "field_not_allowed", detail, errors=errors)
 
 

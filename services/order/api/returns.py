@@ -7,7 +7,7 @@ from services.chassis.http.endpoint import Api
 from services.chassis.http.roles import Role
 from services.chassis.idempotency import Answer
 from services.chassis.money import decimal_string
-from services.order.api.access import DECIDERS, OWNERS, RECEIVERS
+from services.order.api.access import DECIDERS, OWNERS, RECEIVERS, require_own_location
 from services.order.api.calls import PREFIX, OrderCall, known_order
 from services.order.api.models import returns as models
 from services.order.api.models.fields import Id
@@ -113,15 +113,17 @@ def decline_return(call: OrderCall, order_id: Id, return_id: Id, body: models.Re
     "/<order_id>/returns/<return_id>/receive/",
     allow=RECEIVERS,
     answers={200: models.ReturnReceived},
-    refuses=[*_MOVES, "unknown_item", "return_too_large"],
+    refuses=[*_MOVES, "unknown_item", "return_too_large", "field_not_allowed"],
     if_match="honoured",
 )
 def receive_return(call: OrderCall, order_id: Id, return_id: Id, body: models.ReturnReceive) -> Answer:
     """Take in what arrived of an approved return, in one receipt or several.
 
     Undamaged units with the disposition `restock` go back on hand. The receipt proposes the refund of what arrived,
-    damaged units included; with `refund` it is asked for at once.
+    damaged units included; with `refund` it is asked for at once. Somebody of a warehouse receives at the
+    locations that their token names, anywhere without one.
     """
+    require_own_location(call.caller, body, RECEIVERS)
     known = known_order(call, order_id, RECEIVERS)
     command = ReceiveReturn(
         order_id=known.order.id,

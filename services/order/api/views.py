@@ -40,7 +40,7 @@ def order_of(view: OrderView, links: Mapping[str, str], parts: frozenset[str] = 
     """
     order, content, scope = view.order, view.details.content, view.scope
     lines, edit = own_lines(content.lines, scope), view.details.last_revision
-    vendor = scope.vendor_id is not None
+    vendor, buyer = scope.vendor_id is not None, scope.shows_buyer
     # What people write is about the whole order: a vendor reads it where all of that is theirs.
     words = not vendor or len(lines) == len(content.lines)
     money = Money(order.currency)
@@ -57,14 +57,14 @@ def order_of(view: OrderView, links: Mapping[str, str], parts: frozenset[str] = 
         cancel_reason=order.cancel_reason,
         shortages=shortages_of(order.shortages, lines),
         customer_id=order.customer_id,
-        customer_email=None if vendor else content.customer_email,
+        customer_email=content.customer_email if buyer else None,
         locale=content.locale,
         currency=order.currency,
-        **(own_sums_of(lines, money) if vendor else sums_of(content, order.total_minor, money)),
-        amount_due=None if vendor else money(order.amount_due_minor),
-        refunded_amount=None if vendor else money(order.refunded_minor),
+        **(sums_of(content, order.total_minor, money) if buyer else own_sums_of(lines, money)),
+        amount_due=money(order.amount_due_minor) if buyer else None,
+        refunded_amount=money(order.refunded_minor) if buyer else None,
         shipping_address=address_of(content.shipping_address),
-        billing_address=None if vendor else address_of(content.billing_address),
+        billing_address=address_of(content.billing_address) if buyer else None,
         shipping_method=content.shipping_method,
         payment_method=order.payment_method,
         notes=content.notes if words else None,
@@ -151,7 +151,7 @@ def sums_of(of: orders.OrderContent | revisions.Revision, total_minor: int, mone
 
 
 def own_sums_of(lines: Sequence[OrderLine], money: Money) -> dict[str, Any]:
-    """Return what a vendor sees: the sums of their own lines, and nothing of the rest."""
+    """Return what vendors and warehouses see: the sums of the lines that they see, and nothing of the rest."""
     return {
         "subtotal": money(sum(line.unit_price_minor * line.quantity for line in lines)),
         "discount_amount": money(sum(line.discount_minor for line in lines)),

@@ -11,13 +11,22 @@ class Scope:
     Args:
         customer_id: only this customer's.
         vendor_id: only those with a line of this vendor's, and only those lines.
+        locations: only those of which something lies, or lay when it was handed over, at one of these.
+        handling: to handle goods alone: nothing of who pays, and how much.
         internal: whether history rows that are not public, and e-mail addresses, may be seen.
 
     """
 
     customer_id: str | None = None
     vendor_id: str | None = None
+    locations: frozenset[str] | None = None
+    handling: bool = False
     internal: bool = False
+
+    @property
+    def shows_buyer(self) -> bool:
+        """Whether the buyer's e-mail, billing address and money may be seen beside the lines and where they go."""
+        return self.vendor_id is None and not self.handling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

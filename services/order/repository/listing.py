@@ -20,6 +20,12 @@ from services.order.repository.stuck import IS_STUCK
 
 _SORTS = {"created_at": "created_at", "updated_at": "updated_at", "total_amount": "total_minor"}
 _VENDOR = "EXISTS (SELECT FROM order_items i WHERE i.order_id = o.id AND i.vendor_id = :vendor_id)"
+# Where it is held, was when it was handed over, or left.
+_LOCATIONS = """(
+    EXISTS (SELECT FROM jsonb_array_elements(o.held) h WHERE h ->> 1 = ANY(:locations ::text[]))
+    OR EXISTS (SELECT FROM parcels p CROSS JOIN jsonb_array_elements(p.numbers) n
+               WHERE p.order_id = o.id AND n ->> 1 = ANY(:locations ::text[]))
+    OR EXISTS (SELECT FROM shipments s WHERE s.order_id = o.id AND s.location = ANY(:locations ::text[])))"""
 _OVERDUE = "(o.status = 'processing' AND o.ship_by IS NOT NULL AND o.ship_by < now())"
 IDS_OF_NUMBERS = sa.text("SELECT order_number, id::text FROM orders WHERE order_number = ANY(:numbers ::text[])")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -120,6 +126,7 @@ def _within(scope: Scope) -> _Conditions:
     conditions = _Conditions()
     conditions.add("o.customer_id = :customer_id", customer_id=scope.customer_id)
     conditions.add(_VENDOR, vendor_id=scope.vendor_id)
+    conditions.add(_LOCATIONS, locations=None if scope.locations is None else sorted(scope.locations))
     return conditions
 
 

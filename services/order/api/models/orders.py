@@ -126,7 +126,11 @@ class LastRevision(BaseModel):
 
 
 class Order(BaseModel):
-    """An order, as its reader may see it: a vendor sees their own lines only, and their sums."""
+    """An order, as its reader may see it.
+
+    A vendor sees their own lines only. Vendors and warehouses see the sums of the lines that they see, and neither
+    the buyer's e-mail nor their billing address nor what is due or was paid back.
+    """
 
     id: str
     order_number: str
