@@ -204,6 +204,18 @@ def test_who_may_see_and_move_stock(shop: Shop) -> None:
     assert problem(warehouse.get("audit/", service="inventory")) == (403, "forbidden_role")
 
 
+def test_a_warehouse_moves_stock_at_its_own_locations_only(shop: Shop) -> None:
+    sku = shop.sku()
+    here, elsewhere = (
+        shop.callers.having(shop.callers.token("warehouse", locations=[place])) for place in ("main", "berlin")
+    )
+    for refused in (elsewhere.receive(sku, 1), elsewhere.adjust(sku, quantity=-1)):
+        assert problem(refused) == (403, "foreign_location")
+        assert refused.json()["errors"][0]["pointer"] == "/location"
+    assert here.receive(sku, 2).status_code == here.adjust(sku, quantity=-1).status_code == 201
+    assert shop.admin.level(sku) == (11, 0, 0)
+
+
 def test_receipts_at_once_are_all_counted(shop: Shop) -> None:
     sku, clients = shop.sku(stock=0), [shop.callers.admin() for _ in range(16)]
     with ThreadPoolExecutor(16) as pool:

@@ -117,10 +117,11 @@ def show_stock(call: InventoryCall, sku: models.Id) -> Answer:
     "/stock/<sku>/receipts/",
     allow=_STOCKERS,
     answers={201: models.StockLevel},
-    refuses=["unknown_sku"],
+    refuses=["unknown_sku", "foreign_location"],
 )
 def receive_stock(call: InventoryCall, sku: models.Id, body: models.ReceiptCreate) -> Answer:
-    """Record units that came in."""
+    """Record units that came in; somebody of a warehouse at the locations that their token names, if it names any."""
+    _require_own_location(call.caller, body.location)
     because = Because(event_id=new_id(), actor=call.caller.subject, reference=body.reference)
     command = ReceiveStock(sku=sku, location=body.location, quantity=body.quantity, because=because)
     return call.submit(command, render=_level_shown, subject=sku)
@@ -130,10 +131,11 @@ def receive_stock(call: InventoryCall, sku: models.Id, body: models.ReceiptCreat
     "/stock/<sku>/adjustments/",
     allow=_STOCKERS,
     answers={201: models.StockLevel},
-    refuses=["unknown_sku", "stock_changed", "stock_held"],
+    refuses=["unknown_sku", "foreign_location", "stock_changed", "stock_held"],
 )
 def adjust_stock(call: InventoryCall, sku: models.Id, body: models.AdjustmentCreate) -> Answer:
-    """Correct a level; the reason is kept in the ledger."""
+    """Correct a level, at one's own locations as receipts are; the reason is kept in the ledger."""
+    _require_own_location(call.caller, body.location)
     because = Because(event_id=new_id(), actor=call.caller.subject, reason=body.reason)
     command = AdjustStock(
         sku=sku,
@@ -208,6 +210,20 @@ def _vendor_of(caller: Caller, named: str | None) -> str | None:
         detail = f"you are vendor {own!r}; a variant of {named!r} is not yours to publish"
         raise problem_of(Refusal(RefusalCode.FOREIGN_VARIANT, detail, field="vendor_id"))
     return own or named
+
+
+def _require_own_location(caller: Caller, location: str) -> None:
+    """Refuse what somebody of one warehouse does at another's location.
+
+    Raises:
+        Problem: 403 naming both.
+
+    """
+    if caller.has(Role.ADMIN) or not caller.locations or location in caller.locations:
+        return
+    detail = f"your token is for {', '.join(sorted(caller.locations))}, not for {location!r}"
+    errors = [{"pointer": "/location", "code": "foreign_location", "detail": detail}]
+    raise Problem(403, "foreign_location", detail, errors=errors)
 
 
 def _unknown(sku: str) -> Problem:

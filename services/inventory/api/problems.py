@@ -8,6 +8,7 @@ from services.inventory.domain.commands import Refusal, RefusalCode
 PROBLEMS = {
     "unknown_sku": ProblemCode(404, "No variant has this SKU"),
     "foreign_variant": ProblemCode(403, "The variant is another vendor's"),
+    "foreign_location": ProblemCode(403, "The location is another warehouse's"),
     "invalid_price": ProblemCode(422, "The price has more decimals than its currency, or there is no such currency"),
     "stock_changed": ProblemCode(409, "The level is not the expected one"),
     "stock_held": ProblemCode(409, "More is held for orders than would be left"),

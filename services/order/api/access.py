@@ -41,17 +41,16 @@ def scopes_of(caller: Caller, through: Collection[Role]) -> tuple[Scope, ...]:
         through: the roles that the endpoint is open to.
 
     Returns:
-        One, unless both a customer and a vendor may ask: what is theirs may be either.
+        One, unless several of a customer, a warehouse and a vendor may ask: what is theirs may be any of it.
 
     """
     roles = caller.roles.intersection(through)
     if roles & {Role.ADMIN, Role.SERVICE}:
         return (Scope(internal=True),)
-    if Role.WAREHOUSE in roles:
-        return (Scope(locations=locations_of(caller, through), handling=True),)
     own = (Scope(customer_id=caller.subject),) if Role.CUSTOMER in roles else ()
+    handled = (Scope(locations=locations_of(caller, through), handling=True),) if Role.WAREHOUSE in roles else ()
     sold = (Scope(vendor_id=caller.vendor_id),) if Role.VENDOR in roles else ()
-    return own + sold
+    return own + handled + sold
 
 
 def locations_of(caller: Caller, through: Collection[Role]) -> frozenset[str] | None:
