@@ -117,9 +117,10 @@ BODIES = {
         {**order(), "billing_address": {**ADDRESS, "planet": "Mars"}}, "/billing_address/planet"
     ),
     "an unknown field of a quote": _invalid(order(colour="red"), "/colour", path="quote/"),
-    "an unknown field of one of many": _invalid(
-        {"orders": [order(), order(colour="red")]}, "/orders/1/colour", path="bulk/", role="service"
+    "an unknown field beside many": _invalid(
+        {"orders": [order()], "colour": "red"}, "/colour", path="bulk/", role="service"
     ),
+    "many that are no list": _invalid({"orders": "all"}, "/orders", path="bulk/", role="service"),
     "a mode that is none": _invalid(
         {"ids": ["x"], "status": "cancelled", "mode": "maybe"}, "/mode", path="bulk-update/", role="admin"
     ),

@@ -73,7 +73,6 @@ LAYERS = {
         ("own.api", "own.handlers", "own.domain", f"{_CHASSIS}.http", "flask"),
         {
             "pydantic": "models of what is sent and shown",
-            "pydantic_core": "the same: rows of many that are each read alone",
             "own.unit_of_work": "the type of what queries are asked of",
             f"{_CHASSIS}.errors": "Problem, an answer that refuses",
             f"{_CHASSIS}.idempotency": "Answer, what a command is answered with",
