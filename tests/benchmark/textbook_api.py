@@ -120,7 +120,7 @@ class _Placing:
                 return Response(to_json(placed), 422, content_type="application/json")
             self._insert(connection, placed)
             details = OrderDetails(placed.content, tuple(placed.order.history), ())
-            shown = order_of(OrderView(placed.order, details, Scope(internal=True)), dict(self._terms.shipping_methods))
+            shown = order_of(OrderView(placed.order, details, Scope(internal=True)), self._settings.tracking_links)
             answer = to_json(shown, by_alias=True)
             self._store(connection, key, sha256(raw).hexdigest(), answer)
         location = f"/api/v1/orders/{placed.order.id}/"
@@ -147,7 +147,7 @@ class _Placing:
             number_key=self._number_key,
         )
         now = to_micros(datetime.now(UTC))
-        return place(draft, priced, self._terms, identity, When(now=now, actor=actor))
+        return place(priced, self._terms, identity, When(now=now, actor=actor))
 
     def _insert(self, connection: sa.Connection, placed: Placed) -> None:
         order, content = placed.order, placed.content
