@@ -7,6 +7,7 @@ parks nothing; it lifts with a new build id or when an operator resumes it with 
 import sqlalchemy as sa
 
 from services.chassis.errors import TransientError
+from services.chassis.prepared import often
 
 # The keys that were parked with one fingerprint since the window began, or since an operator last resumed.
 COUNT_AND_TRIP = sa.text("""
@@ -22,7 +23,7 @@ OPEN = """
 SELECT topic, fingerprint FROM breakers
 WHERE consumer = :consumer AND build_id = :build_id AND resumed_at IS NULL
 """
-_OPEN = sa.text(OPEN)
+_OPEN = often(OPEN)
 RESUME = sa.text("""
 UPDATE breakers SET resumed_at = clock_timestamp(), reason = :reason, actor = :actor
 WHERE consumer = :consumer AND resumed_at IS NULL AND (:build_id ::text IS NULL OR build_id <> :build_id)

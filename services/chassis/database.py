@@ -20,7 +20,7 @@ from pydantic_core import from_json
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from services.chassis import arrays
+from services.chassis import arrays, prepared
 from services.chassis.errors import (
     DatabaseUnavailable,
     OmsError,
@@ -77,13 +77,14 @@ def create_engine(
             "connect_timeout": connect_timeout,
             # A transaction whose client froze must not hold row locks and vacuum's horizon for ever.
             "options": "-c idle_in_transaction_session_timeout=60000 -c lock_timeout=10000"
-            f" -c statement_timeout={statement_seconds * 1000:.0f}",
+            f" -c statement_timeout={statement_seconds * 1000:.0f} {prepared.OPTION}",
             "keepalives_idle": 5,
             "keepalives_interval": 2,
             "keepalives_count": 3,
             "tcp_user_timeout": 15_000,
         },
     )
+    prepared.install(engine)
     _Begin().install(engine)
     return engine
 

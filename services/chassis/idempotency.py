@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from services.chassis.errors import Problem
+from services.chassis.prepared import often
 
 Place = tuple[str, str]
 
 # Sorted, so that two groups that hold the same keys wait for each other instead of deadlocking. A key that a
 # running transaction holds is waited for: it is answered from there, or free again.
-CLAIM_KEYS = sa.text("""
+CLAIM_KEYS = often("""
 INSERT INTO idempotency_keys (caller, key) SELECT * FROM unnest(:callers ::text[], :keys ::text[])
 ON CONFLICT DO NOTHING RETURNING caller, key
 """)
@@ -24,7 +25,7 @@ READ_ANSWERS = sa.text("""
 SELECT caller, key, request_hash, status, headers, body FROM idempotency_keys
 JOIN unnest(:callers ::text[], :keys ::text[]) d(caller, key) USING (caller, key)
 """)
-STORE_ANSWERS = sa.text("""
+STORE_ANSWERS = often("""
 UPDATE idempotency_keys i SET request_hash = d.hash, status = d.status, headers = d.headers, body = d.body
 FROM unnest(:callers ::text[], :keys ::text[], :hashes ::text[], :statuses ::int[], :headers ::jsonb[],
             :bodies ::bytea[]) d(caller, key, hash, status, headers, body)

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-CLAIM = sa.text("""
+from services.chassis.prepared import often
+
+CLAIM = often("""
 INSERT INTO inbox (consumer, event_id) SELECT :consumer, u FROM unnest(:ids ::uuid[]) u
 ON CONFLICT DO NOTHING RETURNING event_id::text
 """)
-ADVANCE = sa.text("""
+ADVANCE = often("""
 INSERT INTO consumer_progress AS p (consumer, topic, partition, next_offset)
 SELECT :consumer, * FROM unnest(:topics ::text[], :partitions ::int[], :offsets ::bigint[])
 ON CONFLICT (consumer, topic, partition) DO UPDATE SET next_offset = greatest(p.next_offset, excluded.next_offset)

@@ -15,11 +15,12 @@ from pydantic_core import to_json
 from services.chassis.avro import Codec
 from services.chassis.errors import EventTooLarge
 from services.chassis.events import Cause, Event, new_id, new_traceparent
+from services.chassis.prepared import often
 
 CHANNEL = "outbox"
 
 # Wakes others too, once the transaction commits: a statement of its own would cost a lone event a round trip.
-INSERT_OUTBOX = sa.text("""
+INSERT_OUTBOX = often("""
 WITH added AS (
     INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, topic, headers, sequence)
     SELECT * FROM unnest(:ids ::uuid[], :aggregatetypes ::text[], :aggregateids ::text[], :types ::text[],
@@ -28,7 +29,7 @@ SELECT pg_notify(channel, '') FROM unnest(:channels ::text[]) channel
 """)
 NOTIFY = sa.text("SELECT pg_notify(channel, '') FROM unnest(:channels ::text[]) channel")
 # Two looks at the index; only a span that could be too many is counted, up to the limit.
-SPAN = sa.text("SELECT coalesce(max(seq) - min(seq) + 1, 0) FROM outbox")
+SPAN = often("SELECT coalesce(max(seq) - min(seq) + 1, 0) FROM outbox")
 COUNT = sa.text("SELECT count(*) FROM (SELECT FROM outbox LIMIT :most) waiting")
 OLDEST_AGE = sa.text("""
 SELECT coalesce((SELECT extract(epoch FROM clock_timestamp() - created_at)::float8 FROM outbox ORDER BY seq LIMIT 1), 0)

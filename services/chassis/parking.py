@@ -17,10 +17,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.chassis.events import Record
+from services.chassis.prepared import often
 
 Key = tuple[str, str]
 
-LOCK_KEYS = sa.text("""
+LOCK_KEYS = often("""
 SELECT p.topic, p.key FROM parked_keys p
 JOIN unnest(:topics ::text[], :keys ::text[]) d(topic, key) ON p.topic = d.topic AND p.key = d.key
 WHERE p.consumer = :consumer ORDER BY p.topic, p.key FOR NO KEY UPDATE OF p

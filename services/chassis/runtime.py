@@ -222,7 +222,7 @@ class Runtime(Generic[S, U]):
             producer=lambda: kafka.make_producer(self.settings),
             source=f"/oms/{self.service.name}",
             health=self.health,
-            window=Window(self.settings.batch_window_seconds),
+            window=Window(self.settings.batch_window_seconds, self.service.gathers_seconds),
             batch_max=self.settings.relay_batch_max,
             flush_seconds=self.settings.relay_flush_seconds,
         )

@@ -75,6 +75,7 @@ class Service(Generic[S, U]):
             as options; returns the exit code.
         gauges: metrics read from its database.
         chores: housekeeping of its tables.
+        gathers_seconds: for which its events may gather in the outbox even where few come, since nobody waits for them.
 
     """
 
@@ -95,6 +96,7 @@ class Service(Generic[S, U]):
     jobs: Mapping[str, Callable[..., int]] = field(default_factory=dict)
     gauges: Sequence[DatabaseGauge] = ()
     chores: Callable[[S], Sequence[Chore]] = lambda _settings: ()
+    gathers_seconds: float = 0.0
 
 
 # Opens a read transaction and lends the service's unit of work over it.

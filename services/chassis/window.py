@@ -19,11 +19,13 @@ class Window:
 
     Args:
         longest: seconds, however much comes.
+        shortest: seconds, however little comes; a lone event after a rest is taken at once all the same.
 
     """
 
-    def __init__(self, longest: float) -> None:
+    def __init__(self, longest: float, shortest: float = 0.0) -> None:
         self._longest = longest
+        self._shortest = shortest
         self._rate = 0.0
         self._taken_at = self._closes_at = time.monotonic()
 
@@ -37,4 +39,5 @@ class Window:
         faded = math.exp((self._taken_at - now) / _AVERAGED_SECONDS)
         self._rate = self._rate * faded + size / _AVERAGED_SECONDS
         self._taken_at = now
-        self._closes_at = now + min(self._rate**2 * _SECONDS_AT_ONE_A_SECOND, self._longest)
+        wanted = min(self._rate**2 * _SECONDS_AT_ONE_A_SECOND, self._longest)
+        self._closes_at = now + max(wanted, self._shortest)

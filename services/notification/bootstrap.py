@@ -41,4 +41,5 @@ SERVICE = Service(
     jobs={"erase": erase.erase},
     gauges=gauges.GAUGES,
     chores=_chores,
+    gathers_seconds=0.25,
 )

@@ -80,3 +80,12 @@ def test_a_window_without_length_never_waits(clock: Clock) -> None:
         opened.taken(500)
         assert opened.left() == 0.0
         clock.now += 0.01
+
+
+def test_where_nobody_waits_events_gather_after_the_first_however_few_come(clock: Clock) -> None:
+    patient = Window(LONGEST, shortest=0.25)
+    assert patient.left() == 0
+    patient.taken(1)
+    assert patient.left() == pytest.approx(0.25)
+    clock.now += 0.25
+    assert patient.left() == 0

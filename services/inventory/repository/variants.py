@@ -5,12 +5,13 @@ from dataclasses import fields
 
 import sqlalchemy as sa
 
+from services.chassis.prepared import often
 from services.inventory.domain.variants import Variant
 
 # In the order of the class' fields, so that a row is its arguments.
 COLUMNS = ", ".join(field.name for field in fields(Variant))
 # In one global order, so that two transactions that want the same SKUs meet at the first of them.
-LOCK_SKUS = sa.text(f"SELECT {COLUMNS} FROM skus WHERE sku = ANY(:skus ::text[]) ORDER BY sku FOR NO KEY UPDATE")
+LOCK_SKUS = often(f"SELECT {COLUMNS} FROM skus WHERE sku = ANY(:skus ::text[]) ORDER BY sku FOR NO KEY UPDATE")
 INSERT_SKUS = sa.text("""
 INSERT INTO skus (sku, product_name, variant_name, vendor_id, price_minor, currency, low_stock_threshold, active,
                   retired, version, low_stock_open, out_of_stock_open, catalog_events, stock_events)

@@ -6,13 +6,26 @@ Message-ID and Date come from the notification, never from the try: whoever gets
 from dataclasses import dataclass
 from datetime import UTC
 from email import policy
-from email.headerregistry import Address
+from email.headerregistry import Address, BaseHeader, HeaderRegistry
 from email.message import EmailMessage
+from functools import cache
 
 from services.chassis.errors import OmsError
 from services.notification.domain.deliveries import Delivery
 from services.notification.mail.addresses import recipient_of
 from services.notification.mail.rendering import Rendered
+
+
+class _HeaderTypes(HeaderRegistry):
+    """Makes the class of a header once: the library's own makes one for every header of every mail."""
+
+    @cache  # noqa: B019  # one object, for the life of the process
+    def __getitem__(self, name: str) -> type[BaseHeader]:
+        return super().__getitem__(name)
+
+
+_ASCII = policy.SMTP.clone(header_factory=_HeaderTypes())
+_UTF8 = policy.SMTPUTF8.clone(header_factory=_HeaderTypes())
 
 
 class Undeliverable(OmsError):
@@ -51,7 +64,7 @@ def letter_of(delivery: Delivery, rendered: Rendered, sender: Address) -> Letter
         recipient = recipient_of(delivery.recipient)
     except ValueError as error:
         raise Undeliverable("recipient_invalid") from error
-    message = EmailMessage(policy.SMTP if recipient.addr_spec.isascii() else policy.SMTPUTF8)
+    message = EmailMessage(_ASCII if recipient.addr_spec.isascii() else _UTF8)
     message["From"] = sender
     message["To"] = recipient
     message["Subject"] = rendered.subject

@@ -11,10 +11,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.chassis.events import new_id
+from services.chassis.prepared import often
 from services.notification.domain.deliveries import Delivery, UnknownOutcome, Verdict
 from services.notification.domain.notifications import Audience, SubjectKind, Template
 
-CLAIM = sa.text("""
+CLAIM = often("""
 WITH due AS (
     SELECT id FROM notifications WHERE status = 'queued' AND due_at <= now()
     ORDER BY due_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED),
@@ -27,7 +28,7 @@ SELECT taken.id::text, taken.subject, s.kind, taken.event_id::text, taken.templa
        s.facts AS subject_facts
 FROM taken JOIN subjects s ON s.key = taken.subject ORDER BY taken.created_at, taken.id
 """)
-SETTLE = sa.text("""
+SETTLE = often("""
 UPDATE notifications SET status = :status, attempts = :attempts, failure = :failure, smtp_status = :smtp_status,
     claim = NULL, due_at = now() + make_interval(secs => :pause), updated_at = now(),
     sent_at = CASE WHEN :status = 'sent' THEN now() END

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 import sqlalchemy as sa
 from pydantic_core import to_json
 
+from services.chassis.prepared import often
 from services.notification.domain.notifications import Snapshot, Subject, SubjectKind
 
-LOCK_SUBJECTS = sa.text("""
+LOCK_SUBJECTS = often("""
 SELECT key, kind, email, facts IS NOT NULL AS known FROM subjects
 WHERE key = ANY(:keys ::text[]) ORDER BY key FOR NO KEY UPDATE
 """)
-INSERT_SUBJECTS = sa.text("""
+INSERT_SUBJECTS = often("""
 INSERT INTO subjects (key, kind, email, locale, facts)
 SELECT * FROM unnest(:keys ::text[], :kinds ::text[], :emails ::text[], :locales ::text[], :facts ::jsonb[])
 """)
@@ -26,7 +27,7 @@ FROM unnest(:keys ::text[], :emails ::text[], :locales ::text[], :facts ::jsonb[
 WHERE s.key = d.key
 """)
 ERASE = sa.text("UPDATE subjects SET email = NULL WHERE key = ANY(:keys ::text[]) AND email IS NOT NULL")
-COUNT_EVENT = sa.text("UPDATE subjects SET events = events + 1, updated_at = now() WHERE key = :key RETURNING events")
+COUNT_EVENT = often("UPDATE subjects SET events = events + 1, updated_at = now() WHERE key = :key RETURNING events")
 # SKIP LOCKED: rows are taken in no order here, so this must never wait for one.
 PRUNE = sa.text("""
 DELETE FROM subjects WHERE key = ANY(ARRAY(

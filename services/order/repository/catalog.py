@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import sqlalchemy as sa
 
 from schemas.contracts import VariantPublished, VariantRetired
+from services.chassis.prepared import often
 from services.order.domain.drafts import CatalogVariant
 
 UPSERT = sa.text("""
@@ -22,7 +23,7 @@ INSERT INTO catalog_variants AS c (sku, product_name, variant_name, price_minor,
 SELECT d.sku, '', '', 0, '', false, d.version FROM unnest(:skus ::text[], :versions ::bigint[]) d(sku, version)
 ON CONFLICT (sku) DO UPDATE SET active = false, version = excluded.version WHERE c.version < excluded.version
 """)
-READ = sa.text("""
+READ = often("""
 SELECT sku, product_name, variant_name, vendor_id, price_minor, currency, active, version
 FROM catalog_variants WHERE sku = ANY(:skus ::text[])
 """)

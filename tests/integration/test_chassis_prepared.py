@@ -1,0 +1,134 @@
+"""Statements that come often are planned once, whatever happens to the messages that would have prepared them."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+
+import services
+from deploy.local.databases import Databases
+from services.chassis import prepared
+from services.chassis.database import create_engine, statements, transaction
+from services.chassis.errors import RowExists
+from services.chassis.prepared import often
+from services.inventory.bootstrap import SERVICE as INVENTORY
+from services.notification.bootstrap import SERVICE as NOTIFICATION
+from services.order.bootstrap import SERVICE as ORDER
+from tests.support.services import world_of
+
+TWICE = often("SELECT :number ::int * 2 AS twice, :text ::text AS text, :number ::int + 1 AS next")
+RARE = sa.text("SELECT :number ::int AS number")
+INSERT = often("INSERT INTO kept SELECT * FROM unnest(:numbers ::int[])")
+NAMES = sa.text("SELECT name FROM pg_prepared_statements ORDER BY prepare_time")
+SERVICES = {service.name: service for service in (ORDER, INVENTORY, NOTIFICATION)}
+
+
+@pytest.fixture
+def engine(postgres_server: Databases) -> Iterator[sa.Engine]:
+    made = create_engine(postgres_server.admin.url, 1, "test-prepared")
+    with transaction(made) as connection:
+        connection.execute(sa.text("CREATE TEMPORARY TABLE kept (number int PRIMARY KEY)"))
+    yield made
+    made.dispose()
+
+
+def names(engine: sa.Engine) -> list[str]:
+    with statements(engine) as connection:
+        return list(connection.execute(NAMES).scalars())
+
+
+def twice(engine: sa.Engine, times: int) -> None:
+    for number in range(times):
+        with transaction(engine) as connection:
+            row = connection.execute(TWICE, {"number": number, "text": "100 % of 'it'"}).one()
+            assert tuple(row) == (2 * number, "100 % of 'it'", number + 1)
+
+
+def test_what_comes_often_is_prepared_once_and_nothing_else(engine: sa.Engine) -> None:
+    twice(engine, 3)
+    assert names(engine) == []
+    twice(engine, 7)
+    assert len(names(engine)) == 1
+    for number in range(10):
+        with statements(engine) as connection:
+            assert connection.execute(RARE, {"number": number}).scalar_one() == number
+    assert len(names(engine)) == 1
+
+
+def test_a_plan_is_given_up_after_its_time(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    twice(engine, 4)
+    (first,) = names(engine)
+    monkeypatch.setattr(prepared, "_LIVES_SECONDS", 0.0)
+    twice(engine, 1)
+    monkeypatch.undo()
+    twice(engine, 10)
+    (second,) = names(engine)
+    assert second != first
+
+
+@pytest.mark.parametrize("at", [4, 5])
+def test_a_statement_that_fails_is_prepared_when_it_comes_again(engine: sa.Engine, at: int) -> None:
+    """The fourth is the one that prepares, so that nobody knows how much of its message was done."""
+    for number in range(1, 8):
+        numbers = [0] if number == at else [number]
+        if number == 1:
+            numbers = [0, 1]
+        try:
+            with transaction(engine) as connection:
+                connection.execute(INSERT, {"numbers": numbers})
+        except RowExists:
+            assert number == at
+    with statements(engine) as connection:
+        kept = connection.execute(sa.text("SELECT array_agg(number ORDER BY number) FROM kept")).scalar_one()
+    assert kept == [0, *(number for number in range(1, 8) if number != at)]
+
+
+def test_a_transaction_that_is_aborted_leaves_a_session_that_works(engine: sa.Engine) -> None:
+    twice(engine, 3)
+    with pytest.raises(sa.exc.DBAPIError), transaction(engine) as connection:
+        with pytest.raises(sa.exc.DBAPIError):
+            connection.execute(sa.text("SELECT 1 / 0"))
+        connection.execute(TWICE, {"number": 1, "text": ""})
+    assert names(engine) == []
+    twice(engine, 5)
+    assert len(names(engine)) == 1
+
+
+def test_rows_that_changed_are_counted(engine: sa.Engine) -> None:
+    for number in range(6):
+        with statements(engine) as connection:
+            assert connection.execute(INSERT, {"numbers": [10 * number, 10 * number + 1]}).rowcount == 2
+
+
+def _often(package: str) -> dict[str, sa.TextClause]:
+    """Return what is prepared of a package's statements, by their names."""
+    found: dict[str, sa.TextClause] = {}
+    top = importlib.import_module(package)
+    for module in pkgutil.walk_packages(top.__path__, f"{package}."):
+        if module.name.endswith("__main__") or ".migrations" in module.name:
+            continue
+        for name, value in vars(importlib.import_module(module.name)).items():
+            if isinstance(value, sa.TextClause) and value.get_execution_options().get("oms_often"):
+                found[f"{module.name}.{name}"] = value
+    return found
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_statement_that_comes_often_can_be_prepared(postgres_server: Databases, name: str) -> None:
+    """Types of parameters that the values would show have to be in the statement's text."""
+    found = _often(f"{services.__name__}.chassis") | _often(f"{services.__name__}.{name}")
+    assert len(found) > 10
+    settings = {"smtp_url": "smtp://127.0.0.1:1", "mail_from": "shop@shop.example"} if name == "notification" else {}
+    with world_of(SERVICES[name], postgres_server, **settings) as world:
+        for statement in found.values():
+            sent = prepared._Session()  # noqa: SLF001  # its messages are what is tried
+            text = str(statement.compile(dialect=world.runtime.engine.dialect))
+            for _ in range(4):
+                message = sent.message(text, 0.0)
+            plan = message.partition("; EXECUTE")[0]
+            assert plan.startswith("PREPARE")
+            with statements(world.runtime.engine) as connection:
+                connection.exec_driver_sql(plan)
+                connection.exec_driver_sql("DEALLOCATE ALL")
