@@ -11,8 +11,8 @@ from services.chassis.events import from_micros
 from services.chassis.settings import load_settings
 from services.notification.domain.deliveries import Delivery
 from services.notification.domain.notifications import Audience, SubjectKind, Template
-from services.notification.mail.addresses import recipient_of, sender_of
 from services.notification.mail import letters
+from services.notification.mail.addresses import recipient_of, sender_of
 from services.notification.mail.letters import Undeliverable, letter_of
 from services.notification.mail.rendering import Rendered
 from services.notification.mail.smtp_url import SmtpServer
@@ -161,6 +161,6 @@ def test_no_operator_is_as_good_as_an_empty_one() -> None:
 
 def test_the_class_of_a_header_is_made_once() -> None:
     """The library makes one for every header of every mail, which is a third of what a letter costs."""
-    factory = letters._ASCII.header_factory  # noqa: SLF001  # what the letters are made with
+    factory = letters._ASCII.header_factory  # what the letters are made with
     assert factory["Subject"] is factory["Subject"]
     assert factory["Subject"] is not factory["To"]
