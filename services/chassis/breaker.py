@@ -7,7 +7,7 @@ parks nothing; it lifts with a new build id or when an operator resumes it with 
 import sqlalchemy as sa
 
 from services.chassis.errors import TransientError
-from services.chassis.prepared import often
+from services.chassis.sending import often
 
 # The keys that were parked with one fingerprint since the window began, or since an operator last resumed.
 COUNT_AND_TRIP = sa.text("""

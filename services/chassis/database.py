@@ -20,7 +20,7 @@ from pydantic_core import from_json
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from services.chassis import arrays, prepared
+from services.chassis import arrays, sending
 from services.chassis.errors import (
     DatabaseUnavailable,
     OmsError,
@@ -34,7 +34,7 @@ from services.chassis.errors import (
 RELAY_LOCK, DEADLINES_LOCK, MIGRATION_LOCK, AUDIT_LOCK = 0x6F6D7301, 0x6F6D7302, 0x6F6D7303, 0x6F6D7304
 ANALYTICS_LOCK = 0x6F6D7305
 
-_TO_BEGIN, _EACH_ALONE = "oms.to_begin", "oms_each_alone"
+_TO_BEGIN = "oms.to_begin"
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; "
 _OPEN = (TRANSACTION_STATUS_ACTIVE, TRANSACTION_STATUS_INTRANS, TRANSACTION_STATUS_INERROR)
 _TRY_LOCK = sa.text("SELECT pg_try_advisory_lock(:key)")
@@ -73,18 +73,19 @@ def create_engine(
         hide_parameters=True,
         json_deserializer=from_json,
         connect_args={
+            "connection_factory": sending.Driver,
             "application_name": application,
             "connect_timeout": connect_timeout,
             # A transaction whose client froze must not hold row locks and vacuum's horizon for ever.
             "options": "-c idle_in_transaction_session_timeout=60000 -c lock_timeout=10000"
-            f" -c statement_timeout={statement_seconds * 1000:.0f} {prepared.OPTION}",
+            f" -c statement_timeout={statement_seconds * 1000:.0f} {sending.OPTION}",
             "keepalives_idle": 5,
             "keepalives_interval": 2,
             "keepalives_count": 3,
             "tcp_user_timeout": 15_000,
         },
     )
-    prepared.install(engine)
+    sending.install(engine)
     _Begin().install(engine)
     return engine
 
@@ -114,19 +115,28 @@ class _Begin:
 
     def _commit(self, connection: sa.Connection) -> None:
         if not connection.info.pop(_TO_BEGIN, False) and not _is_each_alone(connection):
+            self._end(connection)
+
+    def _end(self, connection: sa.Connection) -> None:
+        try:
             connection.exec_driver_sql("COMMIT")
+        except DBAPIError:
+            # To SQLAlchemy it is over now; left aborted, the session would be of no use to whoever has it next.
+            self._rollback(connection)
+            raise
 
     def _rollback(self, connection: sa.Connection) -> None:
         if connection.invalidated:
             return
         connection.info.pop(_TO_BEGIN, None)
+        sending.drop_waiting(connection)
         driver: Any = connection.connection.dbapi_connection
         if driver is not None and driver.get_transaction_status() in _OPEN:
             connection.exec_driver_sql("ROLLBACK")
 
 
 def _is_each_alone(connection: sa.Connection) -> bool:
-    return bool(connection.get_execution_options().get(_EACH_ALONE))
+    return bool(connection.get_execution_options().get(sending.EACH_ALONE))
 
 
 @contextmanager
@@ -166,7 +176,7 @@ def statements(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 def each_alone(connection: sa.Connection) -> sa.Connection:
     """Make each statement on a connection a transaction of its own, until the connection is given back."""
-    return connection.execution_options(**{_EACH_ALONE: True})
+    return connection.execution_options(**{sending.EACH_ALONE: True})
 
 
 @contextmanager

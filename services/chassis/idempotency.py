@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from services.chassis.errors import Problem
-from services.chassis.prepared import often
+from services.chassis.sending import deferred, often
 
 Place = tuple[str, str]
 
@@ -25,7 +25,7 @@ READ_ANSWERS = sa.text("""
 SELECT caller, key, request_hash, status, headers, body FROM idempotency_keys
 JOIN unnest(:callers ::text[], :keys ::text[]) d(caller, key) USING (caller, key)
 """)
-STORE_ANSWERS = often("""
+STORE_ANSWERS = deferred("""
 UPDATE idempotency_keys i SET request_hash = d.hash, status = d.status, headers = d.headers, body = d.body
 FROM unnest(:callers ::text[], :keys ::text[], :hashes ::text[], :statuses ::int[], :headers ::jsonb[],
             :bodies ::bytea[]) d(caller, key, hash, status, headers, body)

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from services.chassis.prepared import often
+from services.chassis.sending import deferred, often
 
 CLAIM = often("""
 INSERT INTO inbox (consumer, event_id) SELECT :consumer, u FROM unnest(:ids ::uuid[]) u
 ON CONFLICT DO NOTHING RETURNING event_id::text
 """)
-ADVANCE = often("""
+ADVANCE = deferred("""
 INSERT INTO consumer_progress AS p (consumer, topic, partition, next_offset)
 SELECT :consumer, * FROM unnest(:topics ::text[], :partitions ::int[], :offsets ::bigint[])
 ON CONFLICT (consumer, topic, partition) DO UPDATE SET next_offset = greatest(p.next_offset, excluded.next_offset)

@@ -15,12 +15,12 @@ from pydantic_core import to_json
 from services.chassis.avro import Codec
 from services.chassis.errors import EventTooLarge
 from services.chassis.events import Cause, Event, new_id, new_traceparent
-from services.chassis.prepared import often
+from services.chassis.sending import deferred, often
 
 CHANNEL = "outbox"
 
 # Wakes others too, once the transaction commits: a statement of its own would cost a lone event a round trip.
-INSERT_OUTBOX = often("""
+INSERT_OUTBOX = deferred("""
 WITH added AS (
     INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, topic, headers, sequence)
     SELECT * FROM unnest(:ids ::uuid[], :aggregatetypes ::text[], :aggregateids ::text[], :types ::text[],

@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.chassis.events import Record
-from services.chassis.prepared import often
+from services.chassis.sending import often
 
 Key = tuple[str, str]
 

@@ -22,7 +22,7 @@ from services.chassis import logs
 from services.chassis.database import RELAY_LOCK, session, try_session_lock, wait_for_notify
 from services.chassis.errors import BrokerUnavailable, OmsError, TransientError
 from services.chassis.health import Health, Reason
-from services.chassis.prepared import often
+from services.chassis.sending import often
 from services.chassis.window import Window
 
 TAKE = often("""

@@ -21,7 +21,7 @@ from services.chassis.audit import Audit
 from services.chassis.commands import Submitted
 from services.chassis.events import Cause, Event, Received, new_id, to_micros
 from services.chassis.incoming import Undecodable
-from services.chassis.prepared import often
+from services.chassis.sending import often
 from services.chassis.unit_of_work import Due, Transaction
 from services.chassis.waiting import Seen
 from services.order.domain.addresses import ChangeAddress, DeleteAddress

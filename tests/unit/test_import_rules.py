@@ -66,7 +66,7 @@ LAYERS = {
             f"{_CHASSIS}.events": _TIMES,
             f"{_CHASSIS}.service": "DatabaseGauge, a query with the name of its metric",
             f"{_CHASSIS}.audit": _AUDIT,
-            f"{_CHASSIS}.prepared": "statements that come often",
+            f"{_CHASSIS}.sending": "statements that come often",
             "pydantic_core": "JSON for columns",
         },
     ),

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 
 from services.chassis.events import from_micros, to_micros
-from services.chassis.prepared import often
+from services.chassis.sending import deferred, often
 from services.inventory.domain.reservations import Line, Reservation, ReservationStatus, Revising
 
 COLUMNS = "order_id::text, status, lines, shipments, receipts, deadline_at, events, revision, revising"
@@ -23,12 +23,12 @@ SELECT {COLUMNS} FROM reservations r WHERE deadline_at <= :until
 ORDER BY order_id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 """)
 COUNT_OVERDUE = sa.text("SELECT count(*) FROM reservations WHERE deadline_at <= now()")
-INSERT_RESERVATIONS = often("""
+INSERT_RESERVATIONS = deferred("""
 INSERT INTO reservations (order_id, status, lines, shipments, receipts, deadline_at, events, revision, revising)
 SELECT * FROM unnest(:ids ::uuid[], :statuses ::text[], :lines ::jsonb[], :shipments ::jsonb[], :receipts ::jsonb[],
                      :deadlines ::timestamptz[], :events ::bigint[], :revisions ::int[], :revising ::jsonb[])
 """)
-UPDATE_RESERVATIONS = often("""
+UPDATE_RESERVATIONS = deferred("""
 UPDATE reservations r SET status = d.status, lines = d.lines, shipments = d.shipments,
     receipts = d.receipts, deadline_at = d.deadline_at, events = d.events, revision = d.revision,
     revising = d.revising, updated_at = now()

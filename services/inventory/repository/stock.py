@@ -5,13 +5,13 @@ from dataclasses import fields
 
 import sqlalchemy as sa
 
-from services.chassis.prepared import often
+from services.chassis.sending import deferred, often
 from services.inventory.domain.stock import Movement, Stock, StockLevel
 
 # In the order of the class' fields, so that a row is its arguments.
 _COLUMNS = ", ".join(field.name for field in fields(StockLevel))
 READ_LEVELS = often(f"SELECT {_COLUMNS} FROM stock_levels WHERE sku = ANY(:skus ::text[])")
-UPDATE_LEVELS = often("""
+UPDATE_LEVELS = deferred("""
 UPDATE stock_levels l SET on_hand = d.on_hand, reserved = d.reserved, allocated = d.allocated, version = d.version
 FROM unnest(:skus ::text[], :locations ::text[], :on_hand ::bigint[], :reserved ::bigint[], :allocated ::bigint[],
             :versions ::bigint[]) d(sku, location, on_hand, reserved, allocated, version)
@@ -22,7 +22,7 @@ INSERT INTO stock_levels (sku, location, on_hand, reserved, allocated, version)
 SELECT * FROM unnest(:skus ::text[], :locations ::text[], :on_hand ::bigint[], :reserved ::bigint[],
                      :allocated ::bigint[], :versions ::bigint[])
 """)
-INSERT_MOVEMENTS = often("""
+INSERT_MOVEMENTS = deferred("""
 INSERT INTO stock_movements (sku, location, kind, on_hand, reserved, allocated, on_hand_after, reserved_after,
                              allocated_after, reason, reference, order_id, actor, event_id)
 SELECT * FROM unnest(:skus ::text[], :locations ::text[], :kinds ::text[], :on_hand ::bigint[], :reserved ::bigint[],

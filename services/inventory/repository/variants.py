@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import sqlalchemy as sa
 
-from services.chassis.prepared import often
+from services.chassis.sending import often
 from services.inventory.domain.variants import Variant
 
 # In the order of the class' fields, so that a row is its arguments.

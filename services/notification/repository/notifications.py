@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic_core import to_json
 
-from services.chassis.prepared import often
+from services.chassis.sending import deferred
 from services.notification.domain.notifications import (
     Audience,
     Mail,
@@ -19,7 +19,7 @@ from services.notification.domain.notifications import (
 
 _EMAIL = "email"
 # A notification that stands already stays as it is, also where the inbox has forgotten its event.
-INSERT_NOTIFICATIONS = often("""
+INSERT_NOTIFICATIONS = deferred("""
 INSERT INTO notifications (id, subject, event_id, channel, audience, template, recipient, facts, correlation_id,
                            traceparent, status)
 SELECT id, subject, event_id, :channel, audience, template, recipient, facts, correlation_id, traceparent, status

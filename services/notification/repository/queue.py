@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.chassis.events import new_id
-from services.chassis.prepared import often
+from services.chassis.sending import often
 from services.notification.domain.deliveries import Delivery, UnknownOutcome, Verdict
 from services.notification.domain.notifications import Audience, SubjectKind, Template
 

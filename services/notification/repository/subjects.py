@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 import sqlalchemy as sa
 from pydantic_core import to_json
 
-from services.chassis.prepared import often
+from services.chassis.sending import deferred, often
 from services.notification.domain.notifications import Snapshot, Subject, SubjectKind
 
 LOCK_SUBJECTS = often("""
 SELECT key, kind, email, facts IS NOT NULL AS known FROM subjects
 WHERE key = ANY(:keys ::text[]) ORDER BY key FOR NO KEY UPDATE
 """)
-INSERT_SUBJECTS = often("""
+INSERT_SUBJECTS = deferred("""
 INSERT INTO subjects (key, kind, email, locale, facts)
 SELECT * FROM unnest(:keys ::text[], :kinds ::text[], :emails ::text[], :locales ::text[], :facts ::jsonb[])
 """)

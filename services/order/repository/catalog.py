@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import sqlalchemy as sa
 
 from schemas.contracts import VariantPublished, VariantRetired
-from services.chassis.prepared import often
+from services.chassis.sending import often
 from services.order.domain.drafts import CatalogVariant
 
 UPSERT = sa.text("""

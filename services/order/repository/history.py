@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 
 from services.chassis.events import Received, from_micros, to_micros
-from services.chassis.prepared import often
+from services.chassis.sending import deferred
 from services.order.domain.history import Actor, Change
 from services.order.domain.orders import Order
 from services.order.domain.statuses import OrderStatus
@@ -16,7 +16,7 @@ OF_ORDERS = sa.text("""
 SELECT order_id::text, previous_status, status, reason, note, public, actor_type, actor_id, event_id, created_at
 FROM order_history WHERE order_id = ANY(:ids ::uuid[]) ORDER BY order_id, version
 """)
-INSERT = often("""
+INSERT = deferred("""
 INSERT INTO order_history (order_id, version, previous_status, status, reason, note, public, actor_type, actor_id,
                            event_id, created_at, cause, told)
 SELECT * FROM unnest(:order_ids ::uuid[], :versions ::int[], :previous ::text[], :statuses ::text[],

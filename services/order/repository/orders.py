@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 
 from services.chassis.events import from_micros, to_micros
-from services.chassis.prepared import often
+from services.chassis.sending import deferred, often
 from services.order.domain.lines import Held, Shortage
 from services.order.domain.orders import Order, OrderContent
 from services.order.domain.statuses import CancelReason, OrderStatus, PendingOperation, ReservationStatus
@@ -65,7 +65,7 @@ WHERE customer_id = ANY(:customers ::text[]) AND status = 'pending'
 GROUP BY customer_id
 """)
 # An order with its lines: one statement, since a lone order pays for each round trip.
-INSERT_ORDERS = often(f"""
+INSERT_ORDERS = deferred(f"""
 WITH placed AS (
     INSERT INTO orders (
         id, order_number, request_id, customer_id, customer_email, locale, currency, subtotal_minor, discount_minor,
@@ -92,7 +92,7 @@ WITH placed AS (
 """)
 
 
-UPDATE_ORDERS = often("""
+UPDATE_ORDERS = deferred("""
 UPDATE orders o SET status = d.status, reservation_status = d.reservation, pending_operation = d.operation,
     recorded_minor = d.recorded, refund_waived = d.waived, confirm_when_reserved = d.confirming,
     payment_provider = d.provider, payment_reference = d.payment_reference, cancel_reason = d.cancel_reason,

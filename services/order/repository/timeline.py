@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 
 from services.chassis.events import Received
-from services.chassis.prepared import often
+from services.chassis.sending import deferred
 from services.order.domain.timeline import Recorded, Taken
 from services.order.repository.history import cause_of, to_change
 
@@ -17,7 +17,7 @@ SELECT order_id::text, previous_status, status, reason, note, public, actor_type
 FROM order_history WHERE order_id = :order_id ::uuid ORDER BY version
 """)
 NOTES = sa.text("SELECT event_id::text, cause, detail FROM order_notes WHERE order_id = :order_id ::uuid")
-INSERT_NOTES = often("""
+INSERT_NOTES = deferred("""
 INSERT INTO order_notes (order_id, event_id, cause, detail)
 SELECT * FROM unnest(:order_ids ::uuid[], :event_ids ::uuid[], :causes ::jsonb[], :details ::text[])
 ON CONFLICT DO NOTHING

@@ -1,4 +1,4 @@
-"""Statements that come often are planned once, whatever happens to the messages that would have prepared them."""
+"""Statements that come often are planned once, and writes wait for company, whatever happens to their messages."""
 
 import importlib
 import pkgutil
@@ -9,10 +9,10 @@ import sqlalchemy as sa
 
 import services
 from deploy.local.databases import Databases
-from services.chassis import prepared
+from services.chassis import sending
 from services.chassis.database import create_engine, statements, transaction
 from services.chassis.errors import RowExists
-from services.chassis.prepared import often
+from services.chassis.sending import Session, deferred, often
 from services.inventory.bootstrap import SERVICE as INVENTORY
 from services.notification.bootstrap import SERVICE as NOTIFICATION
 from services.order.bootstrap import SERVICE as ORDER
@@ -21,6 +21,9 @@ from tests.support.services import world_of
 TWICE = often("SELECT :number ::int * 2 AS twice, :text ::text AS text, :number ::int + 1 AS next")
 RARE = sa.text("SELECT :number ::int AS number")
 INSERT = often("INSERT INTO kept SELECT * FROM unnest(:numbers ::int[])")
+WRITE = deferred("INSERT INTO kept SELECT * FROM unnest(:numbers ::int[])")
+COUNT = sa.text("SELECT count(*) FROM kept")
+LAST = sa.text("SELECT query FROM pg_stat_activity WHERE pid = :pid")
 NAMES = sa.text("SELECT name FROM pg_prepared_statements ORDER BY prepare_time")
 SERVICES = {service.name: service for service in (ORDER, INVENTORY, NOTIFICATION)}
 
@@ -60,7 +63,7 @@ def test_what_comes_often_is_prepared_once_and_nothing_else(engine: sa.Engine) -
 def test_a_plan_is_given_up_after_its_time(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     twice(engine, 4)
     (first,) = names(engine)
-    monkeypatch.setattr(prepared, "_LIVES_SECONDS", 0.0)
+    monkeypatch.setattr(sending, "_LIVES_SECONDS", 0.0)
     twice(engine, 1)
     monkeypatch.undo()
     twice(engine, 10)
@@ -103,6 +106,59 @@ def test_rows_that_changed_are_counted(engine: sa.Engine) -> None:
             assert connection.execute(INSERT, {"numbers": [10 * number, 10 * number + 1]}).rowcount == 2
 
 
+def write(engine: sa.Engine, *each: list[int]) -> None:
+    with transaction(engine) as connection:
+        for numbers in each:
+            connection.execute(WRITE, {"numbers": numbers})
+
+
+def test_a_write_is_sent_with_what_comes_after_it(engine: sa.Engine, postgres_server: Databases) -> None:
+    observer = create_engine(postgres_server.admin.url, 1, "test-observer")
+    with transaction(engine) as connection:
+        pid = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
+        connection.execute(WRITE, {"numbers": [1]})
+        connection.execute(WRITE, {"numbers": [2]})
+    with transaction(observer) as connection:
+        last = connection.execute(LAST, {"pid": pid}).scalar_one()
+    observer.dispose()
+    assert last.count("INSERT INTO kept") == 2
+    assert last.endswith("COMMIT")
+
+
+def test_whoever_reads_sees_what_was_written_before(engine: sa.Engine) -> None:
+    with transaction(engine) as connection:
+        for number in range(8):
+            connection.execute(WRITE, {"numbers": [number]})
+            assert connection.execute(COUNT).scalar_one() == number + 1
+
+
+def test_what_waits_when_its_transaction_is_rolled_back_is_never_sent(engine: sa.Engine) -> None:
+    """The fourth is the one that would have been prepared."""
+    for number in range(10):
+        with transaction(engine) as connection:
+            connection.execute(WRITE, {"numbers": [number]})
+            if number in (0, 3, 5):
+                connection.rollback()
+    with transaction(engine) as connection:
+        assert connection.execute(COUNT).scalar_one() == 7
+
+
+def test_an_error_of_what_waited_ends_its_transaction(engine: sa.Engine) -> None:
+    for number in range(8):
+        write(engine, [2 * number])
+        with pytest.raises(RowExists):
+            write(engine, [2 * number + 1], [2 * number])
+    with transaction(engine) as connection:
+        assert connection.execute(COUNT).scalar_one() == 8
+
+
+def test_where_each_statement_is_alone_nothing_waits(engine: sa.Engine) -> None:
+    with statements(engine) as connection:
+        connection.execute(WRITE, {"numbers": [1]})
+    with statements(engine) as connection:
+        assert connection.execute(COUNT).scalar_one() == 1
+
+
 def _often(package: str) -> dict[str, sa.TextClause]:
     """Return what is prepared of a package's statements, by their names."""
     found: dict[str, sa.TextClause] = {}
@@ -124,10 +180,10 @@ def test_every_statement_that_comes_often_can_be_prepared(postgres_server: Datab
     settings = {"smtp_url": "smtp://127.0.0.1:1", "mail_from": "shop@shop.example"} if name == "notification" else {}
     with world_of(SERVICES[name], postgres_server, **settings) as world:
         for statement in found.values():
-            sent = prepared._Session()  # its messages are what is tried
+            session = Session()
             text = str(statement.compile(dialect=world.runtime.engine.dialect))
             for _ in range(4):
-                message = sent.message(text, 0.0)
+                message = session.message(text, 0.0)
             plan = message.partition("; EXECUTE")[0]
             assert plan.startswith("PREPARE")
             with statements(world.runtime.engine) as connection:

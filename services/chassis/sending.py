@@ -1,0 +1,195 @@
+"""How statements go to PostgreSQL: those that come often are prepared, and writes wait for company.
+
+Parsing and planning cost PostgreSQL more than a set-based statement over a few rows does. The driver sends text, so
+a statement is prepared by name, in the message of an execution, and then executed by that name (PostgreSQL manual,
+PREPARE). A plan suits the tables as they were when it was made: one from the first second of an installation would
+read whole tables for good. So it lives for two seconds, and what comes a few times only in that time is not prepared.
+
+A write whose result nobody reads is sent with the next statement of its transaction, COMMIT at the latest: one round
+trip instead of six, each of which costs two switches of processes, and on a busy machine a place in its queue. What
+comes later in the transaction sees it, and an error of it ends the transaction, as if it had been sent at once.
+"""
+
+import re
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import count
+from typing import Any
+
+import psycopg2.extensions
+import sqlalchemy as sa
+from sqlalchemy.engine import ExceptionContext
+
+# For the options of a connection. With the default PostgreSQL goes on planning, since what it knows of the values
+# makes plans for short lists look cheaper than one for all.
+OPTION = "-c plan_cache_mode=force_generic_plan"
+# A connection on which each statement is a transaction of its own (`database.statements`): nothing can wait there.
+EACH_ALONE = "oms_each_alone"
+_LIVES_SECONDS = 2.0
+_OFTEN = 3
+_OFTEN_OPTION, _DEFERRED_OPTION = "oms_often", "oms_deferred"
+_PARAMETER = re.compile(r"%\((\w+)\)s")
+
+
+def often(text: str) -> sa.TextClause:
+    """Return a statement that is prepared while it comes often.
+
+    Args:
+        text: a statement whose best plan does not depend on the values: no filter that a NULL turns off, no literal of
+            a partial index as a parameter.
+
+    """
+    return sa.text(text).execution_options(**{_OFTEN_OPTION: True})
+
+
+def deferred(text: str) -> sa.TextClause:
+    """Return a write that is prepared while it comes often, and sent with the next statement of its transaction.
+
+    Args:
+        text: as for `often`; whatever it returns is lost, the count of its rows included.
+
+    """
+    return sa.text(text).execution_options(**{_OFTEN_OPTION: True, _DEFERRED_OPTION: True})
+
+
+def install(engine: sa.Engine) -> None:
+    """Let an engine whose connections are `Driver`s send statements as described here."""
+    sa.event.listen(engine, "before_cursor_execute", _prepare, retval=True)
+    sa.event.listen(engine, "do_execute", _execute)
+    sa.event.listen(engine, "handle_error", _failed)
+
+
+def send_waiting(connection: sa.Connection) -> None:
+    """Send the writes that wait, as the transaction's next statement would."""
+    driver = _driver(connection)
+    driver.session.send(driver.cursor(), b"")
+
+
+def drop_waiting(connection: sa.Connection) -> None:
+    """Forget the writes that wait: their transaction is rolled back."""
+    _driver(connection).session.drop()
+
+
+@dataclass(slots=True)
+class _Plan:
+    """A statement in one session.
+
+    Args:
+        since: on the monotonic clock, from when on its executions are counted.
+        came: how often it was executed since.
+        name: under which it is prepared; empty if it is not.
+
+    """
+
+    since: float
+    came: int = 0
+    name: str = ""
+
+
+class Session:
+    """One session of the database: what is prepared there, and what waits to be sent."""
+
+    def __init__(self) -> None:
+        self._plans: dict[str, _Plan] = {}
+        self._numbers = count(1)
+        self._free = ""
+        self._waiting: list[bytes] = []
+
+    def message(self, statement: str, now: float) -> str:
+        """Return what to send for a statement that comes often; both in the driver's form."""
+        plan = self._plans.get(statement)
+        if plan is None or now - plan.since > _LIVES_SECONDS:
+            if plan is not None and plan.name:
+                self._free += f"DEALLOCATE {plan.name}; "
+            plan = self._plans[statement] = _Plan(now)
+        plan.came += 1
+        if plan.name:
+            return _call(statement, plan.name)
+        if plan.came <= _OFTEN:
+            return statement
+        plan.name = f"oms_{next(self._numbers)}"
+        free, self._free = self._free, ""
+        return f"{free}PREPARE {plan.name} AS {_numbered(statement)}; {_call(statement, plan.name)}"
+
+    def doubt(self) -> None:
+        """Prepare anew whatever comes: of a message that failed, or was never sent, nobody knows what stands."""
+        if self._plans:
+            self._plans.clear()
+            self._free = "DEALLOCATE ALL; "
+
+    def wait(self, message: bytes) -> None:
+        """Keep a message for the next one."""
+        self._waiting.append(message)
+
+    def has_waiting(self) -> bool:
+        """Return whether a message waits."""
+        return bool(self._waiting)
+
+    def send(self, cursor: Any, message: bytes) -> None:
+        """Send what waits, and a message after it."""
+        waiting, self._waiting = self._waiting, []
+        cursor.execute(b"; ".join([*waiting, message]))
+
+    def drop(self) -> None:
+        """Forget what waits."""
+        if self._waiting:
+            self._waiting = []
+            self.doubt()
+
+
+class Driver(psycopg2.extensions.connection):
+    """A connection of the driver that knows its session."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.session = Session()
+
+
+def _driver(connection: sa.Connection) -> Driver:
+    driver: Any = connection.connection.dbapi_connection
+    made: Driver = driver
+    return made
+
+
+def _prepare(
+    connection: sa.Connection, _cursor: Any, statement: str, parameters: Any, context: Any, _many: bool
+) -> tuple[str, Any]:
+    if context.execution_options.get(_OFTEN_OPTION):
+        statement = _driver(connection).session.message(statement, time.monotonic())
+    return statement, parameters
+
+
+def _execute(cursor: Any, message: str, parameters: Any, context: Any) -> bool:
+    """Return whether a statement has been executed, or waits; if not, it goes the usual way."""
+    session: Session = cursor.connection.session
+    options = context.execution_options
+    if options.get(_DEFERRED_OPTION) and not options.get(EACH_ALONE):
+        session.wait(cursor.mogrify(message, parameters))
+        return True
+    if session.has_waiting():
+        session.send(cursor, cursor.mogrify(message, parameters))
+        return True
+    return False
+
+
+def _failed(failure: ExceptionContext) -> None:
+    if failure.connection is not None and not failure.is_disconnect:
+        _driver(failure.connection).session.doubt()
+
+
+@lru_cache(maxsize=1000)
+def _parameters(statement: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_PARAMETER.findall(statement)))
+
+
+def _numbered(statement: str) -> str:
+    """Return a statement with $1, $2, … for its named parameters."""
+    numbers = {name: f"${number}" for number, name in enumerate(_parameters(statement), 1)}
+    return _PARAMETER.sub(lambda found: numbers[found[1]], statement)
+
+
+@lru_cache(maxsize=5000)
+def _call(statement: str, name: str) -> str:
+    values = ", ".join([f"%({parameter})s" for parameter in _parameters(statement)])
+    return f"EXECUTE {name} ({values})" if values else f"EXECUTE {name}"
