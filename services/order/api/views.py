@@ -47,14 +47,8 @@ def order_of(view: OrderView, links: Mapping[str, str], parts: frozenset[str] = 
     return Order(
         id=order.id,
         order_number=order.number,
-        status=order.status,
-        allowed_transitions=list(order.allowed_transitions),
-        pending_operation=order.pending_operation,
-        payment_status=order.payment_status,
+        **_progress_of(order),
         fulfillment_status=fulfillment_status(content.lines),
-        reservation_status=order.reservation_status,
-        reserved_until=_time(order.reserved_until),
-        cancel_reason=order.cancel_reason,
         shortages=shortages_of(order.shortages, lines),
         customer_id=order.customer_id,
         customer_email=content.customer_email if buyer else None,
@@ -75,12 +69,25 @@ def order_of(view: OrderView, links: Mapping[str, str], parts: frozenset[str] = 
         status_history=_history(view, words=words) if "status_history" in parts else None,
         shipments=_shipments(view, lines, links) if "shipments" in parts else None,
         last_revision=None if edit is None else last_revision_of(edit, own_lines(edit.lines, scope)),
-        version=order.version,
-        created_at=from_micros(order.created_at),
-        updated_at=from_micros(order.updated_at),
-        confirmed_at=_time(order.confirmed_at),
-        cancelled_at=_time(order.cancelled_at),
     )
+
+
+def _progress_of(order: orders.Order) -> dict[str, Any]:
+    """Return how far an order has come, and when."""
+    return {
+        "status": order.status,
+        "allowed_transitions": list(order.allowed_transitions),
+        "pending_operation": order.pending_operation,
+        "payment_status": order.payment_status,
+        "reservation_status": order.reservation_status,
+        "reserved_until": _time(order.reserved_until),
+        "cancel_reason": order.cancel_reason,
+        "version": order.version,
+        "created_at": from_micros(order.created_at),
+        "updated_at": from_micros(order.updated_at),
+        "confirmed_at": _time(order.confirmed_at),
+        "cancelled_at": _time(order.cancelled_at),
+    }
 
 
 def admin_order_of(view: OrderView, links: Mapping[str, str], parts: frozenset[str]) -> AdminOrder:
