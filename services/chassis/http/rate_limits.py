@@ -151,6 +151,8 @@ class _Counters(MemoryStorage):
 
     def __init__(self) -> None:
         super().__init__()
+        # The library's first timer: it would clear counters once, beside whoever counts at that moment.
+        self.timer.cancel()
         self._sweep_at = 0.0
 
     def incr(self, key: str, expiry: float, amount: int = 1) -> int:
