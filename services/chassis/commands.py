@@ -221,7 +221,7 @@ class Commands(Generic[U]):
     def _transact_once(self, group: Sequence[_Entry[U]]) -> None:
         with begin(self._engine, self._outbox()) as tx:
             self._require_room(tx.connection)
-            todo = _claim(tx.connection, group)
+            todo = _claim(tx, group)
             uow = self._unit_of_work(tx)
             uow.lock([entry.submitted for entry in todo])
             for entry in todo:
@@ -246,9 +246,10 @@ class Commands(Generic[U]):
         self._next_look = now + _LOOK_SECONDS
 
 
-def _claim(connection: sa.Connection, group: Sequence[_Entry[U]]) -> list[_Entry[U]]:
+def _claim(tx: Transaction, group: Sequence[_Entry[U]]) -> list[_Entry[U]]:
     """Claim the group's idempotency keys; answer those that were answered before, and return the others."""
-    known = idempotency.claim(connection, [place for entry in group for place in entry.places()])
+    known, now = idempotency.claim(tx.connection, [place for entry in group for place in entry.places()])
+    tx.tell_time(now)
     for entry in group:
         entry.answer = entry.error = None
         if entry.parts:

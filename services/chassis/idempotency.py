@@ -7,6 +7,7 @@ nothing behind, so that it may be sent again once the facts have changed.
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -19,7 +20,7 @@ Place = tuple[str, str]
 # running transaction holds is waited for: it is answered from there, or free again.
 CLAIM_KEYS = often("""
 INSERT INTO idempotency_keys (caller, key) SELECT * FROM unnest(:callers ::text[], :keys ::text[])
-ON CONFLICT DO NOTHING RETURNING caller, key
+ON CONFLICT DO NOTHING RETURNING caller, key, now()
 """)
 READ_ANSWERS = sa.text("""
 SELECT caller, key, request_hash, status, headers, body FROM idempotency_keys
@@ -77,15 +78,22 @@ class StoredAnswer:
     answer: Answer
 
 
-def claim(connection: sa.Connection, places: Collection[Place]) -> dict[Place, StoredAnswer]:
-    """Claim (caller, key) pairs; return the stored answers of those that were taken before."""
+def claim(connection: sa.Connection, places: Collection[Place]) -> tuple[dict[Place, StoredAnswer], datetime | None]:
+    """Claim (caller, key) pairs.
+
+    Returns:
+        The stored answers of those that were taken before, and the transaction's time if some were not.
+
+    """
     if not places:
-        return {}
-    columns = _columns(sorted(places))
-    claimed = {(row.caller, row.key) for row in connection.execute(CLAIM_KEYS, columns)}
-    taken = sorted(set(places) - claimed)
-    if not taken:
-        return {}
+        return {}, None
+    claimed = connection.execute(CLAIM_KEYS, _columns(sorted(places))).all()
+    now = claimed[0].now if claimed else None
+    taken = sorted(set(places) - {(row.caller, row.key) for row in claimed})
+    return _stored(connection, taken) if taken else {}, now
+
+
+def _stored(connection: sa.Connection, taken: Collection[Place]) -> dict[Place, StoredAnswer]:
     rows = connection.execute(READ_ANSWERS, _columns(taken))
     return {
         (row.caller, row.key): StoredAnswer(

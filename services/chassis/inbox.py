@@ -7,6 +7,7 @@ reached: what was in the log by then has been handled or parked (deadlines rely 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -14,7 +15,7 @@ from services.chassis.sending import deferred, often
 
 CLAIM = often("""
 INSERT INTO inbox (consumer, event_id) SELECT :consumer, u FROM unnest(:ids ::uuid[]) u
-ON CONFLICT DO NOTHING RETURNING event_id::text
+ON CONFLICT DO NOTHING RETURNING event_id::text, now()
 """)
 ADVANCE = deferred("""
 INSERT INTO consumer_progress AS p (consumer, topic, partition, next_offset)
@@ -48,15 +49,16 @@ class Position:
     offset: int
 
 
-def claim(connection: sa.Connection, consumer: str, event_ids: Iterable[str]) -> set[str]:
-    """Claim events and return the ids that nobody had claimed.
+def claim(connection: sa.Connection, consumer: str, event_ids: Iterable[str]) -> tuple[set[str], datetime | None]:
+    """Claim events and return the ids that nobody had claimed, and the transaction's time if there are any.
 
     The ids are sorted, so that two holders of the same events wait for each other instead of deadlocking.
     """
     ids = sorted(event_ids)
     if not ids:
-        return set()
-    return set(connection.execute(CLAIM, {"consumer": consumer, "ids": ids}).scalars().all())
+        return set(), None
+    claimed = connection.execute(CLAIM, {"consumer": consumer, "ids": ids}).all()
+    return {row.event_id for row in claimed}, claimed[0].now if claimed else None
 
 
 def advance(connection: sa.Connection, consumer: str, positions: Sequence[Position]) -> None:

@@ -21,7 +21,7 @@ from services.chassis.incoming import Item, Reader, Subscription
 from services.chassis.outbox import Outbox
 from services.chassis.retries import Retries
 from services.chassis.tally import Tally
-from services.chassis.unit_of_work import Deferral, UnitOfWork, begin
+from services.chassis.unit_of_work import Deferral, Transaction, UnitOfWork, begin
 
 U = TypeVar("U", bound=UnitOfWork)
 # A statement that took too long, or a row that another transaction inserted meanwhile: the same batch may succeed.
@@ -112,7 +112,7 @@ class Processor(Generic[U]):
         with begin(self._engine, self._outbox()) as tx:
             connection = tx.connection
             self._breaker.check(connection)
-            fresh = self._claim(connection, items)
+            fresh = self._claim(tx, items)
             parked = parking.lock_keys(connection, self._consumer, {item.key for item in fresh})
             waiting = [item for item in fresh if item.key in parked]
             waiting += self._handling.run(tx, [item for item in fresh if item.key not in parked])
@@ -120,12 +120,13 @@ class Processor(Generic[U]):
             inbox.advance(connection, self._consumer, _positions(records))
         self._tally.batch(records, items, fresh, waiting)
 
-    def _claim(self, connection: sa.Connection, items: Sequence[Item]) -> list[Item]:
+    def _claim(self, tx: Transaction, items: Sequence[Item]) -> list[Item]:
         """Return the first of each event that nobody has claimed yet, in order."""
         first = {item.received.event_id: item for item in reversed(items)}
         if self.subscription.projection:
             return [item for item in items if first[item.received.event_id] is item]
-        new = inbox.claim(connection, self._consumer, first)
+        new, now = inbox.claim(tx.connection, self._consumer, first)
+        tx.tell_time(now)
         return [item for item in items if item.received.event_id in new and first[item.received.event_id] is item]
 
     def _park(self, record: Record, item: Item | None, error: Exception) -> None:
@@ -133,8 +134,9 @@ class Processor(Generic[U]):
         if item is None:
             raise error
         log.warning("event_parked", **log_fields.of_item(item, attempt=1), exc_info=error)
-        with transaction(self._engine) as connection:
-            claimed = self._claim(connection, [item])
+        with begin(self._engine, self._outbox()) as tx:
+            connection = tx.connection
+            claimed = self._claim(tx, [item])
             if claimed:
                 fault = Deferral(parking.fingerprint_of(error), None)
                 described = f"{type(error).__name__}: {error}"

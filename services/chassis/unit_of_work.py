@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -78,15 +77,21 @@ class Transaction:
         self.undone = False
         self._waiters_look = False
         self._after: list[Callable[[], None]] = []
+        self._now: datetime | None = None
 
-    @cached_property
+    @property
     def now(self) -> datetime:
         """PostgreSQL's time at the start of the transaction; the only clock that decides anything.
 
         Asked for when it is needed: most looks of an idle system, and all that only read, do not.
         """
-        now: datetime = self.connection.execute(_NOW).scalar_one()
-        return now
+        if self._now is None:
+            self._now = self.connection.execute(_NOW).scalar_one()
+        return self._now
+
+    def tell_time(self, now: datetime | None) -> None:
+        """Take `now()` from a statement that was run anyway, so that it need not be asked for."""
+        self._now = now
 
     def on_commit(self, work: Callable[[], None]) -> None:
         """Do something once the transaction stands, such as counting: never for one that is rolled back."""
