@@ -201,7 +201,7 @@ def _tell(state: StackState, directory: Path) -> None:
     typer.echo(f"{'mails':14} {state.mail.place}")
     typer.echo(f"{'logs':14} {directory / 'log'}")
     typer.echo(f"{'everything':14} {directory / 'stack.json'}")
-    typer.echo("a token: python -m deploy.local token --role admin      the end: make down")
+    typer.echo("a token: make token ROLE=admin      the end: make down")
 
 
 if __name__ == "__main__":
