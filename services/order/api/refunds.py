@@ -64,7 +64,7 @@ def create_refund(call: OrderCall, order_id: Id, body: models.RefundCreate) -> A
     "/<order_id>/refunds/<refund_id>/settle/",
     allow=MANAGERS,
     answers={200: models.Refund},
-    refuses=["order_not_found", "refund_not_found", "refund_settled", "refund_too_large"],
+    refuses=["order_not_found", "refund_not_found", "refund_settled", "refund_too_large", "refund_reference_used"],
     if_match="honoured",
 )
 def settle_refund(call: OrderCall, order_id: Id, refund_id: Id, body: models.RefundSettle | None) -> Answer:
