@@ -283,6 +283,13 @@ def test_what_happened_last_counts_and_a_delivery_is_final() -> None:
     assert status_of([], None) is ShipmentStatus.SHIPPED
 
 
+def test_a_clock_that_is_ahead_hides_nothing_that_is_told_later() -> None:
+    ahead = replace(carrier_event("in_transit", 2**62), recorded_at=NOW + 1)
+    later = replace(carrier_event("out_for_delivery", NOW + 2, "e-2"), recorded_at=NOW + 2)
+    for told in permutations([ahead, later]):
+        assert status_of(told, None) is ShipmentStatus.OUT_FOR_DELIVERY
+
+
 def two_shipped() -> tuple[Order, OrderContent, list[Shipment]]:
     order = in_processing(held=(Held(SKU, "main", 5), Held(OTHER_SKU, "main", 1)))
     first = sent(order, CONTENT, units={"i-1": 5})
