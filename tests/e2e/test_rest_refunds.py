@@ -247,8 +247,10 @@ def test_what_a_provider_paid_once_settles_one_refund(shop: Shop, paid: Order) -
 
 
 def test_refunds_are_seen_by_their_customer_and_made_by_none_of_them(shop: Shop, paid: Order) -> None:
-    refund(shop, paid, amount="1.00")
+    refund(shop, paid, amount="1.00", note="third time this year")
+    assert refunds(shop, paid)[0]["note"] == "third time this year"
     seen = shop.customer.get(f"{paid['id']}/refunds/")
+    assert seen.json()["data"][0]["note"] is None, "why it is not public is in no public row of the history either"
     assert [made["amount"] for made in seen.json()["data"]] == ["1.00"]
     assert shop.customer.post(f"{paid['id']}/refunds/", {"amount": "1.00"}).status_code == 403
     other = shop.callers.customer()
