@@ -239,6 +239,7 @@ def test_what_a_vendor_sold_is_sent_from_wherever_it_lies_whatever_else_the_vend
     shop.service.confirm(world.sole)
     assert eve.move(world.sole, "processing").status_code == 200
 
+    assert eve.get(f"{world.sole['id']}/label/").status_code == 200
     made = eve.post(f"{world.sole['id']}/shipments/")
 
     assert (made.status_code, made.json().get("location")) == (201, "main")
