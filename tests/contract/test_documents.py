@@ -34,6 +34,16 @@ def test_every_call_of_a_service_is_in_its_document(service: Service[Any, Any]) 
     assert told == served
 
 
+def test_who_places_is_told_that_a_customer_may_have_too_many_unpaid_orders() -> None:
+    (order,) = (service for service in SERVICES if service.name == "order")
+    told = {
+        path
+        for path, item in json.loads(openapi(order))["paths"].items()
+        if "`too_many_open_orders`" in json.dumps(item.get("post", {}).get("responses", {}).get("409", {}))
+    }
+    assert told == {"/api/v1/orders/", "/api/v1/orders/bulk/"}
+
+
 def test_no_document_of_something_that_is_gone_is_left() -> None:
     assert left_over(DOCS, DOCUMENTS) == []
 

@@ -1,6 +1,9 @@
 """Erasing a customer: who they were goes, what was bought and paid stays."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+import sqlalchemy as sa
 
 from tests.support import shipping
 from tests.support.eventually import eventually
@@ -121,6 +124,34 @@ def test_mails_to_an_erased_customer_are_not_found_by_their_address(shop: Shop) 
     for table, key in (("subjects", "key"), ("notifications", "subject")):
         query = f"SELECT string_agg(to_jsonb(t)::text, ' ') AS everything FROM {table} t WHERE {key} = :id"
         assert address not in shop.probe.value("notification", query, id=order["id"])
+
+
+def test_nobody_s_name_keeps_them_from_being_erased(shop: Shop) -> None:
+    customer = shop.callers.customer(email="grace@example.org")
+    order = customer.placed((shop.sku(), 1), shipping_address={**ADDRESS, "first_name": "erased"})
+    shop.admin.cancel(order)
+    assert "1 orders erased" in erase(shop, customer.subject)
+    assert shop.admin.order(order["id"])["customer_email"] is None
+
+
+def test_an_erasure_locks_orders_before_addresses_as_whoever_else_changes_both(shop: Shop) -> None:
+    customer = shop.callers.customer()
+    order = customer.placed((shop.sku(), 1))
+    shop.admin.cancel(order)
+    assert customer.post("/api/v1/addresses/", ADDRESS).status_code == 201
+    free = "SELECT id FROM orders WHERE id = CAST(:id AS uuid) FOR UPDATE SKIP LOCKED"
+    held = sa.text("SELECT FROM addresses WHERE customer_id = :customer_id FOR UPDATE")
+
+    def order_is_locked() -> None:
+        assert shop.probe.rows("order", free, id=order["id"]) == []
+
+    engine = shop.probe.engine("order").execution_options(isolation_level="READ COMMITTED")
+    with ThreadPoolExecutor(1) as pool:
+        with engine.begin() as connection:
+            connection.execute(held, {"customer_id": customer.subject})
+            erasing = pool.submit(erase, shop, customer.subject)
+            eventually(order_is_locked, within=20)
+        assert "1 orders erased" in erasing.result()
 
 
 def test_erasing_again_changes_nothing(shop: Shop) -> None:

@@ -14,7 +14,7 @@ from deploy.local.services import ROOT
 from tests.support.code128 import barcodes
 from tests.support.eventually import eventually
 from tests.support.running_shop import Shop
-from tests.support.shipping import EVENTS, items, of_two_vendors, processing, refused, shipped, told
+from tests.support.shipping import EVENTS, items, of_two_vendors, processing, refused, ship, shipped, told
 from tests.support.storefront import Client, unique
 
 # --- goods that leave although their order was cancelled
@@ -51,6 +51,23 @@ def test_goods_of_a_cancelled_order_that_left_are_recorded_and_taken_out_of_stoc
     assert "order_shipped" not in {
         row["template"] for row in shop.probe.rows("notification", templates, id=order["id"])
     }
+
+
+def test_goods_of_a_cancelled_order_left_where_they_lay_and_nowhere_else(shop: Shop) -> None:
+    order = processing(shop, (shop.sku(), 3))
+    shop.admin.cancel(order)
+    shop.await_order(order["id"], reservation_status="released")
+
+    elsewhere = refused(ship(shop.admin, order, location="nowhere"), 422, "unknown_location")
+
+    assert elsewhere["locations"] == ["main"]
+    assert shop.admin.order(order["id"])["shipments"] == []
+    assert shipped(shop.admin, order)["location"] == "main"
+
+    def taken_out() -> None:
+        assert shop.admin.level(order["items"][0]["sku"]) == (7, 0, 0)
+
+    eventually(taken_out, within=20)
 
 
 def test_units_that_left_and_are_promised_to_others_wait_for_an_operator(shop: Shop) -> None:

@@ -230,9 +230,27 @@ def test_a_refund_that_happened_elsewhere_is_recorded_once(shop: Shop, paid: Ord
     assert (unknown.json()["code"], unknown.json()["errors"][0]["pointer"]) == ("unknown_payment", "/payment_reference")
 
 
+def test_what_a_provider_paid_once_settles_one_refund(shop: Shop, paid: Order) -> None:
+    name = unique("re")
+    first, second = (refund(shop, paid, amount=amount).json() for amount in ("2.00", "3.00"))
+    for _ in range(2):
+        assert settle(shop, paid, first["id"], provider_reference=name).status_code == 200
+    other = shop.customer.placed((shop.sku(), 1))
+    assert shop.service.confirm(other).status_code == 200
+    third = refund(shop, other, amount="2.00").json()
+
+    for order, made in ((paid, second), (other, third)):
+        used = settle(shop, order, made["id"], provider_reference=name)
+        assert (used.status_code, used.json()["code"]) == (422, "refund_reference_used")
+        assert settle(shop, order, made["id"], provider_reference=unique("re")).json()["status"] == "succeeded"
+    assert shop.admin.order(paid["id"])["refunded_amount"] == "5.00"
+
+
 def test_refunds_are_seen_by_their_customer_and_made_by_none_of_them(shop: Shop, paid: Order) -> None:
-    refund(shop, paid, amount="1.00")
+    refund(shop, paid, amount="1.00", note="third time this year")
+    assert refunds(shop, paid)[0]["note"] == "third time this year"
     seen = shop.customer.get(f"{paid['id']}/refunds/")
+    assert seen.json()["data"][0]["note"] is None, "why it is not public is in no public row of the history either"
     assert [made["amount"] for made in seen.json()["data"]] == ["1.00"]
     assert shop.customer.post(f"{paid['id']}/refunds/", {"amount": "1.00"}).status_code == 403
     other = shop.callers.customer()

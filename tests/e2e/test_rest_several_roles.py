@@ -24,8 +24,14 @@ def named(roles: Iterable[str]) -> str:
     return "+".join(roles)
 
 
-def several(shop: Shop, roles: Iterable[str], subject: str, vendor_id: str | None = None) -> Client:
-    """Return a caller with all of these roles."""
+def several(
+    shop: Shop,
+    roles: Iterable[str],
+    subject: str,
+    vendor_id: str | None = None,
+    locations: list[str] | None = None,
+) -> Client:
+    """Return a caller with all of these roles; `locations` are their warehouse's."""
     settings = shop.callers.state.jwt
     claims = {
         "sub": subject,
@@ -35,6 +41,7 @@ def several(shop: Shop, roles: Iterable[str], subject: str, vendor_id: str | Non
         "exp": datetime.now(UTC) + timedelta(hours=1),
         "email": "eve@example.org",
         "vendor_id": vendor_id,
+        "locations": locations,
     }
     kept = {name: value for name, value in claims.items() if value is not None}
     return Client(shop.callers.urls, jwt.encode(kept, settings.secret, algorithm=settings.algorithm), subject)
@@ -223,6 +230,21 @@ def test_an_order_is_moved_on_as_its_vendor_and_by_nobody_else(shop: Shop, world
 @pytest.mark.parametrize("roles", [WAREHOUSE_TOO], ids=named)
 def test_customer_and_warehouse_together_move_no_order(shop: Shop, world: World, roles: list[str]) -> None:
     assert world.caller(shop, roles).move(world.own, "cancelled").status_code == 403
+
+
+def test_what_a_vendor_sold_is_sent_from_wherever_it_lies_whatever_else_the_vendor_does(
+    shop: Shop, world: World
+) -> None:
+    eve = several(shop, ("vendor", "warehouse"), world.eve, world.vendor_id, locations=["berlin"])
+    shop.service.confirm(world.sole)
+    assert eve.move(world.sole, "processing").status_code == 200
+
+    assert eve.get(f"{world.sole['id']}/label/").status_code == 200
+    made = eve.post(f"{world.sole['id']}/shipments/")
+
+    assert (made.status_code, made.json().get("location")) == (201, "main")
+    event = {"event_id": unique("e"), "type": "delivered", "occurred_at": made.json()["shipped_at"]}
+    assert eve.post(f"{world.sole['id']}/shipments/{made.json()['id']}/events/", event).status_code == 201
 
 
 # --- placing

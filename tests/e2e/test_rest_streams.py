@@ -62,6 +62,15 @@ def test_a_stream_goes_on_where_its_caller_was(shop: Shop) -> None:
         assert [(number, change["reason"]) for number, change in events(stream)] == all_of_it[2:]
 
 
+def test_a_stream_from_behind_all_that_there_is_tells_what_comes(shop: Shop) -> None:
+    order = shop.customer.placed((shop.sku(), 1))
+    with closing(opened(shop.admin, f"{order['id']}/stream/", **{"Last-Event-ID": "999"})) as stream:
+        shop.admin.cancel(order)
+        # A comment keeps a stream alive that has nothing to tell.
+        told = next(line for line in stream.iter_lines(chunk_size=1) if line.startswith((b"data", b":")))
+        assert b'"status":"cancelled"' in told
+
+
 def test_a_customer_sees_only_the_public_part_of_a_stream(shop: Shop) -> None:
     order = shop.customer.placed((shop.sku(), 1))
     shop.admin.cancel(order)

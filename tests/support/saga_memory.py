@@ -163,8 +163,8 @@ class MemoryRefunds(Refunds):
     def of(self, order_id: str) -> list[Refund]:
         return [refund for refund in self._refunds.values() if refund.order_id == order_id]
 
-    def has_reference(self, provider_reference: str) -> bool:
-        return any(refund.provider_reference == provider_reference for refund in self._refunds.values())
+    def named(self, provider_reference: str) -> set[str]:
+        return {refund.id for refund in self._refunds.values() if refund.provider_reference == provider_reference}
 
     def add(self, refund: Refund) -> None:
         self._refunds[refund.id] = refund

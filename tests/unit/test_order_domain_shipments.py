@@ -237,7 +237,10 @@ def test_goods_that_left_although_their_order_was_cancelled_are_recorded_as_unex
     order = in_processing()
     cancelled(order, CONTENT)
     order.held = held
-    done = sent(order, CONTENT, units={"i-1": 2})
+    handed_over = NONE.for_goods(by_location(CONTENT.lines, HELD))
+    which = refused(order, CONTENT, parcels=handed_over, units={"i-1": 2})
+    assert (which.code, which.facts) == (RefusalCode.LOCATION_REQUIRED, {"locations": ["main", "north"]})
+    done = sent(order, CONTENT, handed_over, units={"i-1": 2}, location="main")
     assert (order.status, order.held, order.history[-1].reason) == (OrderStatus.CANCELLED, held, "shipped_unexpectedly")
     assert (done.shipments[0].unexpected, done.told[0].unexpected, done.shipments[0].location) == (True, True, "main")
     assert [line.shipped_quantity for line in done.content.lines] == [2, 0]
@@ -281,6 +284,13 @@ def test_what_happened_last_counts_and_a_delivery_is_final() -> None:
         assert status_of(told, None) is ShipmentStatus.ATTEMPTED_DELIVERY
     assert status_of([carrier_event("returned_to_sender", 9)], delivered_at=1) is ShipmentStatus.DELIVERED
     assert status_of([], None) is ShipmentStatus.SHIPPED
+
+
+def test_a_clock_that_is_ahead_hides_nothing_that_is_told_later() -> None:
+    ahead = replace(carrier_event("in_transit", 2**62), recorded_at=NOW + 1)
+    later = replace(carrier_event("out_for_delivery", NOW + 2, "e-2"), recorded_at=NOW + 2)
+    for told in permutations([ahead, later]):
+        assert status_of(told, None) is ShipmentStatus.OUT_FOR_DELIVERY
 
 
 def two_shipped() -> tuple[Order, OrderContent, list[Shipment]]:
@@ -408,8 +418,19 @@ def test_what_leaves_after_a_cancel_has_the_number_that_was_printed_before() -> 
     cancelled(order, CONTENT)
     order.held = ()
     assert sent(order, CONTENT, parcels, vendor_id="v-2", location="main").shipments[0].number == label.number
-    (nowhere,) = sent(order, CONTENT, parcels, units={"i-1": 1}, location="south").shipments
-    assert nowhere.number == "ORD00000001-5"
+
+
+def test_what_leaves_after_a_cancel_left_where_it_lay() -> None:
+    order = in_processing()
+    cancelled(order, CONTENT)
+    order.held = ()
+    parcels = NONE.for_goods(by_location(CONTENT.lines, HELD))
+    south = refused(order, CONTENT, parcels=parcels, location="south")
+    assert (south.code, south.facts) == (RefusalCode.UNKNOWN_LOCATION, {"locations": ["main", "north"]})
+    (from_north,) = sent(order, CONTENT, parcels, locations=frozenset({"north", "south"})).shipments
+    assert from_north.location == "north"
+    (unnumbered,) = sent(order, CONTENT, Parcels(last=4), units={"i-1": 1}).shipments
+    assert (unnumbered.location, unnumbered.number) == ("main", "ORD00000001-5")
 
 
 def test_the_label_of_a_shipment_that_was_made_says_what_it_holds() -> None:

@@ -3,7 +3,7 @@
 from services.chassis.http.endpoint import Api
 from services.chassis.http.threads import in_thread
 from services.chassis.idempotency import Answer
-from services.order.api.access import SHIPPERS, locations_of, scopes_of
+from services.order.api.access import SHIPPERS, scopes_of
 from services.order.api.calls import PREFIX, OrderCall, found
 from services.order.api.models.fields import Id
 from services.order.api.models.labels import LabelQuery
@@ -36,8 +36,7 @@ def show_label(call: OrderCall, order_id: Id, query: LabelQuery) -> Answer:
         scope, order = found(uow, scopes_of(call.caller, SHIPPERS), order_id)
         details = view_order(uow, scope, order).details
         senders, parcels = uow.settings.senders, view_parcels(uow, order)
-    locations = locations_of(call.caller, SHIPPERS)
-    wanted = WantedLabels(shipment=query.shipment, vendor_id=scope.vendor_id, locations=locations)
+    wanted = WantedLabels(shipment=query.shipment, vendor_id=scope.vendor_id, locations=scope.locations)
     printed = labels_of(order, details.content, details.shipments, parcels, wanted, ship_from=senders)
     if isinstance(printed, Refusal):
         raise problem_of(printed)

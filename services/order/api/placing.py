@@ -30,6 +30,7 @@ placing = Api("placing", prefix=PREFIX, about="Place orders", problems=PROBLEMS)
 REFUSALS = [
     "field_not_allowed",
     "insufficient_stock",
+    "too_many_open_orders",
     "unknown_sku",
     "inactive_variant",
     "mixed_currency",

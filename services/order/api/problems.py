@@ -31,7 +31,7 @@ PROBLEMS = {
     "shipment_not_found": ProblemCode(404, "The order has no such shipment, or it is not the caller's"),
     "label_not_available": ProblemCode(409, "There is nothing to print a label for"),
     "unknown_payment": ProblemCode(422, "The order has no such payment, or several of which one has to be named"),
-    "refund_reference_used": ProblemCode(422, "The provider's reference is recorded for a refund of another order"),
+    "refund_reference_used": ProblemCode(422, "The provider's reference is recorded for another refund"),
     "refund_not_found": ProblemCode(404, "The order has no such refund"),
     "refund_not_allowed": ProblemCode(409, "Nothing is paid back of an order in this status"),
     "refund_settled": ProblemCode(409, "The refund was settled otherwise"),

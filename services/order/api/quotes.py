@@ -22,7 +22,7 @@ quotes = Api("quotes", prefix=PREFIX, about="What an order would come to", probl
     "/quote/",
     allow=BUYERS,
     answers={200: models.Quote},
-    refuses=[code for code in REFUSALS if code != "insufficient_stock"],
+    refuses=[code for code in REFUSALS if code not in ("insufficient_stock", "too_many_open_orders")],
     asks_only=True,
 )
 def quote(call: OrderCall, body: OrderCreate) -> Answer:

@@ -1,5 +1,6 @@
 """Refunds of an order: what is to be paid back, and what became of it."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from services.chassis.events import from_micros
@@ -17,6 +18,7 @@ from services.order.domain.orders import Order
 from services.order.domain.refund_requests import CreateRefund, WantedRefund
 from services.order.domain.refunds import Refund, SettleRefund
 from services.order.domain.refusals import Refusal
+from services.order.domain.scopes import Scope
 from services.order.handlers.refunds import Refunded, view_refunds
 from services.order.unit_of_work import OrderUnitOfWork
 
@@ -30,7 +32,7 @@ def list_refunds(call: OrderCall, order_id: Id) -> Answer:
     known = known_order(call, order_id, OWNERS)
     with call.queries() as uow:
         found = view_refunds(uow, known.order)
-    return answer(Page[models.Refund](data=[refund_of(refund) for refund in found], next_cursor=None), 200)
+    return answer(Page[models.Refund](data=[_seen(refund, known.scope) for refund in found], next_cursor=None), 200)
 
 
 @refunds.post(
@@ -64,7 +66,7 @@ def create_refund(call: OrderCall, order_id: Id, body: models.RefundCreate) -> A
     "/<order_id>/refunds/<refund_id>/settle/",
     allow=MANAGERS,
     answers={200: models.Refund},
-    refuses=["order_not_found", "refund_not_found", "refund_settled", "refund_too_large"],
+    refuses=["order_not_found", "refund_not_found", "refund_settled", "refund_too_large", "refund_reference_used"],
     if_match="honoured",
 )
 def settle_refund(call: OrderCall, order_id: Id, refund_id: Id, body: models.RefundSettle | None) -> Answer:
@@ -81,6 +83,11 @@ def settle_refund(call: OrderCall, order_id: Id, refund_id: Id, body: models.Ref
         expected_versions=call.expected_versions,
     )
     return call.submit(command, render=_settled, subject=known.order.id)
+
+
+def _seen(refund: Refund, scope: Scope) -> models.Refund:
+    """Return a refund as a reader sees it: its note is for those who see what is not public in the history."""
+    return refund_of(refund if scope.internal else replace(refund, note=None))
 
 
 def _wanted(order: Order, body: models.RefundCreate) -> WantedRefund:

@@ -5,7 +5,7 @@ from services.chassis.http.answers import answer
 from services.chassis.http.documents import Page
 from services.chassis.http.endpoint import Api
 from services.chassis.idempotency import Answer
-from services.order.api.access import SHIPPERS, locations_of, scopes_of
+from services.order.api.access import SHIPPERS, scopes_of
 from services.order.api.calls import PREFIX, Known, OrderCall, found, known_order
 from services.order.api.models import shipments as models
 from services.order.api.models.fields import Id
@@ -60,7 +60,7 @@ def create_shipment(call: OrderCall, order_id: Id, body: models.ShipmentCreate |
             units=None if wanted.items is None else {item.item_id: item.quantity for item in wanted.items},
             location=wanted.location,
             vendor_id=known.scope.vendor_id,
-            locations=locations_of(call.caller, SHIPPERS),
+            locations=known.scope.locations,
         ),
         note=wanted.notes,
         carrier=wanted.carrier,
@@ -95,7 +95,7 @@ def record_carrier_event(call: OrderCall, order_id: Id, shipment_id: Id, body: m
         place=body.place,
         message=body.message,
         vendor_id=known.scope.vendor_id,
-        locations=locations_of(call.caller, SHIPPERS),
+        locations=known.scope.locations,
         expected_versions=call.expected_versions,
     )
     return call.submit(command, render=_recorded, subject=known.order.id)

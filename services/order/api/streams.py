@@ -21,7 +21,7 @@ from services.order.api.views import history_row
 from services.order.domain.history import Change
 from services.order.domain.statuses import ENDED
 from services.order.domain.streams import TICKET_SECONDS, IssueTicket, Ticket
-from services.order.handlers.streams import changes_since, find_ticket, is_over
+from services.order.handlers.streams import changes_since, find_ticket, seen_by
 from services.order.unit_of_work import OrderUnitOfWork
 
 streams = Api("streams", prefix=PREFIX, about="Watching an order", problems=PROBLEMS)
@@ -90,10 +90,11 @@ def _digest(ticket: str) -> bytes:
 
 
 def _stream(call: OrderCall, ticket: Ticket) -> Response:
-    after = last_event_id(request.headers.get("Last-Event-ID"))
+    named = last_event_id(request.headers.get("Last-Event-ID"))
     with call.queries() as uow:
-        if is_over(uow, ticket, after):
-            return Response(status=204)
+        after = seen_by(uow, ticket, named)
+    if after is None:
+        return Response(status=204)
     return call.application.streams.respond(_events(call, ticket, after))
 
 

@@ -39,24 +39,27 @@ def order_of(view: OrderView, links: Mapping[str, str], parts: frozenset[str] = 
 
     """
     order, content, scope = view.order, view.details.content, view.scope
-    lines, edit = own_lines(content.lines, scope), view.details.last_revision
+    lines = own_lines(content.lines, scope)
     vendor, buyer = scope.vendor_id is not None, scope.shows_buyer
     # What people write is about the whole order: a vendor reads it where all of that is theirs.
     words = not vendor or len(lines) == len(content.lines)
-    money = Money(order.currency)
     return Order(
         id=order.id,
         order_number=order.number,
-        **_progress_of(order),
+        status=order.status,
+        allowed_transitions=list(order.allowed_transitions),
+        pending_operation=order.pending_operation,
+        payment_status=order.payment_status,
         fulfillment_status=fulfillment_status(content.lines),
+        reservation_status=order.reservation_status,
+        reserved_until=_time(order.reserved_until),
+        cancel_reason=order.cancel_reason,
         shortages=shortages_of(order.shortages, lines),
         customer_id=order.customer_id,
         customer_email=content.customer_email if buyer else None,
         locale=content.locale,
         currency=order.currency,
-        **(sums_of(content, order.total_minor, money) if buyer else own_sums_of(lines, money)),
-        amount_due=money(order.amount_due_minor) if buyer else None,
-        refunded_amount=money(order.refunded_minor) if buyer else None,
+        **_money_of(view, lines),
         shipping_address=address_of(content.shipping_address),
         billing_address=address_of(content.billing_address) if buyer else None,
         shipping_method=content.shipping_method,
@@ -68,26 +71,13 @@ def order_of(view: OrderView, links: Mapping[str, str], parts: frozenset[str] = 
         items=items_of(order, lines),
         status_history=_history(view, words=words) if "status_history" in parts else None,
         shipments=_shipments(view, lines, links) if "shipments" in parts else None,
-        last_revision=None if edit is None else last_revision_of(edit, own_lines(edit.lines, scope)),
+        last_revision=_last_revision(view),
+        version=order.version,
+        created_at=from_micros(order.created_at),
+        updated_at=from_micros(order.updated_at),
+        confirmed_at=_time(order.confirmed_at),
+        cancelled_at=_time(order.cancelled_at),
     )
-
-
-def _progress_of(order: orders.Order) -> dict[str, Any]:
-    """Return how far an order has come, and when."""
-    return {
-        "status": order.status,
-        "allowed_transitions": list(order.allowed_transitions),
-        "pending_operation": order.pending_operation,
-        "payment_status": order.payment_status,
-        "reservation_status": order.reservation_status,
-        "reserved_until": _time(order.reserved_until),
-        "cancel_reason": order.cancel_reason,
-        "version": order.version,
-        "created_at": from_micros(order.created_at),
-        "updated_at": from_micros(order.updated_at),
-        "confirmed_at": _time(order.confirmed_at),
-        "cancelled_at": _time(order.cancelled_at),
-    }
 
 
 def admin_order_of(view: OrderView, links: Mapping[str, str], parts: frozenset[str]) -> AdminOrder:
@@ -168,6 +158,17 @@ def own_sums_of(lines: Sequence[OrderLine], money: Money) -> dict[str, Any]:
     }
 
 
+def _money_of(view: OrderView, lines: Sequence[OrderLine]) -> dict[str, Any]:
+    order, money = view.order, Money(view.order.currency)
+    if not view.scope.shows_buyer:
+        return {**own_sums_of(lines, money), "amount_due": None, "refunded_amount": None}
+    return {
+        **sums_of(view.details.content, order.total_minor, money),
+        "amount_due": money(order.amount_due_minor),
+        "refunded_amount": money(order.refunded_minor),
+    }
+
+
 def _item(order: orders.Order, line: OrderLine, money: Money) -> OrderItem:
     return OrderItem(
         id=line.item_id,
@@ -184,6 +185,11 @@ def _item(order: orders.Order, line: OrderLine, money: Money) -> OrderItem:
         returned_quantity=line.returned_quantity,
         created_at=from_micros(line.added_at or order.created_at),
     )
+
+
+def _last_revision(view: OrderView) -> LastRevision | None:
+    edit = view.details.last_revision
+    return None if edit is None else last_revision_of(edit, own_lines(edit.lines, view.scope))
 
 
 def _history(view: OrderView, *, words: bool) -> list[HistoryRow]:

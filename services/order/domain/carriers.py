@@ -2,7 +2,7 @@
 
 A delivery is final, whenever it is told. Of everything else the latest counts, by the carrier's clock: an earlier
 event that comes late changes no later state. So what a shipment's status is depends on what was told, and not on the
-order in which it was.
+order in which it was. A clock that is ahead is believed up to the telling: else one such event would hide all others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -73,5 +73,9 @@ def status_of(events: Sequence[CarrierEvent], delivered_at: int | None) -> Shipm
     """Return where a shipment stands."""
     if delivered_at is not None:
         return _S.DELIVERED
-    told = [(event.occurred_at, _STATUS_BY_TYPE[event.type]) for event in events if event.type in _STATUS_BY_TYPE]
+    told = [
+        (min(event.occurred_at, event.recorded_at), _STATUS_BY_TYPE[event.type])
+        for event in events
+        if event.type in _STATUS_BY_TYPE
+    ]
     return max(told, key=lambda row: (row[0], _RANK[row[1]]), default=(0, _S.SHIPPED))[1]

@@ -47,10 +47,7 @@ def has_ended(order: Order, returns: Sequence[Return]) -> bool:
 
 def erase(order: Order, content: OrderContent, when: When) -> OrderContent | None:
     """Return what an order that has ended is about without who it was for; None where it was erased before."""
-    if content.shipping_address.get("first_name") == _ERASED:
-        return None
-    order.note_change(order.status, "erased", when, public=False)
-    return replace(
+    erased = replace(
         content,
         customer_email=None,
         notes=None,
@@ -59,6 +56,10 @@ def erase(order: Order, content: OrderContent, when: When) -> OrderContent | Non
         shipping_address=_blank(content.shipping_address),
         billing_address=_blank(content.billing_address),
     )
+    if erased == content:
+        return None
+    order.note_change(order.status, "erased", when, public=False)
+    return erased
 
 
 def _blank(address: Mapping[str, str | None]) -> Mapping[str, str | None]:

@@ -26,6 +26,11 @@ class Parcels:
     last: int = 0
     numbers: Mapping[Packer, int] = field(default_factory=dict)
 
+    @property
+    def locations(self) -> tuple[str, ...]:
+        """Where goods of the order lay when numbers were given."""
+        return tuple(dict.fromkeys(location for _, location in self.numbers))
+
     def for_goods(self, goods: Sequence[tuple[OrderLine, str, int]]) -> "Parcels":
         """Return them with a number for each who may pack some of these (line, location, units).
 

@@ -35,13 +35,14 @@ class Pick:
     units: Mapping[str, int]
 
 
-def pick(order: Order, content: OrderContent, wanted: Wanted) -> Pick | Refusal:
+def pick(order: Order, content: OrderContent, wanted: Wanted, places: Sequence[str] = ()) -> Pick | Refusal:
     """Return what leaves, and from where, or why not.
 
     Args:
         order: what is held for it, by location; nothing has to be held for goods that nobody should have sent.
         content: its lines.
         wanted: what somebody wants.
+        places: where its goods lay when they were handed over, as far as that is known.
 
     """
     own = [line for line in content.lines if wanted.vendor_id in (None, line.vendor_id)]
@@ -52,7 +53,7 @@ def pick(order: Order, content: OrderContent, wanted: Wanted) -> Pick | Refusal:
     if faults:
         return Refusal(RefusalCode(faults[0].code), faults[0].detail, faults)
     if order.status is OrderStatus.CANCELLED:
-        return _unheld(own, wanted)
+        return _unheld(order, own, wanted, places)
     held = _held(order, own, wanted.locations)
     if wanted.location is None:
         return _from_the_only(order, own, wanted, held)
@@ -96,8 +97,7 @@ def _from_the_only(
         return _from(order, own, wanted, able[0], held[able[0]])
     places = "; ".join(f"{place!r} has {_listed(there)}" for place, there in sorted(held.items()))
     detail = f"name the location that it leaves, and ship one location at a time: {places or 'nothing is held for you'}"
-    fault = Fault("/location", RefusalCode.LOCATION_REQUIRED.value, detail)
-    return Refusal(RefusalCode.LOCATION_REQUIRED, detail, [fault], {"locations": sorted(held)})
+    return _which_place(detail, sorted(held))
 
 
 def _from(
@@ -131,14 +131,26 @@ def _all_there(own: Sequence[OrderLine], there: Mapping[str, int]) -> dict[str, 
     return units
 
 
-def _unheld(own: Sequence[OrderLine], wanted: Wanted) -> Pick | Refusal:
-    """Take what nothing is held of any more: the goods of a cancelled order."""
-    locations = wanted.locations
-    location = wanted.location or (min(locations) if locations else DEFAULT_LOCATION)
-    if locations is not None and location not in locations:
-        return _no_such_place(location, sorted(locations))
+def _unheld(order: Order, own: Sequence[OrderLine], wanted: Wanted, places: Sequence[str]) -> Pick | Refusal:
+    """Take what nothing is held of any more: the goods of a cancelled order, which left where they lay.
+
+    Inventory would wait for stock at a place that has none, and everything else of the order behind that.
+    """
+    known = places or (wanted.location or DEFAULT_LOCATION,)
+    able = sorted(place for place in known if wanted.locations is None or place in wanted.locations)
+    location = wanted.location or (able[0] if len(able) == 1 else None)
+    if location is None:
+        detail = f"name the location that it left; order {order.number} lay at {', '.join(able) or 'none of yours'}"
+        return _which_place(detail, able)
+    if location not in able:
+        return _no_such_place(location, able)
     units = wanted.units or {line.item_id: line.unshipped for line in own if line.unshipped}
     return Pick(location, {line.item_id: units[line.item_id] for line in own if line.item_id in units})
+
+
+def _which_place(detail: str, valid: Sequence[str]) -> Refusal:
+    fault = Fault("/location", RefusalCode.LOCATION_REQUIRED.value, detail)
+    return Refusal(RefusalCode.LOCATION_REQUIRED, detail, [fault], {"locations": list(valid)})
 
 
 def _no_such_place(location: str, valid: Sequence[str]) -> Refusal:

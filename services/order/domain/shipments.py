@@ -264,7 +264,7 @@ def ship_part(
     if order.pending_operation is PendingOperation.REVISING:
         return order.refuse_meanwhile() or refuse_transition(order, OrderStatus.SHIPPED)
     unpaid = None if handed_over else _refuse_unpaid(order, prepaid=prepaid, auto_confirm=auto_confirm)
-    picked = unpaid or pick(order, content, command.wanted)
+    picked = unpaid or pick(order, content, command.wanted, parcels.locations)
     if isinstance(picked, Refusal):
         return picked
     vendor_id = command.wanted.vendor_id

@@ -10,8 +10,8 @@ def erase_customer(submitted: Submitted[EraseCustomer], uow: OrderUnitOfWork) ->
     """Erase a customer from their orders that have ended, and their saved addresses."""
     command = submitted.command
     when = When(now=uow.now, actor=command.actor, event_id=submitted.cause.causation_id)
-    uow.addresses.erase(command.customer_id)
     orders = uow.lock_of_customer(command.customer_id)
+    uow.addresses.erase(command.customer_id)
     ended = [order for order in orders if has_ended(order, uow.returns.of(order.id))]
     contents = [erase(order, uow.content(order.id), when) for order in ended]
     newly = [content for content in contents if content is not None]

@@ -9,7 +9,7 @@ from services.order.domain import refund_requests, refunds
 from services.order.domain.history import When
 from services.order.domain.orders import Order
 from services.order.domain.refund_requests import CreateRefund, RefundRest
-from services.order.domain.refunds import Refund, Refundable, SettleRefund
+from services.order.domain.refunds import Refund, Refundable, RefundStatus, SettleRefund
 from services.order.domain.refusals import Refusal, RefusalCode
 from services.order.domain.statuses import OrderStatus
 from services.order.handlers.commands import Accepted, Outcome, order_of, when_of
@@ -39,9 +39,9 @@ def create_refund(submitted: Submitted[CreateRefund], uow: OrderUnitOfWork) -> R
     before = refund_requests.known_before(known, command)
     if before is not None:
         return Refunded(order, [before], is_new=False)
-    if command.provider_reference is not None and uow.refunds.has_reference(command.provider_reference):
-        detail = f"{command.provider_reference!r} is recorded for a refund of another order"
-        return Refusal(RefusalCode.REFUND_REFERENCE_USED, detail)
+    used = _refuse_used(command.provider_reference, uow)
+    if used is not None:
+        return used
     made = refund_requests.create(known, command, when_of(submitted, uow), [new_id() for _ in known.payments])
     if isinstance(made, Refusal):
         return made
@@ -76,7 +76,9 @@ def settle_refund(submitted: Submitted[SettleRefund], uow: OrderUnitOfWork) -> R
     if refund is None:
         detail = f"order {order.number} has no refund {command.refund_id!r}"
         return Refusal(RefusalCode.REFUND_NOT_FOUND, detail)
-    settled = refunds.settle(known, refund, command, when_of(submitted, uow))
+    name = command.provider_reference if command.status is RefundStatus.SUCCEEDED else None
+    used = _refuse_used(name, uow, own=refund.id)
+    settled = used or refunds.settle(known, refund, command, when_of(submitted, uow))
     if isinstance(settled, Refusal):
         return settled
     now, told = settled
@@ -102,6 +104,13 @@ def view_refunds(uow: OrderUnitOfWork, order: Order) -> Sequence[Refund]:
 def refundable(order: Order, uow: OrderUnitOfWork) -> Refundable:
     """Return an order with what was paid for it and back."""
     return Refundable(order, uow.content(order.id), uow.payments.of(order.id), uow.refunds.of(order.id))
+
+
+def _refuse_used(name: str | None, uow: OrderUnitOfWork, own: str | None = None) -> Refusal | None:
+    """Return why a provider's name of a refund cannot be that of `own`: what was paid once settles one refund."""
+    if name is None or uow.refunds.named(name) <= {own}:
+        return None
+    return Refusal(RefusalCode.REFUND_REFERENCE_USED, f"{name!r} is recorded for another refund")
 
 
 def _keep(

@@ -28,7 +28,16 @@ def changes_since(uow: OrderUnitOfWork, order_id: str, version: int) -> Sequence
     return [(n, change) for n, change in enumerate(uow.history(order_id), start=1) if n > version]
 
 
-def is_over(uow: OrderUnitOfWork, ticket: Ticket, version: int) -> bool:
-    """Return whether an order has ended and who has seen this version of it has seen all that there is to see."""
+def seen_by(uow: OrderUnitOfWork, ticket: Ticket, version: int) -> int | None:
+    """Return the version from which on a stream goes on; None where nothing is left to tell of an order that has ended.
+
+    Args:
+        uow: the orders.
+        ticket: what the stream shows.
+        version: what its caller says to have seen. Of a database that was restored that may be more than there is.
+
+    """
     history = uow.history(ticket.order_id)
-    return history[-1].status in ENDED and not any(ticket.shows(change) for change in history[version:])
+    seen = min(version, len(history))
+    is_over = history[-1].status in ENDED and not any(ticket.shows(change) for change in history[seen:])
+    return None if is_over else seen

@@ -25,7 +25,7 @@ UPDATE refunds SET status = :status, conceded_minor = :conceded_minor, shipping_
     settled_at = :settled_at
 WHERE id = :id ::uuid
 """)
-HAS_REFERENCE = sa.text("SELECT EXISTS (SELECT FROM refunds WHERE provider_reference = :reference)")
+NAMED = sa.text("SELECT id::text FROM refunds WHERE provider_reference = :reference")
 
 
 class Refunds:
@@ -38,9 +38,9 @@ class Refunds:
         """Return an order's refunds, oldest first."""
         return [_refund(row) for row in self._connection.execute(OF_ORDER, {"order_id": order_id})]
 
-    def has_reference(self, provider_reference: str) -> bool:
-        """Tell whether a refund of whichever order has this name at its provider."""
-        return bool(self._connection.execute(HAS_REFERENCE, {"reference": provider_reference}).scalar_one())
+    def named(self, provider_reference: str) -> set[str]:
+        """Return the ids of the refunds, of whichever order, that have this name at their provider."""
+        return set(self._connection.execute(NAMED, {"reference": provider_reference}).scalars())
 
     def add(self, refund: Refund) -> None:
         """Keep a new refund."""

@@ -76,7 +76,7 @@ class Refund(BaseModel):
     amount: str
     currency: str
     reason: str
-    note: str | None
+    note: str | None = Field(description="in the words of whoever made it; not shown to its customer")
     lines: list[RefundLine] = Field(description="what it is for, as far as the order still has it")
     shipping: str = Field(description="how much of the amount is for shipping that the order still has")
     provider: str
