@@ -91,7 +91,7 @@ def courses(draw: st.DrawFn) -> list[Step]:
     return [draw(st.sampled_from(PLACES)), *draw(st.lists(STEP, min_size=at_least, max_size=70))]
 
 
-@pytest.mark.timeout(120 + EXAMPLES // 5)
+@pytest.mark.timeout(300 + EXAMPLES // 5)
 def test_from_every_course_the_saga_comes_to_rest_as_promised_and_every_cell_was_reached() -> None:
     reached: Counter[tuple[str, str]] = Counter()
 
