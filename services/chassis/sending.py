@@ -60,12 +60,6 @@ def install(engine: sa.Engine) -> None:
     sa.event.listen(engine, "handle_error", _failed)
 
 
-def send_waiting(connection: sa.Connection) -> None:
-    """Send the writes that wait, as the transaction's next statement would."""
-    driver = _driver(connection)
-    driver.session.send(driver.cursor(), b"")
-
-
 def drop_waiting(connection: sa.Connection) -> None:
     """Forget the writes that wait: their transaction is rolled back."""
     _driver(connection).session.drop()

@@ -7,7 +7,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.chassis.database import BEGIN
-from services.chassis.sending import send_waiting
 from tests.support.services import World
 
 _ENDS = ("COMMIT", "ROLLBACK")
@@ -61,19 +60,19 @@ def backend_ended_at_commit(world: World, engine: sa.Engine, *, committed: bool,
     def note(connection: sa.Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
         driver: Any = connection.connection.dbapi_connection
         if statement == "COMMIT":
-            end(connection, driver)
+            end(driver)
         elif of in statement:
             ran.add(driver)
 
-    def end(connection: sa.Connection, driver: Any) -> None:
+    def end(driver: Any) -> None:
         nonlocal done
         if done or driver not in ran:
             return
         done = True
         pid = driver.info.backend_pid
         if committed:
-            send_waiting(connection)
             with driver.cursor() as cursor:
+                driver.session.send(cursor, b"")  # the writes that would have gone with the COMMIT
                 cursor.execute("COMMIT")
         world.terminate(pid)
 
