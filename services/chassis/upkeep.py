@@ -6,6 +6,7 @@ that also makes the steps, so that one who lost it stops.
 """
 
 import threading
+import time
 from collections.abc import Callable
 
 import sqlalchemy as sa
@@ -19,6 +20,9 @@ from services.chassis.watching import watched
 _STANDBY_SECONDS = 1.0
 # What failed by a fault of its own fails again: its load is not put on the database without a pause.
 _FAILED_SECONDS = 60.0
+# A rest is so many times as long as the longest step before it: what is derived may be late for a while, and must not
+# take from a busy service what its events and requests need.
+_RESTS = 20
 log = logs.logger(__name__)
 
 
@@ -30,7 +34,7 @@ class Upkeep:
         health: told that the thread is alive.
         name: of the thread, for health and logs.
         lock: the advisory lock that elects one.
-        seconds: between two times.
+        seconds: between two times at least, and before the first one: who starts has more urgent work.
         step: does a part in the transaction that it is given, and returns whether more is left.
 
     """
@@ -76,14 +80,22 @@ class Upkeep:
         return _STANDBY_SECONDS
 
     def _lead(self, elected: sa.Connection, stop: threading.Event) -> None:
+        rest = self._seconds
         while not stop.is_set():
-            more = True
+            self._rest(rest, stop)
             with watched(elected, self._beat, stop):
-                while more and not stop.is_set():
-                    elected.execute(UNHURRIED)
-                    more = self._step(elected)
-                    elected.commit()
-            self._rest(self._seconds, stop)
+                rest = max(self._seconds, _RESTS * self._until_done(elected, stop))
+
+    def _until_done(self, elected: sa.Connection, stop: threading.Event) -> float:
+        """Make steps until none is left, and return the seconds that the longest one took."""
+        longest, more = 0.0, True
+        while more and not stop.is_set():
+            began = time.monotonic()
+            elected.execute(UNHURRIED)
+            more = self._step(elected)
+            elected.commit()
+            longest = max(longest, time.monotonic() - began)
+        return longest
 
     def _rest(self, seconds: float, stop: threading.Event) -> None:
         """Wait, and be alive meanwhile."""

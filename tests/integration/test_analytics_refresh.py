@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -180,6 +181,27 @@ def test_a_count_that_fails_ends_nothing(world: World, caplog: pytest.LogCapture
     failing = Upkeep(engine=world.process().engine, health=Health(), name="analytics", lock=1, seconds=0.1, step=fail)
     with running(failing.run):
         eventually(lambda: failed(caplog), within=10)
+
+
+def test_who_takes_long_rests_longer_and_who_starts_waits(world: World) -> None:
+    began, steps = time.monotonic(), []
+
+    def count(connection: sa.Connection) -> bool:
+        steps.append(time.monotonic() - began)
+        connection.execute(sa.text("SELECT pg_sleep(0.2)"))
+        return len(steps) == 1
+
+    slow = Upkeep(engine=world.process().engine, health=Health(), name="analytics", lock=1, seconds=0.5, step=count)
+    with running(slow.run):
+        eventually(lambda: third(steps), within=30)
+    first, second, after_rest = steps
+    assert first >= 0.5, "who starts has more urgent work"
+    assert second - first < 2, "steps of one turn do not wait for each other"
+    assert after_rest - second >= 4, "twenty times 0.2 s"
+
+
+def third(steps: list[float]) -> None:
+    assert len(steps) == 3
 
 
 def failed(caplog: pytest.LogCaptureFixture) -> None:
