@@ -25,9 +25,10 @@ def literal(values: Sequence[Any]) -> str:
 
     """
     kinds = set(map(type, values))
+    if kinds == {str}:
+        return _texts(values)
     if len(kinds) == 1:
-        write = _WRITE[kinds.pop()]
-        return "{" + ",".join([write(value) for value in values]) + "}"
+        return "{" + ",".join(map(_WRITE[kinds.pop()], values)) + "}"
     return "{" + ",".join([_WRITE[type(value)](value) for value in values]) + "}"
 
 
@@ -42,6 +43,14 @@ class _Adapted:
 
     def getquoted(self) -> bytes:
         return self._quoted.getquoted()
+
+
+def _texts(values: Sequence[str]) -> str:
+    """Return the literal of strings, which most columns are; nearly none has a character that needs an escape."""
+    joined = '","'.join(values)
+    if "\\" in joined or joined.count('"') > 2 * (len(values) - 1):
+        joined = '","'.join([value.replace("\\", "\\\\").replace('"', '\\"') for value in values])
+    return f'{{"{joined}"}}'
 
 
 def _text(value: str) -> str:
