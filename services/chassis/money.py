@@ -40,6 +40,17 @@ def minor_units(amount: Decimal, currency: str) -> int:
     return int(scaled)
 
 
+def amount_text(minor: int, currency: str) -> str:
+    """Return an amount for people who read English, for example "19.99 EUR"; without decimals of an unknown currency.
+
+    What is refused may be of any currency, so that this one raises nothing.
+    """
+    try:
+        return f"{decimal_string(minor, currency)} {currency}"
+    except ValueError:
+        return f"{minor} minor units of {currency}"
+
+
 def decimal_string(minor: int, currency: str) -> str:
     """Return an amount as REST shows it, for example "19.99"."""
     places = digits(currency)

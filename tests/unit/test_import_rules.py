@@ -51,7 +51,11 @@ _MESSAGES = "what a handler receives, hands on, and makes ids with"
 _TIMES = "times, as events and columns hold them"
 _AUDIT = "what an audit found"
 LAYERS = {
-    "domain": Layer((CONTRACTS, "own.domain"), pure=True),
+    "domain": Layer(
+        (CONTRACTS, "own.domain"),
+        {f"{_CHASSIS}.money": "arithmetic of ISO 4217: refusals tell amounts as callers write them"},
+        pure=True,
+    ),
     "handlers": Layer(
         (CONTRACTS, "own.domain", "own.handlers", "own.unit_of_work", f"{_CHASSIS}.unit_of_work", f"{_CHASSIS}.errors"),
         {

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from services.chassis.money import decimal_string, minor_units
+from services.chassis.money import amount_text, decimal_string, minor_units
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,11 @@ def test_what_is_no_currency_to_pay_with_is_refused(currency: str) -> None:
 )
 def test_an_amount_is_shown_with_all_its_decimals(minor: int, currency: str, shown: str) -> None:
     assert decimal_string(minor, currency) == shown
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "told"),
+    [(1999, "EUR", "19.99 EUR"), (500, "JPY", "500 JPY"), (500, "ZZZ", "500 minor units of ZZZ")],
+)
+def test_an_amount_that_is_refused_is_told_in_any_currency(minor: int, currency: str, told: str) -> None:
+    assert amount_text(minor, currency) == told

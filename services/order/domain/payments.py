@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from services.chassis.money import amount_text
 from services.order.domain.history import Actor, When
 from services.order.domain.orders import ConfirmTerms, Order, Told, refuse_transition
 from services.order.domain.refusals import Fault, Refusal, RefusalCode
@@ -121,8 +122,8 @@ def _obstacle(order: Order, *, paid: bool, prepaid: bool) -> Refusal | None:
     # What an order comes to whose edit is open shows once it is settled.
     if order.pending_operation is not PendingOperation.REVISING and _awaits_payment(order, prepaid=prepaid):
         detail = (
-            f"order {order.number} is prepaid by {order.payment_method!r}, and {order.amount_due_minor} minor units of "
-            f"{order.currency} are due: name provider, reference, amount, currency"
+            f"order {order.number} is prepaid by {order.payment_method!r}, and "
+            f"{amount_text(order.amount_due_minor, order.currency)} are due: name provider, reference, amount, currency"
         )
         return refuse_payment(RefusalCode.PAYMENT_REQUIRED, "", detail)
     return None
@@ -155,5 +156,5 @@ def _take(order: Order, payment: Payment, when: When, *, captured: bool) -> Refu
 
 
 def _mismatch(payment: Payment, due: tuple[int, str], pointer: str) -> Refusal:
-    detail = f"{due[0]} minor units of {due[1]} are due, not {payment.amount_minor} of {payment.currency}"
+    detail = f"{amount_text(*due)} are due, not {amount_text(payment.amount_minor, payment.currency)}"
     return refuse_payment(RefusalCode.PAYMENT_MISMATCH, pointer, detail)

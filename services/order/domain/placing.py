@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from schemas.contracts import OrderPlaced, OrderPlacedLine
+from services.chassis.money import amount_text
 from services.order.domain.addresses import Known, with_addresses
 from services.order.domain.drafts import CatalogVariant, Identity, OrderDraft, PaymentMethod, ShopTerms
 from services.order.domain.history import Actor, When
@@ -131,11 +132,12 @@ def _discounted(
         return faults
     discount = sum(terms.minor(discount.amount, currency) for discount in draft.discounts)
     if discount > subtotal:
-        detail = f"the discounts come to {discount} minor units of {currency}, the subtotal is {subtotal}"
+        shown, whole = amount_text(discount, currency), amount_text(subtotal, currency)
+        detail = f"the discounts come to {shown}, the subtotal is {whole}"
         return [Fault("/discounts", "discount_exceeds_subtotal", detail)]
     totals = total_up(lines, discount, shipping, terms.tax_for(draft.shipping_address))
     if draft.expected_total is not None and terms.minor(draft.expected_total, currency) != totals.total:
-        detail = f"the total is {totals.total} minor units of {currency}, not what was expected"
+        detail = f"the total is {amount_text(totals.total, currency)}, not what was expected"
         return [Fault("/expected_total", "price_changed", detail, totals.total, currency)]
     return totals
 
@@ -144,7 +146,8 @@ def subtotal_faults(subtotal: int, currency: str) -> list[Fault]:
     """Return what is wrong with a subtotal in minor units: it may be too large."""
     if subtotal <= MAX_SUBTOTAL_MINOR:
         return []
-    detail = f"the items come to {subtotal} minor units of {currency}, at most {MAX_SUBTOTAL_MINOR} can be ordered"
+    most = amount_text(MAX_SUBTOTAL_MINOR, currency)
+    detail = f"the items come to {amount_text(subtotal, currency)}, at most {most} can be ordered"
     return [Fault("/items", "total_too_large", detail)]
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from schemas.contracts import OrderRefunded, RefundFailed, RefundIssued, RefundRequested, RefundRequestedLine
+from services.chassis.money import amount_text
 from services.order.domain.history import Actor, When
 from services.order.domain.lines import OrderLine
 from services.order.domain.orders import Order, OrderContent
@@ -226,8 +227,9 @@ def _refuse_again(known: Refundable, refund: Refund) -> Refusal | None:
         gone.append("the shipping")
     if refund.amount_minor <= left and not gone:
         return None
-    what = f"{', '.join(gone)} was paid back by another" if gone else f"{left} minor units are left to be paid back"
-    detail = f"refund {refund.id} is of {refund.amount_minor} minor units, but {what}; ask for a new one"
+    amount, rest = (amount_text(minor, known.order.currency) for minor in (refund.amount_minor, max(0, left)))
+    what = f"{', '.join(gone)} was paid back by another" if gone else f"{rest} are left to be paid back"
+    detail = f"refund {refund.id} is of {amount}, but {what}; ask for a new one"
     return Refusal(RefusalCode.REFUND_TOO_LARGE, detail, facts={"refundable_minor": max(0, left)})
 
 

@@ -14,6 +14,7 @@ from schemas.contracts import (
     OrderRequestedPayment,
     PaymentReported,
 )
+from services.chassis.money import amount_text
 from services.order.domain.drafts import Discount, OrderDraft, WantedItem
 from services.order.domain.payments import Payment
 from services.order.domain.refusals import Fault, Refusal, RefusalCode
@@ -117,7 +118,7 @@ def paid_otherwise(payment: Payment, total_minor: int, currency: str) -> list[Fa
     if payment.currency != currency:
         return [Fault("/payment/currency", code, f"the order is in {currency}, not {payment.currency}")]
     if payment.amount_minor != total_minor:
-        detail = f"the total is {total_minor} minor units of {currency}, not {payment.amount_minor}"
+        detail = f"the total is {amount_text(total_minor, currency)}, not {amount_text(payment.amount_minor, currency)}"
         return [Fault("/payment/amount_minor", code, detail)]
     return []
 

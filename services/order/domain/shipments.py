@@ -13,6 +13,7 @@ from schemas.contracts import (
     OrderShipped,
     OrderShippedLine,
 )
+from services.chassis.money import amount_text
 from services.order.domain.calendar import business_day_after, end_of
 from services.order.domain.carriers import CarrierEvent, ShipmentStatus, status_of
 from services.order.domain.history import Actor, When
@@ -151,7 +152,7 @@ def _refuse_unpaid(order: Order, *, prepaid: bool, auto_confirm: bool) -> Refusa
     if order.amount_due_minor == 0 or unpaid_is_fine:
         return None
     detail = (
-        f"{order.amount_due_minor} minor units of {order.currency} of order {order.number} are still to be paid "
+        f"{amount_text(order.amount_due_minor, order.currency)} of order {order.number} are still to be paid "
         f"by {order.payment_method!r}; report their payment with confirm"
     )
     return Refusal(RefusalCode.AMOUNT_DUE_OPEN, detail)
