@@ -2,12 +2,14 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deploy.documents import DOCS, SERVICES, application, documents, left_over, openapi, settings_of
+from services.chassis.http.shapes import words_for
 from services.chassis.service import Service
 
 DOCUMENTS = documents()
@@ -42,6 +44,23 @@ def test_who_places_is_told_that_a_customer_may_have_too_many_unpaid_orders() ->
         if "`too_many_open_orders`" in json.dumps(item.get("post", {}).get("responses", {}).get("409", {}))
     }
     assert told == {"/api/v1/orders/", "/api/v1/orders/bulk/"}
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+def test_every_pattern_of_a_field_has_words_for_who_sends_another_form(service: Service[Any, Any]) -> None:
+    schemas = json.loads(openapi(service))["components"]["schemas"]
+    found = set(patterns(schemas))
+    assert found
+    assert [pattern for pattern in found if words_for(pattern) is None] == []
+
+
+def patterns(schema: object) -> Iterator[str]:
+    if isinstance(schema, dict):
+        for name, part in schema.items():
+            yield from [part] if name == "pattern" and isinstance(part, str) else patterns(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from patterns(part)
 
 
 def test_no_document_of_something_that_is_gone_is_left() -> None:

@@ -38,6 +38,7 @@ from services.chassis.http.lists import PageQuery, paging
 from services.chassis.http.models import Body, Query, QueryMoment
 from services.chassis.http.problems import ProblemCode
 from services.chassis.http.roles import ANY_ROLE, Role
+from services.chassis.http.shapes import shape
 from services.chassis.http.streams import Streams
 from services.chassis.idempotency import Answer, IdempotencyKey, reused
 
@@ -67,7 +68,7 @@ class Address(Body):
     address1: str = Field(max_length=200)
     city: str = Field(max_length=100)
     postal_code: str = Field(max_length=20)
-    country_code: str = Field(pattern=r"^[A-Z]{2}$")
+    country_code: Annotated[str, shape(r"^[A-Z]{2}$", "two capital letters")]
 
 
 class BoxCreate(Body):
@@ -79,7 +80,7 @@ class BoxCreate(Body):
     ship_at: AwareDatetime | None = None
     weight: float | None = None
     fragile: bool = False
-    metadata: dict[str, str] = Field(default_factory=dict)
+    metadata: dict[str, str] = Field(default_factory=dict, max_length=50)
 
 
 class BoxUpdate(Body):

@@ -148,6 +148,25 @@ def test_an_unknown_field_is_told_with_the_names_that_are_known(client: FlaskCli
     assert f"unknown name 'town'; known here: {known}" in [row["detail"] for row in inside["errors"]]
 
 
+@pytest.mark.parametrize(
+    ("break_it", "told"),
+    [
+        (lambda b: b["billing_address"].update(country_code="de"), "must be two capital letters"),
+        (lambda b: b.update(items=[]), "must have at least 1 entry, has 0"),
+        (lambda b: b.update(items=b["items"] * 51), "must have at most 100 entries, has 153"),
+        (lambda b: b.update(metadata={str(n): "" for n in range(51)}), "must have at most 50 entries, has more"),
+        (lambda b: b.update(items={}), "must be a list"),
+        (lambda b: b.update(billing_address=[]), "must be an object"),
+        (lambda b: b.update(metadata=[]), "must be an object"),
+    ],
+)
+def test_a_fault_is_told_in_words_for_people(
+    client: FlaskClient, break_it: Callable[[Body], object], told: str
+) -> None:
+    refusal = problem(place(client, box(break_it)))
+    assert [row["detail"] for row in refusal["errors"]] == [told]
+
+
 def test_a_refusal_does_not_grow_with_the_number_of_faults(client: FlaskClient) -> None:
     refusal = problem(place(client, box(lambda body: body.update({f"x{n}": n for n in range(1000)}))))
     assert len(refusal["errors"]) == 50

@@ -53,7 +53,10 @@ _AUDIT = "what an audit found"
 LAYERS = {
     "domain": Layer(
         (CONTRACTS, "own.domain"),
-        {f"{_CHASSIS}.money": "arithmetic of ISO 4217: refusals tell amounts as callers write them"},
+        {
+            f"{_CHASSIS}.money": "arithmetic of ISO 4217: refusals tell amounts as callers write them",
+            "iso3166": "a table of countries",
+        },
         pure=True,
     ),
     "handlers": Layer(

@@ -122,10 +122,21 @@ def test_what_is_too_long_is_refused(values: dict[str, Any], pointer: str) -> No
         ({"locale": "Deutsch (Bayern)"}, "/locale"),
         ({"shipping_address": address(country_code="DEU")}, "/shipping_address/country_code"),
         ({"shipping_address": address(country_code="de")}, "/shipping_address/country_code"),
+        ({"shipping_address": address(country_code="UK")}, "/shipping_address/country_code"),
     ],
 )
 def test_what_has_another_form_is_refused(values: dict[str, Any], pointer: str) -> None:
     assert [(fault.pointer, fault.code) for fault in faults(**values)] == [(pointer, "invalid_format")]
+
+
+def test_what_has_another_form_is_told_which_it_needs() -> None:
+    found = faults(customer_email="ada", locale="?", shipping_address=address(country_code="UK", city="c\0"))
+    assert [fault.detail for fault in found] == [
+        "/customer_email must be an e-mail address such as ada@shop.example",
+        "/locale must be a language tag such as de or pt-BR",
+        "/shipping_address/city must not contain the character NUL (U+0000)",
+        "/shipping_address/country_code must be a country of ISO 3166-1 in two letters, such as DE",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import jwt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from services.chassis.errors import Problem
 from services.chassis.http.keys import KeySource, PublishedKeys, SharedSecret, UnknownKey
 from services.chassis.http.problems import CODES
 from services.chassis.http.roles import Role
+from services.chassis.http.shapes import text
 from services.chassis.settings import ServiceSettings
 
 _REMEMBERED_MAX = 2000
 # So long may a key that was withdrawn still open the door.
 _REMEMBERED_SECONDS = 60.0
-_Id = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
+_Id = Annotated[str, text(least=1, most=128)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class _Claims(BaseModel):
     roles: list[str] = []
     vendor_id: _Id | None = None
     locations: list[_Id] = []
-    email: Annotated[str, Field(max_length=254, pattern=r"^[^\x00]*$")] | None = None
+    email: Annotated[str, text(most=254)] | None = None
 
 
 class TokenVerifier:

@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 
 from services.chassis.errors import Problem
 from services.chassis.http.problems import refused
+from services.chassis.http.shapes import words_for
 
 Fault = Mapping[str, str]
 Location = Sequence[str | int]
@@ -27,6 +28,15 @@ _OUT_OF_RANGE = (
     "decimal_max",
     "decimal_whole",
 )
+
+# What pydantic tells by the names that Python has for them.
+_KINDS = {
+    "tuple_type": "must be a list",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+}
 
 
 class DescribesItself(Protocol):
@@ -145,7 +155,19 @@ def _told(found: ErrorDetails, place: Location, valid: Sequence[str]) -> str:
         return f"unknown name {str(place[-1])[:100]!r}; known here: {', '.join(valid) or 'none'}"
     if found["type"] == "missing":
         return "required, but missing"
-    return found["msg"].removeprefix("Value error, ")
+    if found["type"] == "string_pattern_mismatch" and (words := words_for(found["ctx"]["pattern"])):
+        return f"must be {words}"
+    return _KINDS.get(found["type"]) or _counted(found) or found["msg"].removeprefix("Value error, ")
+
+
+def _counted(found: ErrorDetails) -> str | None:
+    """Return what a list of too few or too many items is told, None for other faults."""
+    limits = {"too_short": ("at least", "min_length"), "too_long": ("at most", "max_length")}
+    if found["type"] not in limits:
+        return None
+    bound, limit = limits[found["type"]]
+    number, actual = found["ctx"][limit], found["ctx"]["actual_length"]
+    return f"must have {bound} {number} {'entry' if number == 1 else 'entries'}, has {'more' if actual is None else actual}"
 
 
 def _names_at(schema: dict[str, Any], place: Location) -> list[str]:

@@ -22,6 +22,7 @@ from pydantic_core import to_json
 
 from services.chassis.http.models import Moment, Query
 from services.chassis.http.problems import refused
+from services.chassis.http.shapes import shape, text
 from services.chassis.idempotency import Answer
 
 R = TypeVar("R")
@@ -31,8 +32,8 @@ _STRICT = ConfigDict(strict=True)
 _KINDS: dict[type, Any] = {
     datetime: Moment,
     int: Annotated[int, Field(ge=-(2**63), lt=2**63)],
-    UUID: Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")],
-    str: Annotated[str, Field(max_length=512, pattern=r"^[^\x00]*$")],
+    UUID: Annotated[str, shape(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", "a UUID")],
+    str: Annotated[str, text(most=512)],
 }
 
 

@@ -21,6 +21,7 @@ from services.chassis.http.endpoint import Api
 from services.chassis.http.lists import PageQuery, Position, paging
 from services.chassis.http.models import Body
 from services.chassis.http.roles import Role
+from services.chassis.http.shapes import text
 from services.chassis.idempotency import Answer
 from services.chassis.operations import DiscardParked, OperationsUnitOfWork, Place, ResumeConsumers, RetryParked
 from services.chassis.operators import Filter, ParkedKey
@@ -70,7 +71,7 @@ class ParkedQuery(PageQuery):
 class Reason(Body):
     """Why; it is kept and logged."""
 
-    reason: str = Field(min_length=1, max_length=500, pattern=r"^[^\x00]*$")
+    reason: Annotated[str, text(least=1, most=500)]
 
 
 class Discarded(BaseModel):

@@ -3,20 +3,16 @@
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, StringConstraints, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from services.chassis.http.lists import PageQuery
 from services.chassis.http.models import Body
+from services.chassis.http.shapes import Currency, Money, text
 
-_NO_NUL = r"^[^\x00]*$"
 MAX_UNITS = 1_000_000_000
-Id = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_NO_NUL)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NO_NUL)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=_NO_NUL)]
-Money = Annotated[
-    str, StringConstraints(pattern=r"^\d{1,12}(\.\d{1,4})?$"), Field(examples=["19.99"], description="decimal string")
-]
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+Id = Annotated[str, text(least=1, most=128)]
+Name = Annotated[str, text(least=1, most=200)]
+Text = Annotated[str, text(least=1, most=500)]
 Location = Literal["main"]
 ReservationState = Literal["reserved", "rejected", "allocated", "expired", "released", "shipped", "cancelled_first"]
 MovementKind = Literal[
@@ -36,7 +32,7 @@ class VariantPut(Body):
     """A variant, as it is to be from now on."""
 
     product_name: Name
-    variant_name: Annotated[str, StringConstraints(max_length=200, pattern=_NO_NUL)] = ""
+    variant_name: Annotated[str, text(most=200)] = ""
     vendor_id: Id | None = Field(default=None, description="a vendor may only name themselves")
     price: Money
     currency: Currency

@@ -18,16 +18,11 @@ from services.chassis.money import amount_text
 from services.order.domain.drafts import Discount, OrderDraft, WantedItem
 from services.order.domain.payments import Payment
 from services.order.domain.refusals import Fault, Refusal, RefusalCode
+from services.order.domain.shapes import COUNTRY, CURRENCY, EMAIL, LOCALE, Shape
 
 # Longest texts, in characters; REST's models use the same.
 MAX_ID, MAX_EMAIL, MAX_NOTES, MAX_ADDRESS_FIELD, MAX_METADATA_VALUE = 128, 254, 2000, 200, 500
 MAX_ITEMS, MAX_DISCOUNTS, MAX_METADATA = 200, 20, 50
-# Control characters by their numbers: whether NEL is white space, regular expressions do not agree. NUL has a check of
-# its own, as in all texts.
-EMAIL = r"^[^@\s\x01-\x1f\x7f-\x9f<>,;]+@[^@\s\x01-\x1f\x7f-\x9f<>,;]+$"
-COUNTRY = r"^[A-Z]{2}$"
-LOCALE = r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$"
-CURRENCY = r"^[A-Z]{3}$"
 # As of an order's subtotal: what every reader of an event or of JSON can hold exactly.
 MAX_AMOUNT_MINOR = 2**52
 _UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -132,7 +127,7 @@ def _payment(sent: OrderRequestedPayment | PaymentReported) -> Payment:
 def _payment_faults(at: str, sent: OrderRequestedPayment | PaymentReported) -> Iterator[Fault]:
     yield from _text(f"{at}/provider", sent.provider, MAX_ID, required=True)
     yield from _text(f"{at}/reference", sent.reference, MAX_ID, required=True)
-    yield from _text(f"{at}/currency", sent.currency, MAX_ID, required=True, pattern=CURRENCY)
+    yield from _text(f"{at}/currency", sent.currency, MAX_ID, required=True, shape=CURRENCY)
     if not 0 <= sent.amount_minor <= MAX_AMOUNT_MINOR:
         detail = f"{at}/amount_minor is between 0 and {MAX_AMOUNT_MINOR}"
         yield Fault(f"{at}/amount_minor", "invalid_amount", detail)
@@ -141,13 +136,13 @@ def _payment_faults(at: str, sent: OrderRequestedPayment | PaymentReported) -> I
 def _faults(request: OrderRequested) -> Iterator[Fault]:
     yield from _text("/request_id", request.request_id, MAX_ID, required=True)
     yield from _text("/customer_id", request.customer_id, MAX_ID)
-    yield from _text("/customer_email", request.customer_email, MAX_EMAIL, pattern=EMAIL)
+    yield from _text("/customer_email", request.customer_email, MAX_EMAIL, shape=EMAIL)
     yield from _text("/shipping_method", request.shipping_method, MAX_ID)
     yield from _text("/payment_method", request.payment_method, MAX_ID)
     yield from _text("/currency", request.currency, MAX_ID)
     yield from _text("/external_reference", request.external_reference, MAX_ID)
     yield from _text("/notes", request.notes, MAX_NOTES)
-    yield from _text("/locale", request.locale, MAX_ID, pattern=LOCALE)
+    yield from _text("/locale", request.locale, MAX_ID, shape=LOCALE)
     yield from _count("/items", len(request.items), MAX_ITEMS)
     yield from _count("/discounts", len(request.discounts), MAX_DISCOUNTS)
     yield from _count("/metadata", len(request.metadata), MAX_METADATA)
@@ -166,7 +161,7 @@ def _faults(request: OrderRequested) -> Iterator[Fault]:
 
 
 def _text(
-    pointer: str, value: str | None, longest: int, *, required: bool = False, pattern: str | None = None
+    pointer: str, value: str | None, longest: int, *, required: bool = False, shape: Shape | None = None
 ) -> Iterator[Fault]:
     # Never the value itself: the detail travels in an event, and the value may be personal.
     if not value:
@@ -175,8 +170,10 @@ def _text(
     elif len(value) > longest:
         yield Fault(pointer, "too_long", f"{pointer} has {len(value)} characters, at most {longest} are taken")
     # Not re.match: its $ lets a line feed at the end through, and REST's patterns do not.
-    elif "\x00" in value or (pattern is not None and re.fullmatch(pattern, value) is None):
-        yield Fault(pointer, "invalid_format", f"{pointer} does not have the form that it needs")
+    elif shape is not None and re.fullmatch(shape.pattern, value) is None:
+        yield Fault(pointer, "invalid_format", f"{pointer} must be {shape.words}")
+    elif "\x00" in value:
+        yield Fault(pointer, "invalid_format", f"{pointer} must not contain the character NUL (U+0000)")
 
 
 def _count(pointer: str, number: int, most: int) -> Iterator[Fault]:
@@ -186,8 +183,8 @@ def _count(pointer: str, number: int, most: int) -> Iterator[Fault]:
 
 def _address_faults(pointer: str, address: Mapping[str, str | None]) -> Iterator[Fault]:
     for name, value in address.items():
-        pattern = COUNTRY if name == "country_code" else None
-        yield from _text(f"{pointer}/{name}", value, MAX_ADDRESS_FIELD, required=name in _REQUIRED, pattern=pattern)
+        shape = COUNTRY if name == "country_code" else None
+        yield from _text(f"{pointer}/{name}", value, MAX_ADDRESS_FIELD, required=name in _REQUIRED, shape=shape)
 
 
 def _address(address: OrderRequestedAddress) -> dict[str, str | None]:

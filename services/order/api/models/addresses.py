@@ -3,12 +3,13 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import Discriminator, Field, StringConstraints, Tag
+from pydantic import Discriminator, Field, Tag
 
 from services.chassis.http.lists import PageQuery
 from services.chassis.http.models import Body
+from services.chassis.http.shapes import shape
 from services.order.api.models.fields import AddressField, Id
-from services.order.domain.requests import COUNTRY
+from services.order.domain.shapes import COUNTRY
 
 
 class Address(Body):
@@ -22,7 +23,7 @@ class Address(Body):
     city: AddressField
     state_province: AddressField | None = None
     postal_code: AddressField
-    country_code: Annotated[str, StringConstraints(pattern=COUNTRY)] = Field(examples=["DE"])
+    country_code: Annotated[str, shape(*COUNTRY)] = Field(examples=["DE"])
     phone: AddressField | None = None
 
 

@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, StringConstraints, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 from services.chassis.http.documents import Problem
 from services.chassis.http.models import Body, ReadAlone
+from services.chassis.http.shapes import shape
 from services.order.api.models.fields import Id, Notes
 from services.order.api.models.placing import OrderCreate
 from services.order.domain.bulk import MAX_ROWS, BulkMode
 from services.order.domain.statuses import OrderStatus
 
-Key = Annotated[str, StringConstraints(pattern=r"^[!-~]([ -~]{0,253}[!-~])?$")]
+Key = Annotated[str, shape(r"^[!-~]([ -~]{0,253}[!-~])?$", "1 to 255 printable ASCII characters, no space at an end")]
 
 
 def _twice(values: Sequence[str]) -> str:

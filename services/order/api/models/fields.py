@@ -2,37 +2,24 @@
 
 from typing import Annotated, TypeVar
 
-from pydantic import Field, StringConstraints
-
-from services.order.domain.requests import EMAIL, MAX_ADDRESS_FIELD, MAX_EMAIL, MAX_ID, MAX_NOTES
+from services.chassis.http.shapes import shape, text
+from services.order.domain.requests import MAX_ADDRESS_FIELD, MAX_EMAIL, MAX_ID, MAX_NOTES
+from services.order.domain.shapes import EMAIL
 
 T = TypeVar("T")
 
 
-# PostgreSQL's text holds every character but NUL.
-NO_NUL = r"^[^\x00]*$"
+Id = Annotated[str, text(least=1, most=MAX_ID)]
 
 
-Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID, pattern=NO_NUL)]
-
-
-Notes = Annotated[str, StringConstraints(max_length=MAX_NOTES, pattern=NO_NUL)]
+Notes = Annotated[str, text(most=MAX_NOTES)]
 
 
 # It travels in events, where nobody's words belong.
-Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")]
+Code = Annotated[str, shape(r"^[a-z0-9_]{1,40}$", "1 to 40 of a-z, 0-9 and _")]
 
 
-AddressField = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ADDRESS_FIELD, pattern=NO_NUL)]
+AddressField = Annotated[str, text(least=1, most=MAX_ADDRESS_FIELD)]
 
 
-Email = Annotated[str, StringConstraints(max_length=MAX_EMAIL, pattern=EMAIL)]
-
-
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-
-
-# A decimal string: a JSON number would have been a float on its way.
-Money = Annotated[
-    str, StringConstraints(pattern=r"^\d{1,12}(\.\d{1,4})?$"), Field(examples=["19.99"], description="decimal string")
-]
+Email = Annotated[str, shape(*EMAIL, most=MAX_EMAIL)]

@@ -3,7 +3,8 @@
 from pydantic import Field
 
 from services.chassis.http.models import Body
-from services.order.api.models.fields import Currency, Id, Money, Notes
+from services.chassis.http.shapes import Currency, Money
+from services.order.api.models.fields import Id, Notes
 
 
 class PaymentCreate(Body):

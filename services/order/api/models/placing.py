@@ -2,12 +2,14 @@
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from services.chassis.http.models import Body
+from services.chassis.http.shapes import NO_NUL, Money, shape, text
 from services.order.api.models.addresses import AddressOrId
-from services.order.api.models.fields import NO_NUL, Email, Id, Money, Notes
-from services.order.domain.requests import LOCALE, MAX_DISCOUNTS, MAX_ID, MAX_ITEMS, MAX_METADATA, MAX_METADATA_VALUE
+from services.order.api.models.fields import Email, Id, Notes
+from services.order.domain.requests import MAX_DISCOUNTS, MAX_ID, MAX_ITEMS, MAX_METADATA, MAX_METADATA_VALUE
+from services.order.domain.shapes import LOCALE
 
 
 class OrderItemCreate(Body):
@@ -33,11 +35,9 @@ class OrderCreate(Body):
     shipping_method: Id | None = Field(default=None, description="defaults to the shop's first")
     payment_method: Id | None = Field(default=None, description="defaults to the shop's first")
     notes: Notes | None = None
-    locale: Annotated[str, StringConstraints(max_length=35, pattern=LOCALE)] | None = Field(
-        default=None, examples=["de-DE"]
-    )
+    locale: Annotated[str, shape(*LOCALE, most=35)] | None = Field(default=None, examples=["de-DE"])
     external_reference: Id | None = None
-    metadata: dict[Id, Annotated[str, StringConstraints(max_length=MAX_METADATA_VALUE, pattern=NO_NUL)]] = Field(
+    metadata: dict[Id, Annotated[str, text(most=MAX_METADATA_VALUE)]] = Field(
         default_factory=dict,
         max_length=MAX_METADATA,
         description=f"your own fields: names of 1 to {MAX_ID} characters, values of {MAX_METADATA_VALUE} at most",

@@ -6,7 +6,8 @@ from typing import Literal
 from pydantic import BaseModel, Field, model_validator
 
 from services.chassis.http.models import Body
-from services.order.api.models.fields import Code, Id, Money, Notes
+from services.chassis.http.shapes import Money
+from services.order.api.models.fields import Code, Id, Notes
 from services.order.domain.refunds import RefundStatus
 from services.order.domain.requests import MAX_ITEMS
 
