@@ -167,7 +167,9 @@ def _counted(found: ErrorDetails) -> str | None:
         return None
     bound, limit = limits[found["type"]]
     number, actual = found["ctx"][limit], found["ctx"]["actual_length"]
-    return f"must have {bound} {number} {'entry' if number == 1 else 'entries'}, has {'more' if actual is None else actual}"
+    # Of a map pydantic does not say how many it has.
+    has = "more" if actual is None else actual
+    return f"must have {bound} {number} {'entry' if number == 1 else 'entries'}, has {has}"
 
 
 def _names_at(schema: dict[str, Any], place: Location) -> list[str]:
