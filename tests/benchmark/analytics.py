@@ -71,16 +71,11 @@ def measure(stage: Stage) -> Analytics:
         stage.settle()
         made = time.monotonic() - began
         # The API asks for a catalog that was read to its end; whoever audits would find that no event made this year.
-        analyst, reader = (
-            stack.start_process("order", "worker", "--only", part, environment=_REFRESH)
-            for part in ("analytics", "consumer:order-catalog")
-        )
-        counted = _until_counted(order.engine)
+        reader = stack.start_process("order", "worker", "--only", "consumer:order-catalog")
+        counted = _counted(stack, order.engine)
         with transaction(order.engine) as connection:
             connection.execute(sa.text(_CHANGE))
-        recounted = _until_counted(order.engine)
-        # In such a hurry it would count what has just changed again and again; an installation's looks once a minute.
-        stop(stack, [analyst])
+        recounted = _counted(stack, order.engine)
         stage.settle()
         api = stack.start_process("order", "api", name="order-api")
         stack.await_ready(api)
@@ -89,6 +84,18 @@ def measure(stage: Stage) -> Analytics:
     finally:
         order.engine.dispose()
     return Analytics(made, counted, recounted, answered, naive)
+
+
+def _counted(stack: Stack, engine: sa.Engine) -> float:
+    """Let an analyst count, and return the seconds that it took.
+
+    A new one each time: after a long step one rests for long. And none stays: in such a hurry it would count what has
+    just changed again and again; an installation's looks once a minute.
+    """
+    analyst = stack.start_process("order", "worker", "--only", "analytics", environment=_REFRESH)
+    seconds = _until_counted(engine)
+    stop(stack, [analyst])
+    return seconds
 
 
 def _until_counted(engine: sa.Engine) -> float:
