@@ -6,7 +6,7 @@ parks nothing; it lifts with a new build id or when an operator resumes it with 
 
 import sqlalchemy as sa
 
-from services.chassis.errors import TransientError
+from services.chassis.errors import OmsError, TransientError
 from services.chassis.sending import often
 
 # The keys that were parked with one fingerprint since the window began, or since an operator last resumed.
@@ -37,6 +37,13 @@ class SuspectedBadDeploy(TransientError):
         super().__init__(f"many keys of {topic} were parked with {fingerprint}")
 
 
+class OpenedMidway(OmsError):
+    """The breaker opened in this transaction, which has more to park: it has to end before that.
+
+    Not transient: rolled back as a whole and tried again it would come to the same, for ever and unseen.
+    """
+
+
 class Breaker:
     """Guards one consumer.
 
@@ -62,10 +69,11 @@ class Breaker:
         if row is not None:
             raise SuspectedBadDeploy(row.topic, row.fingerprint)
 
-    def count(self, connection: sa.Connection, topic: str, fingerprint: str) -> None:
-        """Open the breaker if the keys parked with this fingerprint have become too many."""
+    def count(self, connection: sa.Connection, topic: str, fingerprint: str) -> bool:
+        """Open the breaker if the keys parked with this fingerprint are too many by now; return whether it did."""
         limits = {"keys": self._keys, "seconds": self._seconds}
-        connection.execute(COUNT_AND_TRIP, {**self.identity, "topic": topic, "fingerprint": fingerprint, **limits})
+        asked = {**self.identity, "topic": topic, "fingerprint": fingerprint, **limits}
+        return connection.execute(COUNT_AND_TRIP, asked).rowcount > 0
 
     def lift_for_new_build(self, connection: sa.Connection) -> None:
         """Close a breaker that another build opened; called at start."""

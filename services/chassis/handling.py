@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 import sqlalchemy as sa
 
 from services.chassis import log_fields, logs, parking
-from services.chassis.breaker import Breaker
+from services.chassis.breaker import Breaker, OpenedMidway
 from services.chassis.events import Received
 from services.chassis.incoming import Handler, Item, Subscription, Undecodable, waves
 from services.chassis.unit_of_work import Deferral, Transaction, UnitOfWork
@@ -23,6 +23,7 @@ class _Stopped:
 
     keys: set[parking.Key] = field(default_factory=set)
     waiting: list[Item] = field(default_factory=list)
+    by_breaker: bool = False
 
 
 class Handling(Generic[U]):
@@ -62,6 +63,10 @@ class Handling(Generic[U]):
             Those that have to wait: the deferred, and what followed them under their keys. The keys are marked as
             parked; the events are the caller's to append.
 
+        Raises:
+            OpenedMidway: so many keys of these have to be parked that the breaker opens before the last one.
+            SuspectedBadDeploy: the breaker is open.
+
         """
         self._defer_unreadable(tx, items)
         uow = self._unit_of_work(tx)
@@ -80,7 +85,7 @@ class Handling(Generic[U]):
 
     def park_key(
         self, connection: sa.Connection, key: parking.Key, fault: Deferral, *, attempts: int, error: str
-    ) -> None:
+    ) -> bool:
         """Mark a key as parked, or as failed once more, and count it for the breaker.
 
         Args:
@@ -89,6 +94,9 @@ class Handling(Generic[U]):
             fault: what is wrong, and whether the wait is expected.
             attempts: failed tries before this one.
             error: for operators.
+
+        Returns:
+            Whether this key has opened the breaker.
 
         Raises:
             SuspectedBadDeploy: the breaker is open; nothing more is parked.
@@ -112,8 +120,7 @@ class Handling(Generic[U]):
             fingerprint=fault.reason,
             error=error,
         )
-        if counts:
-            self._breaker.count(connection, key[0], fault.reason)
+        return counts and self._breaker.count(connection, key[0], fault.reason)
 
     def _defer_unreadable(self, tx: Transaction, items: Sequence[Item]) -> None:
         """Defer what cannot be decoded, except on foreign topics, whose service answers it."""
@@ -141,9 +148,12 @@ class Handling(Generic[U]):
             deferral = tx.deferrals.get(item.received.event_id)
             if deferral is None or item.key in stopped.keys:
                 continue
+            if stopped.by_breaker:
+                raise OpenedMidway(deferral.reason)
             stopped.keys.add(item.key)
             stopped.waiting.append(item)
-            self.park_key(tx.connection, item.key, deferral, attempts=attempts, error=_described(item, deferral))
+            error = _described(item, deferral)
+            stopped.by_breaker = self.park_key(tx.connection, item.key, deferral, attempts=attempts, error=error)
             if deferral.retry_in is None:
                 tx.on_commit(partial(_note_failure, item, deferral, attempts))
 

@@ -99,7 +99,10 @@ class Processor(Generic[U]):
                 return
 
     def _isolate(self, records: Sequence[Record], items: Sequence[Item | None], error: Exception) -> None:
-        """Halve the batch until the failing event is alone, and park that one."""
+        """Halve the batch until the failing event is alone, and park that one.
+
+        Where the breaker opened midway, until what was parked before that stands.
+        """
         require_reachable(self._engine, error)
         if len(records) == 1:
             self._park(records[0], items[0], error)

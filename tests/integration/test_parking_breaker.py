@@ -9,7 +9,7 @@ from deploy.local.databases import Databases
 from services.chassis import breaker
 from services.chassis.breaker import SuspectedBadDeploy
 from services.chassis.database import transaction
-from services.chassis.events import new_id
+from services.chassis.events import Record, new_id
 from services.chassis.runtime import Runtime
 from tests.support.ledger import TABLES, Ledger, LedgerUnitOfWork
 from tests.support.services import World, world_of
@@ -93,6 +93,42 @@ def test_a_batch_full_of_poison_parks_no_more_keys_than_open_the_breaker(ledger:
     world.processor.handle(records)
 
     assert world.one("SELECT count(*) FROM entries") == 100 - KEYS
+
+
+def unreadable(ledger: Ledger, world: World, number: int) -> list[Record]:
+    return [record._replace(value=b"x") for record in world.records([ledger.confirmed(f"K{n}") for n in range(number)])]
+
+
+@pytest.mark.parametrize("number", [KEYS + 1, 2 * KEYS, 100])
+def test_a_batch_full_of_what_nobody_can_read_opens_the_breaker_for_all_to_see(
+    ledger: Ledger, world: World, number: int
+) -> None:
+    records = unreadable(ledger, world, number)
+    for _ in range(3):
+        with pytest.raises(SuspectedBadDeploy, match="undecodable"):
+            world.processor.handle(records)
+    assert world.one("SELECT count(*) FROM parked_keys") == KEYS
+    assert world.position() == {(records[0].topic, 0): records[KEYS - 1].offset + 1}
+    assert world.rows("SELECT fingerprint FROM breakers WHERE resumed_at IS NULL") == ["undecodable"]
+
+
+def test_a_consumer_that_is_resumed_goes_on_behind_the_batch_that_stopped_it(ledger: Ledger, world: World) -> None:
+    records = [*unreadable(ledger, world, KEYS + 1), world.record(ledger.confirmed("good"))]
+    with pytest.raises(SuspectedBadDeploy):
+        world.processor.handle(records)
+    assert resume(world)
+    world.processor.handle(records)
+    assert world.one("SELECT count(*) FROM parked_keys") == KEYS + 1
+    assert world.one("SELECT count(*) FROM entries") == 1
+
+
+def test_a_batch_that_defers_for_a_fault_opens_the_breaker_too(ledger: Ledger, world: World) -> None:
+    ledger.before = lambda received, uow: uow.tx.defer(received, "cannot_be")
+    records = world.records([ledger.confirmed(f"K{n}") for n in range(3 * KEYS)])
+    with pytest.raises(SuspectedBadDeploy, match="cannot_be"):
+        world.processor.handle(records)
+    assert world.one("SELECT count(*) FROM parked_keys") == KEYS
+    assert resume(world)
 
 
 def test_another_instance_sees_the_open_breaker(ledger: Ledger, world: World) -> None:
