@@ -99,6 +99,12 @@ def test_a_refund_that_cannot_be_is_refused_and_says_what_is_wrong(
     assert refunds(shop, paid) == []
 
 
+def test_a_refund_of_too_much_is_told_how_much_is_left_as_it_would_be_asked_for(shop: Shop, paid: Order) -> None:
+    answer = refund(shop, paid, amount="24.91").json()
+    assert answer["detail"] == "24.91 EUR is more than the 24.90 EUR that are left of what was paid"
+    assert refund(shop, paid, amount=answer["refundable_amount"]).status_code == 201
+
+
 def test_a_refund_that_comes_to_nothing_is_refused(shop: Shop, paid: Order) -> None:
     answer = refund(shop, paid, amount="0.00")
     assert (answer.status_code, answer.json()["code"]) == (409, "nothing_to_refund")

@@ -158,6 +158,10 @@ def test_an_unknown_field_is_told_with_the_names_that_are_known(client: FlaskCli
         (lambda b: b.update(items={}), "must be a list"),
         (lambda b: b.update(billing_address=[]), "must be an object"),
         (lambda b: b.update(metadata=[]), "must be an object"),
+        (
+            lambda b: b.update(ship_at="2026-01-31T12:00:00"),
+            "must name its time zone, as 2026-01-31T12:00:00Z does",
+        ),
     ],
 )
 def test_a_fault_is_told_in_words_for_people(

@@ -36,6 +36,7 @@ _KINDS = {
     "dict_type": "must be an object",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
+    "timezone_aware": "must name its time zone, as 2026-01-31T12:00:00Z does",
 }
 
 

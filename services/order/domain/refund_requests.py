@@ -6,7 +6,7 @@ One refund belongs to one payment, so that what needs several payments becomes s
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from services.chassis.money import amount_text
+from services.chassis.money import amount_text, decimal_string
 from services.order.domain.history import Actor, When
 from services.order.domain.orders import refuse_transition
 from services.order.domain.payments import Payment
@@ -170,7 +170,8 @@ def _too_large(known: Refundable, amount_minor: int) -> Refusal:
     wanted, left = (amount_text(minor, known.order.currency) for minor in (amount_minor, known.rest_minor))
     detail = f"{wanted} is more than the {left} that are left of what was paid"
     fault = Fault("/amount", RefusalCode.REFUND_TOO_LARGE.value, detail)
-    return Refusal(RefusalCode.REFUND_TOO_LARGE, detail, [fault], {"refundable_minor": known.rest_minor})
+    facts = {"refundable_amount": decimal_string(known.rest_minor, known.order.currency)}
+    return Refusal(RefusalCode.REFUND_TOO_LARGE, detail, [fault], facts)
 
 
 def _sum_of(known: Refundable, wanted: WantedRefund) -> _Sum | Refusal:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from schemas.contracts import OrderRefunded, RefundFailed, RefundIssued, RefundRequested, RefundRequestedLine
-from services.chassis.money import amount_text
+from services.chassis.money import amount_text, decimal_string
 from services.order.domain.history import Actor, When
 from services.order.domain.lines import OrderLine
 from services.order.domain.orders import Order, OrderContent
@@ -230,7 +230,8 @@ def _refuse_again(known: Refundable, refund: Refund) -> Refusal | None:
     amount, rest = (amount_text(minor, known.order.currency) for minor in (refund.amount_minor, max(0, left)))
     what = f"{', '.join(gone)} was paid back by another" if gone else f"{rest} are left to be paid back"
     detail = f"refund {refund.id} is of {amount}, but {what}; ask for a new one"
-    return Refusal(RefusalCode.REFUND_TOO_LARGE, detail, facts={"refundable_minor": max(0, left)})
+    facts = {"refundable_amount": decimal_string(max(0, left), known.order.currency)}
+    return Refusal(RefusalCode.REFUND_TOO_LARGE, detail, facts=facts)
 
 
 def _again(order: Order, refund: Refund, command: SettleRefund, when: When) -> tuple[Refund, list[RefundEvent]]:
