@@ -8,8 +8,8 @@ import pytest
 from schemas.contracts import OrderRequested, OrderRequestedAddress, OrderRequestedDiscount, OrderRequestedItem
 from services.order.domain.drafts import Discount, OrderDraft, WantedItem
 from services.order.domain.refusals import Fault
-from services.order.domain.requests import draft_of, id_of
-from tests.support.saga_builders import ADDRESS, SKU
+from services.order.domain.requests import draft_of, faults_of, id_of, priced_of
+from tests.support.saga_builders import ADDRESS, SKU, a_variant, shop_terms
 
 ADDRESS_SENT = OrderRequestedAddress(**ADDRESS)  # type: ignore[arg-type]  # the names are the class's own
 
@@ -29,15 +29,13 @@ def address(**values: str | None) -> OrderRequestedAddress:
 
 
 def faults(**values: Any) -> list[Fault]:
-    found = draft_of(a_request(**values))
-    assert isinstance(found, list), found
-    return found
+    return faults_of(a_request(**values))
 
 
 def draft(**values: Any) -> OrderDraft:
-    found = draft_of(a_request(**values))
-    assert isinstance(found, OrderDraft), found
-    return found
+    request = a_request(**values)
+    assert faults_of(request) == []
+    return draft_of(request)
 
 
 def test_a_request_becomes_the_draft_that_it_asks_for() -> None:
@@ -190,6 +188,46 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
         ("/shipping_address/city", "missing"),
         ("/shipping_address/country_code", "invalid_format"),
     ]
+
+
+def told(**values: Any) -> list[tuple[str, str]]:
+    found = priced_of(a_request(**values), {SKU: a_variant(SKU)}, shop_terms())
+    assert isinstance(found, list), found
+    return [(fault.pointer, fault.code) for fault in found]
+
+
+def test_what_the_shop_does_not_sell_is_told_beside_faults_of_the_form() -> None:
+    found = told(
+        customer_email="no",
+        items=(OrderRequestedItem(sku=SKU, quantity=0), OrderRequestedItem(sku="PIG", quantity=1)),
+        shipping_address=address(city="", country_code="Germany"),
+        shipping_method="pigeon",
+        payment_method="shells",
+        discounts=(OrderRequestedDiscount(code="ODD", amount_minor=-1),),
+    )
+    assert found == [
+        ("/customer_email", "invalid_format"),
+        ("/shipping_address/city", "missing"),
+        ("/shipping_address/country_code", "invalid_format"),
+        ("/items/0/quantity", "quantity_limit"),
+        ("/items/1/sku", "unknown_sku"),
+        ("/shipping_method", "unknown_shipping_method"),
+        ("/payment_method", "unknown_payment_method"),
+        ("/discounts/0/amount", "negative_discount"),
+    ]
+
+
+def test_what_has_no_form_is_not_looked_up_as_well() -> None:
+    odd = OrderRequestedItem(sku="s" * 129, quantity=1)
+    assert told(items=(odd,), shipping_method="m\0") == [
+        ("/shipping_method", "invalid_format"),
+        ("/items/0/sku", "too_long"),
+    ]
+
+
+def test_of_more_items_than_are_taken_only_so_many_are_told() -> None:
+    found = told(items=(OrderRequestedItem(sku="PIG", quantity=1),) * 100_000)
+    assert len(found) == 201
 
 
 def test_a_fault_never_repeats_what_was_sent() -> None:

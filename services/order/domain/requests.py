@@ -1,11 +1,13 @@
 """Requests by Kafka are foreign input: what REST's models check by their types is checked here, every fault at once.
 
 Invariant: whatever a request of the broker's largest size says, its refusal is an event that the broker takes. Every
-text and every number of entries has a bound here, and no fault repeats a text, so faults are few and short.
+text and every number of entries has a bound here, and no fault repeats more of a text than a short code, so faults are
+few and short.
 """
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from schemas.contracts import (
     OrderCancellationRequested,
@@ -15,8 +17,9 @@ from schemas.contracts import (
     PaymentReported,
 )
 from services.chassis.money import amount_text
-from services.order.domain.drafts import Discount, OrderDraft, WantedItem
+from services.order.domain.drafts import CatalogVariant, Discount, OrderDraft, ShopTerms, WantedItem
 from services.order.domain.payments import Payment
+from services.order.domain.placing import Priced, price, unorderable
 from services.order.domain.refusals import Fault, Refusal, RefusalCode
 from services.order.domain.shapes import COUNTRY, CURRENCY, EMAIL, LOCALE, Shape
 
@@ -41,11 +44,28 @@ def id_of(request: OrderRequested, record_key: str) -> str:
     return request.request_id if usable else record_key
 
 
-def draft_of(request: OrderRequested) -> OrderDraft | list[Fault]:
-    """Return the draft that a request asks for, or everything that is wrong with its form."""
-    faults = list(_faults(request))
-    if faults:
-        return faults
+def priced_of(request: OrderRequested, catalog: Mapping[str, CatalogVariant], terms: ShopTerms) -> Priced | list[Fault]:
+    """Return what a request asks for with its price, or everything that is wrong with it.
+
+    What the items come to together shows only once each of them can be ordered, so it is told only then.
+    """
+    faults = faults_of(request)
+    draft = draft_of(request)
+    if not faults:
+        return price(draft, catalog, terms)
+    # Those beyond are told by their number alone.
+    draft = replace(draft, items=draft.items[:MAX_ITEMS], discounts=draft.discounts[:MAX_DISCOUNTS])
+    told = {fault.pointer for fault in faults}
+    return faults + [fault for fault in unorderable(draft, catalog, terms) if fault.pointer not in told]
+
+
+def faults_of(request: OrderRequested) -> list[Fault]:
+    """Return everything that is wrong with a request's form."""
+    return list(_faults(request))
+
+
+def draft_of(request: OrderRequested) -> OrderDraft:
+    """Return the draft that a request asks for, whatever is wrong with it."""
     return OrderDraft(
         request_id=request.request_id,
         customer_id=request.customer_id,

@@ -8,12 +8,11 @@ from datetime import timedelta
 from schemas.contracts import OrderRequested, OrderRequestRejected, OrderRequestRejectedError
 from services.chassis.events import Cause, Received
 from services.chassis.incoming import Undecodable
-from services.order.domain.drafts import OrderDraft
 from services.order.domain.history import Actor, When
 from services.order.domain.payments import Payment
-from services.order.domain.placing import Priced, place, price
+from services.order.domain.placing import Priced, place
 from services.order.domain.refusals import Fault
-from services.order.domain.requests import draft_of, id_of, paid_otherwise, reference_used
+from services.order.domain.requests import id_of, paid_otherwise, priced_of, reference_used
 from services.order.handlers.placing import crowd_of
 from services.order.unit_of_work import OrderUnitOfWork
 
@@ -47,40 +46,29 @@ def reject_malformed_requests(malformed: Sequence[Received[Undecodable]], uow: O
 
 
 def _answer(received: Received[OrderRequested], digest: str, uow: OrderUnitOfWork) -> None:
-    draft = draft_of(received.event)
-    if isinstance(draft, list):
-        request = uow.request(id_of(received.event, received.key))
-        request.content_hash = digest
-        _reject(request.request_id, draft, "invalid_request", received.cause, uow)
-    else:
-        _place(received, draft, digest, uow)
-
-
-def _place(received: Received[OrderRequested], draft: OrderDraft, digest: str, uow: OrderUnitOfWork) -> None:
-    terms = uow.settings.shop_terms
-    priced = price(draft, uow.catalog, terms)
+    priced = priced_of(received.event, uow.catalog, uow.settings.shop_terms)
     if isinstance(priced, list) and _may_become_known(received, priced, uow):
         uow.tx.defer(received, "unknown_sku", _RETRY_SECONDS)
         return
-    request = uow.request(received.event.request_id)
+    request = uow.request(id_of(received.event, received.key))
     request.content_hash = digest
     if isinstance(priced, list):
         _reject(request.request_id, priced, "invalid_request", received.cause, uow)
         return
-    crowded = crowd_of(draft, uow)
-    if crowded:
-        _reject(request.request_id, crowded, crowded[0].code, received.cause, uow)
-        return
-    unpaid = _payment_faults(draft.payment, priced, uow)
-    if unpaid:
-        _reject(request.request_id, unpaid, unpaid[0].code, received.cause, uow)
-        return
+    refused = crowd_of(priced.draft, uow) or _payment_faults(priced.draft.payment, priced, uow)
+    if refused:
+        _reject(request.request_id, refused, refused[0].code, received.cause, uow)
+    else:
+        request.order_id = _place(priced, received, uow)
+
+
+def _place(priced: Priced, received: Received[OrderRequested], uow: OrderUnitOfWork) -> str:
     when = When(now=uow.now, actor=STOREFRONT, event_id=received.event_id)
-    placed = place(priced, terms, uow.new_identity(len(draft.items)), when)
-    request.order_id = placed.order.id
+    placed = place(priced, uow.settings.shop_terms, uow.new_identity(len(priced.draft.items)), when)
     uow.add(placed, received.cause)
-    if draft.payment is not None:
-        uow.payments.add(placed.order.id, draft.payment, uow.now)
+    if priced.draft.payment is not None:
+        uow.payments.add(placed.order.id, priced.draft.payment, uow.now)
+    return placed.order.id
 
 
 def _payment_faults(payment: Payment | None, priced: Priced, uow: OrderUnitOfWork) -> list[Fault]:
