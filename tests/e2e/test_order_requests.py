@@ -180,14 +180,14 @@ def test_an_invalid_request_is_answered_with_every_error_in_its_facts(shop: Shop
         ("/items", "mixed_currency"),
         ("/shipping_method", "unknown_shipping_method"),
         ("/payment_method", "unknown_payment_method"),
-        ("/discounts/0/amount", "negative_discount"),
+        ("/discounts/0/amount_minor", "negative_discount"),
     }
 
 
 @pytest.mark.parametrize(
     ("values", "fault"),
     [
-        ({"expected_total_minor": 999}, ("/expected_total", "price_changed")),
+        ({"expected_total_minor": 999}, ("/expected_total_minor", "price_changed")),
         ({"currency": "USD"}, ("/currency", "mixed_currency")),
         (
             {"discounts": (contracts.OrderRequestedDiscount(code="ALL", amount_minor=1001),)},

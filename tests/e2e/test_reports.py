@@ -93,7 +93,7 @@ def test_what_cannot_be_taken_is_answered_under_the_orders_key_in_sequence(shop:
     used = unique("ada@example.org")
     tell(shop, report(other["id"], reference=used))
     wrong = [
-        (report(order["id"], amount_minor=0), "payment_mismatch", {("/amount", "payment_mismatch")}),
+        (report(order["id"], amount_minor=0), "payment_mismatch", {("/amount_minor", "payment_mismatch")}),
         (report(order["id"], currency="USD"), "payment_mismatch", {("/currency", "payment_mismatch")}),
         (report(order["id"], reference=used), "payment_reference_used", {("/reference", "payment_reference_used")}),
         (report(order["id"], outcome=Outcome.UNKNOWN), "unknown_outcome", {("/outcome", "unknown_outcome")}),

@@ -8,7 +8,7 @@ import pytest
 from schemas.contracts import OrderRequested, OrderRequestedAddress, OrderRequestedDiscount, OrderRequestedItem
 from services.order.domain.drafts import Discount, OrderDraft, WantedItem
 from services.order.domain.refusals import Fault
-from services.order.domain.requests import draft_of, faults_of, id_of, priced_of
+from services.order.domain.requests import draft_of, errors_of, faults_of, id_of, priced_of
 from tests.support.saga_builders import ADDRESS, SKU, a_variant, shop_terms
 
 ADDRESS_SENT = OrderRequestedAddress(**ADDRESS)  # type: ignore[arg-type]  # the names are the class's own
@@ -228,6 +228,35 @@ def test_what_has_no_form_is_not_looked_up_as_well() -> None:
 def test_of_more_items_than_are_taken_only_so_many_are_told() -> None:
     found = told(items=(OrderRequestedItem(sku="PIG", quantity=1),) * 100_000)
     assert len(found) == 201
+
+
+def test_amounts_are_told_at_the_fields_of_the_event() -> None:
+    wrong = [
+        "/expected_total",
+        "/discounts/10/amount",
+        "/amount",
+        "/payment/amount_minor",
+        "/discounts",
+        "/items/0/sku",
+    ]
+    assert [error.pointer for error in errors_of([Fault(pointer, "c", "d") for pointer in wrong])] == [
+        "/expected_total_minor",
+        "/discounts/10/amount_minor",
+        "/amount_minor",
+        "/payment/amount_minor",
+        "/discounts",
+        "/items/0/sku",
+    ]
+
+
+def test_what_is_wrong_with_metadata_is_told_by_entry_and_part() -> None:
+    found = faults(metadata={"a": "b", "k" * 200: "", "channel": "v" * 501, "": "\0"})
+    assert [fault.detail for fault in found] == [
+        f"the name of the entry '{'k' * 32}...' of /metadata has 200 characters, at most 128 are taken",
+        "the value of the entry 'channel' of /metadata has 501 characters, at most 500 are taken",
+        "the name of the entry '' of /metadata must not be empty",
+        "the value of the entry '' of /metadata must not contain the character NUL (U+0000)",
+    ]
 
 
 def test_a_fault_never_repeats_what_was_sent() -> None:

@@ -6,7 +6,7 @@ few and short.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from schemas.contracts import (
@@ -14,6 +14,7 @@ from schemas.contracts import (
     OrderRequested,
     OrderRequestedAddress,
     OrderRequestedPayment,
+    OrderRequestRejectedError,
     PaymentReported,
 )
 from services.chassis.money import amount_text
@@ -29,6 +30,10 @@ MAX_ITEMS, MAX_DISCOUNTS, MAX_METADATA = 200, 20, 50
 # As of an order's subtotal: what every reader of an event or of JSON can hold exactly.
 MAX_AMOUNT_MINOR = 2**52
 _UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+# Of a name in metadata, what a detail shows.
+_NAME_SHOWN = 32
+# Amounts as the domain and REST name them; in events they are in minor units, and say so.
+_AMOUNT = re.compile(r"/expected_total|/discounts/\d+/amount|/amount")
 _REQUIRED = ("first_name", "last_name", "address1", "city", "postal_code", "country_code")
 
 
@@ -122,6 +127,18 @@ def refused(refusal: Refusal) -> list[Fault]:
     return list(refusal.faults) or [Fault("", refusal.code.value, refusal.detail)]
 
 
+def errors_of(faults: Sequence[Fault]) -> tuple[OrderRequestRejectedError, ...]:
+    """Return faults as they are told: at the fields of the event that was sent."""
+    return tuple(
+        OrderRequestRejectedError(
+            pointer=f"{fault.pointer}_minor" if _AMOUNT.fullmatch(fault.pointer) else fault.pointer,
+            code=fault.code,
+            detail=fault.detail,
+        )
+        for fault in faults
+    )
+
+
 def reference_used(pointer: str) -> Fault:
     """Return the fault of a payment that paid another order."""
     return Fault(pointer, RefusalCode.PAYMENT_REFERENCE_USED.value, "this reference is recorded for another order")
@@ -149,7 +166,7 @@ def _payment_faults(at: str, sent: OrderRequestedPayment | PaymentReported) -> I
     yield from _text(f"{at}/reference", sent.reference, MAX_ID, required=True)
     yield from _text(f"{at}/currency", sent.currency, MAX_ID, required=True, shape=CURRENCY)
     if not 0 <= sent.amount_minor <= MAX_AMOUNT_MINOR:
-        detail = f"{at}/amount_minor is between 0 and {MAX_AMOUNT_MINOR}"
+        detail = f"{at}/amount_minor must be between 0 and {MAX_AMOUNT_MINOR}"
         yield Fault(f"{at}/amount_minor", "invalid_amount", detail)
 
 
@@ -171,8 +188,7 @@ def _faults(request: OrderRequested) -> Iterator[Fault]:
     for i, discount in enumerate(request.discounts[:MAX_DISCOUNTS]):
         yield from _text(f"/discounts/{i}/code", discount.code, MAX_ID, required=True)
     for name, value in list(request.metadata.items())[:MAX_METADATA]:
-        yield from _text("/metadata", name, MAX_ID, required=True)
-        yield from _text("/metadata", value, MAX_METADATA_VALUE)
+        yield from _metadata_faults(name, value)
     yield from _address_faults("/shipping_address", _address(request.shipping_address))
     if request.billing_address is not None:
         yield from _address_faults("/billing_address", _address(request.billing_address))
@@ -180,20 +196,35 @@ def _faults(request: OrderRequested) -> Iterator[Fault]:
         yield from _payment_faults("/payment", request.payment)
 
 
+def _metadata_faults(name: str, value: str) -> Iterator[Fault]:
+    # A map has no order that would tell which entry is meant; its names are the storefront's own.
+    shown = repr(name if len(name) <= _NAME_SHOWN else f"{name[:_NAME_SHOWN]}...")
+    for part, text, longest in (("name", name, MAX_ID), ("value", value, MAX_METADATA_VALUE)):
+        for code, words in _wrong(text, longest, required=part == "name"):
+            yield Fault("/metadata", code, f"the {part} of the entry {shown} of /metadata {words}")
+
+
 def _text(
     pointer: str, value: str | None, longest: int, *, required: bool = False, shape: Shape | None = None
 ) -> Iterator[Fault]:
+    for code, words in _wrong(value, longest, required=required, shape=shape):
+        yield Fault(pointer, code, f"{pointer} {words}")
+
+
+def _wrong(
+    value: str | None, longest: int, *, required: bool = False, shape: Shape | None = None
+) -> Iterator[tuple[str, str]]:
     # Never the value itself: the detail travels in an event, and the value may be personal.
     if not value:
         if required:
-            yield Fault(pointer, "missing", f"{pointer} must not be empty")
+            yield "missing", "must not be empty"
     elif len(value) > longest:
-        yield Fault(pointer, "too_long", f"{pointer} has {len(value)} characters, at most {longest} are taken")
+        yield "too_long", f"has {len(value)} characters, at most {longest} are taken"
     # Not re.match: its $ lets a line feed at the end through, and REST's patterns do not.
     elif shape is not None and re.fullmatch(shape.pattern, value) is None:
-        yield Fault(pointer, "invalid_format", f"{pointer} must be {shape.words}")
+        yield "invalid_format", f"must be {shape.words}"
     elif "\x00" in value:
-        yield Fault(pointer, "invalid_format", f"{pointer} must not contain the character NUL (U+0000)")
+        yield "invalid_format", "must not contain the character NUL (U+0000)"
 
 
 def _count(pointer: str, number: int, most: int) -> Iterator[Fault]:

@@ -11,7 +11,6 @@ from datetime import timedelta
 from schemas.contracts import (
     OrderCancellationRequested,
     OrderRequestRejected,
-    OrderRequestRejectedError,
     OrderRequestRejectedRequestType,
     PaymentReported,
     PaymentReportedOutcome,
@@ -21,7 +20,7 @@ from services.order.domain.history import When
 from services.order.domain.orders import CancelOrder, Order
 from services.order.domain.payments import Payment, note_failed
 from services.order.domain.refusals import Fault
-from services.order.domain.requests import answer_id_of, order_id_of, payment_of, refused
+from services.order.domain.requests import answer_id_of, errors_of, order_id_of, payment_of, refused
 from services.order.domain.statuses import CancelReason
 from services.order.handlers.orders import end_order
 from services.order.handlers.payments import take_payment
@@ -115,7 +114,7 @@ def _reject(
         request_type=_TYPES[type(received.event)],
         order_id=order.id if order is not None else None,
         code=code,
-        errors=tuple(OrderRequestRejectedError(pointer=f.pointer, code=f.code, detail=f.detail) for f in faults),
+        errors=errors_of(faults),
         rejected_at=uow.now,
     )
     if order is not None:

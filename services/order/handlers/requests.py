@@ -5,14 +5,14 @@ import json
 from collections.abc import Sequence
 from datetime import timedelta
 
-from schemas.contracts import OrderRequested, OrderRequestRejected, OrderRequestRejectedError
+from schemas.contracts import OrderRequested, OrderRequestRejected
 from services.chassis.events import Cause, Received
 from services.chassis.incoming import Undecodable
 from services.order.domain.history import Actor, When
 from services.order.domain.payments import Payment
 from services.order.domain.placing import Priced, place
 from services.order.domain.refusals import Fault
-from services.order.domain.requests import id_of, paid_otherwise, priced_of, reference_used
+from services.order.domain.requests import errors_of, id_of, paid_otherwise, priced_of, reference_used
 from services.order.handlers.placing import crowd_of
 from services.order.unit_of_work import OrderUnitOfWork
 
@@ -87,8 +87,5 @@ def _may_become_known(received: Received[OrderRequested], faults: Sequence[Fault
 
 
 def _reject(request_id: str, faults: Sequence[Fault], code: str, cause: Cause, uow: OrderUnitOfWork) -> None:
-    errors = tuple(
-        OrderRequestRejectedError(pointer=fault.pointer, code=fault.code, detail=fault.detail) for fault in faults
-    )
-    rejected = OrderRequestRejected(request_id=request_id, code=code, errors=errors, rejected_at=uow.now)
+    rejected = OrderRequestRejected(request_id=request_id, code=code, errors=errors_of(faults), rejected_at=uow.now)
     uow.tell_request(request_id, rejected, cause)
