@@ -5,11 +5,19 @@ from typing import Any
 
 import pytest
 
-from schemas.contracts import OrderRequested, OrderRequestedAddress, OrderRequestedDiscount, OrderRequestedItem
+from schemas.contracts import (
+    OrderRequested,
+    OrderRequestedAddress,
+    OrderRequestedDiscount,
+    OrderRequestedItem,
+    OrderRequestedPayment,
+    PaymentReported,
+    PaymentReportedOutcome,
+)
 from services.order.domain.drafts import Discount, OrderDraft, WantedItem
 from services.order.domain.refusals import Fault
 from services.order.domain.requests import draft_of, errors_of, faults_of, id_of, priced_of
-from tests.support.saga_builders import ADDRESS, SKU, a_variant, shop_terms
+from tests.support.saga_builders import ADDRESS, NOW, SKU, a_variant, shop_terms
 
 ADDRESS_SENT = OrderRequestedAddress(**ADDRESS)  # type: ignore[arg-type]  # the names are the class's own
 
@@ -239,7 +247,7 @@ def test_amounts_are_told_at_the_fields_of_the_event() -> None:
         "/discounts",
         "/items/0/sku",
     ]
-    assert [error.pointer for error in errors_of([Fault(pointer, "c", "d") for pointer in wrong])] == [
+    assert [error.pointer for error in errors_of([Fault(at, "c", "d") for at in wrong], a_request())] == [
         "/expected_total_minor",
         "/discounts/10/amount_minor",
         "/amount_minor",
@@ -247,6 +255,36 @@ def test_amounts_are_told_at_the_fields_of_the_event() -> None:
         "/discounts",
         "/items/0/sku",
     ]
+
+
+def test_faults_of_a_payment_that_came_with_a_request_name_it() -> None:
+    paid = OrderRequestedPayment(provider="stripe", reference="p-1", amount_minor=-1, currency="EUR")
+    request = a_request(payment=paid, payment_method="m\0", notes="\0")
+    assert [error.detail for error in errors_of(faults_of(request), request)] == [
+        "/payment_method must not contain the character NUL (U+0000)",
+        "/notes must not contain the character NUL (U+0000)",
+        f"payment 'p-1' of 'stripe': /payment/amount_minor must be between 0 and {2**52}",
+    ]
+
+
+@pytest.mark.parametrize("pointer", ["", "/reference", "/order_id"])
+def test_every_fault_of_a_reported_payment_names_it(pointer: str) -> None:
+    report = a_report(reference="r" * 10_000)
+    [error] = errors_of([Fault(pointer, "code", "is wrong")], report)
+    assert error.detail == f"payment '{'r' * 128}' of 'stripe': is wrong"
+
+
+def a_report(**values: Any) -> PaymentReported:
+    usual: dict[str, Any] = {
+        "order_id": "0198",
+        "provider": "stripe",
+        "reference": "p-1",
+        "amount_minor": 1000,
+        "currency": "EUR",
+        "outcome": PaymentReportedOutcome.CAPTURED,
+        "reported_at": NOW,
+    }
+    return PaymentReported(**{**usual, **values})
 
 
 def test_what_is_wrong_with_metadata_is_told_by_entry_and_part() -> None:

@@ -121,22 +121,38 @@ def payment_of(report: PaymentReported) -> Payment | list[Fault]:
 
 
 def refused(refusal: Refusal) -> list[Fault]:
-    """Return what a refused report is answered with: nothing of what was sent, which may be personal."""
+    """Return what a refused report is answered with."""
     if refusal.code is RefusalCode.PAYMENT_REFERENCE_USED:
         return [reference_used("/reference")]
     return list(refusal.faults) or [Fault("", refusal.code.value, refusal.detail)]
 
 
-def errors_of(faults: Sequence[Fault]) -> tuple[OrderRequestRejectedError, ...]:
-    """Return faults as they are told: at the fields of the event that was sent."""
+def errors_of(faults: Sequence[Fault], request: object) -> tuple[OrderRequestRejectedError, ...]:
+    """Return faults as they are told: at the fields of the event that was sent, and of which payment they are.
+
+    Args:
+        faults: what is wrong.
+        request: the event that was sent, or what could not be read.
+
+    """
     return tuple(
         OrderRequestRejectedError(
             pointer=f"{fault.pointer}_minor" if _AMOUNT.fullmatch(fault.pointer) else fault.pointer,
             code=fault.code,
-            detail=fault.detail,
+            detail=_payment_named(fault, request) + fault.detail,
         )
         for fault in faults
     )
+
+
+def _payment_named(fault: Fault, request: object) -> str:
+    """Return which payment a fault is about: there may be many of an order, which is all that a rejection names."""
+    sent: OrderRequestedPayment | PaymentReported | None
+    sent = request if isinstance(request, PaymentReported) else None
+    if isinstance(request, OrderRequested) and fault.pointer.startswith("/payment/"):
+        sent = request.payment
+    # What is longer is refused for that.
+    return "" if sent is None else f"payment {sent.reference[:MAX_ID]!r} of {sent.provider[:MAX_ID]!r}: "
 
 
 def reference_used(pointer: str) -> Fault:

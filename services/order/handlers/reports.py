@@ -114,7 +114,7 @@ def _reject(
         request_type=_TYPES[type(received.event)],
         order_id=order.id if order is not None else None,
         code=code,
-        errors=errors_of(faults),
+        errors=errors_of(faults, received.event),
         rejected_at=uow.now,
     )
     if order is not None:

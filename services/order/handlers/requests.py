@@ -4,9 +4,10 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from schemas.contracts import OrderRequested, OrderRequestRejected
-from services.chassis.events import Cause, Received
+from services.chassis.events import Received
 from services.chassis.incoming import Undecodable
 from services.order.domain.history import Actor, When
 from services.order.domain.payments import Payment
@@ -34,14 +35,14 @@ def place_requested_orders(requested: Sequence[Received[OrderRequested]], uow: O
             _answer(received, digest, uow)
         elif answered.content_hash != digest:
             fault = Fault("/request_id", "request_id_reused", f"{request_id!r} came before with other content")
-            _reject(request_id, [fault], "request_id_reused", received.cause, uow)
+            _reject(request_id, [fault], "request_id_reused", received, uow)
 
 
 def reject_malformed_requests(malformed: Sequence[Received[Undecodable]], uow: OrderUnitOfWork) -> None:
     """Reacts to: what cannot be decoded.  Emits: OrderRequestRejected; the bytes are kept among the dead events."""
     for received in malformed:
         fault = Fault("", "malformed_request", received.event.error)
-        _reject(received.key, [fault], "malformed_request", received.cause, uow)
+        _reject(received.key, [fault], "malformed_request", received, uow)
         uow.tx.bury(received, received.event.error)
 
 
@@ -53,11 +54,11 @@ def _answer(received: Received[OrderRequested], digest: str, uow: OrderUnitOfWor
     request = uow.request(id_of(received.event, received.key))
     request.content_hash = digest
     if isinstance(priced, list):
-        _reject(request.request_id, priced, "invalid_request", received.cause, uow)
+        _reject(request.request_id, priced, "invalid_request", received, uow)
         return
     refused = crowd_of(priced.draft, uow) or _payment_faults(priced.draft.payment, priced, uow)
     if refused:
-        _reject(request.request_id, refused, refused[0].code, received.cause, uow)
+        _reject(request.request_id, refused, refused[0].code, received, uow)
     else:
         request.order_id = _place(priced, received, uow)
 
@@ -86,6 +87,7 @@ def _may_become_known(received: Received[OrderRequested], faults: Sequence[Fault
     return waited < grace and all(fault.code == "unknown_sku" for fault in faults)
 
 
-def _reject(request_id: str, faults: Sequence[Fault], code: str, cause: Cause, uow: OrderUnitOfWork) -> None:
-    rejected = OrderRequestRejected(request_id=request_id, code=code, errors=errors_of(faults), rejected_at=uow.now)
-    uow.tell_request(request_id, rejected, cause)
+def _reject(request_id: str, faults: Sequence[Fault], code: str, received: Received[Any], uow: OrderUnitOfWork) -> None:
+    errors = errors_of(faults, received.event)
+    rejected = OrderRequestRejected(request_id=request_id, code=code, errors=errors, rejected_at=uow.now)
+    uow.tell_request(request_id, rejected, received.cause)
