@@ -1,8 +1,9 @@
-"""What storefronts report of orders that were placed: payments and cancellations, each answered by an event.
+"""What storefronts report of orders that were placed: payments and cancellations.
 
 The outcome is that of the same command by REST, but that money which was captured is recorded whatever it comes to:
 who reports it awaits no answer by which to try again. Foreign input: whatever it says, its refusal is an event, under
-the order's key where there is such an order.
+the order's key where there is such an order. What is taken is told where it changes the order's status or is too much;
+a payment that failed, or pays a part, shows in the order alone.
 """
 
 from collections.abc import Sequence
