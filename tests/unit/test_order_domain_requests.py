@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from schemas.contracts import (
     OrderRequested,
@@ -14,6 +15,7 @@ from schemas.contracts import (
     PaymentReported,
     PaymentReportedOutcome,
 )
+from services.order.api.models.addresses import Address
 from services.order.domain.drafts import Discount, OrderDraft, WantedItem
 from services.order.domain.refusals import Fault
 from services.order.domain.requests import draft_of, errors_of, faults_of, id_of, priced_of
@@ -86,6 +88,29 @@ def test_a_billing_address_of_its_own_is_taken() -> None:
 def test_an_address_needs_its_parts(which: str, name: str) -> None:
     [fault] = faults(**{which: address(**{name: ""})})
     assert (fault.pointer, fault.code) == (f"/{which}/{name}", "missing")
+
+
+# What REST and Kafka have to agree on, though their regular expressions differ in what is white space.
+BLANKS = [" ", "   ", "\t\n", "\x1c", "\x85", "\xa0", "\u2003", "\u3000"]
+SHOWN = ["a", " a", "a\n", "\n\u3000ö", "-"]
+NAMES = ["first_name", "last_name", "address1", "city", "postal_code"]
+
+
+@pytest.mark.parametrize("blank", BLANKS)
+@pytest.mark.parametrize("name", NAMES)
+def test_an_address_needs_more_than_white_space_by_kafka_and_by_rest(name: str, blank: str) -> None:
+    [fault] = faults(shipping_address=address(**{name: blank}))
+    assert (fault.pointer, fault.code) == (f"/shipping_address/{name}", "invalid_format")
+    with pytest.raises(ValidationError) as refused:
+        Address.model_validate({**ADDRESS, name: blank})
+    assert [error["loc"] for error in refused.value.errors()] == [(name,)]
+
+
+@pytest.mark.parametrize("text", SHOWN)
+@pytest.mark.parametrize("name", NAMES)
+def test_white_space_beside_something_else_is_taken_by_kafka_and_by_rest(name: str, text: str) -> None:
+    assert draft(shipping_address=address(**{name: text})).shipping_address[name] == text
+    assert getattr(Address.model_validate({**ADDRESS, name: text}), name) == text
 
 
 @pytest.mark.parametrize("name", ["company", "address2", "state_province", "phone"])

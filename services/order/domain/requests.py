@@ -22,7 +22,7 @@ from services.order.domain.drafts import CatalogVariant, Discount, OrderDraft, S
 from services.order.domain.payments import Payment
 from services.order.domain.placing import Priced, price, unorderable
 from services.order.domain.refusals import Fault, Refusal, RefusalCode
-from services.order.domain.shapes import COUNTRY, CURRENCY, EMAIL, LOCALE, Shape
+from services.order.domain.shapes import COUNTRY, CURRENCY, EMAIL, LOCALE, NOT_BLANK, Shape
 
 # Longest texts, in characters; REST's models use the same.
 MAX_ID, MAX_EMAIL, MAX_NOTES, MAX_ADDRESS_FIELD, MAX_METADATA_VALUE = 128, 254, 2000, 200, 500
@@ -236,11 +236,11 @@ def _wrong(
             yield "missing", "must not be empty"
     elif len(value) > longest:
         yield "too_long", f"has {len(value)} characters, at most {longest} are taken"
+    elif "\x00" in value:
+        yield "invalid_format", "must not contain the character NUL (U+0000)"
     # Not re.match: its $ lets a line feed at the end through, and REST's patterns do not.
     elif shape is not None and re.fullmatch(shape.pattern, value) is None:
         yield "invalid_format", f"must be {shape.words}"
-    elif "\x00" in value:
-        yield "invalid_format", "must not contain the character NUL (U+0000)"
 
 
 def _count(pointer: str, number: int, most: int) -> Iterator[Fault]:
@@ -250,8 +250,9 @@ def _count(pointer: str, number: int, most: int) -> Iterator[Fault]:
 
 def _address_faults(pointer: str, address: Mapping[str, str | None]) -> Iterator[Fault]:
     for name, value in address.items():
-        shape = COUNTRY if name == "country_code" else None
-        yield from _text(f"{pointer}/{name}", value, MAX_ADDRESS_FIELD, required=name in _REQUIRED, shape=shape)
+        required = name in _REQUIRED
+        shape = COUNTRY if name == "country_code" else NOT_BLANK if required else None
+        yield from _text(f"{pointer}/{name}", value, MAX_ADDRESS_FIELD, required=required, shape=shape)
 
 
 def _address(address: OrderRequestedAddress) -> dict[str, str | None]:
