@@ -1877,7 +1877,7 @@ class OrderRequestRejectedError:
         whole.
     code: Stable code of this error.
     detail: The same in words, for a developer. Of what was sent it repeats codes only (SKUs, methods,
-        currencies), and those cut.
+        currencies, a payment's provider and reference, names in metadata), and those cut.
     """
 
     pointer: str
@@ -1888,7 +1888,7 @@ class OrderRequestRejectedError:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequestRejected:
     """A storefront's request was refused: an OrderRequested became no order, or a PaymentReported or
-    OrderCancellationRequested changed none. Carries every error, and never the refused values.
+    OrderCancellationRequested changed none. Carries every error, and of the refused values codes alone.
 
     Topic `order.events.v1`, key `request_id`.
 

@@ -55,10 +55,11 @@ _BEYOND_SCHEMAS = re.compile(
     "|name an item twice"  # the lines of a refund
     "|items name an item twice"  # of a shipment
     "|lines are empty"  # of what arrived of a return
+    "|received counts damaged ones too"  # the same
     "|is beyond the years"  # a time that is none in UTC
     "|goes with|does not go with"  # what a list can be sorted by, with these filters
     "|required of service"  # whose addresses are meant
-    "|rows repeat|is the call's own"  # the ids and keys of many
+    "|rows repeat|is the call's own"  # the ids of many, and a key of theirs
     "|Last-Event-ID"  # a header that no document describes
 )
 # The same, of a name in `metadata`.

@@ -119,7 +119,7 @@ def test_a_request_that_was_rejected_stays_rejected(shop: Shop) -> None:
     assert shop.kinds(request_id, EVENTS) == ["OrderRequestRejected"]
 
 
-def test_an_invalid_request_is_answered_with_every_error_in_its_form(shop: Shop) -> None:
+def test_an_invalid_request_is_answered_with_every_error_in_its_form_and_its_facts_beside_them(shop: Shop) -> None:
     request_id = unique("request")
     address = contracts.OrderRequestedAddress(
         first_name="", last_name="L", address1="1 Main St", city="Bonn\x00", postal_code="53111", country_code="de"
@@ -130,6 +130,8 @@ def test_an_invalid_request_is_answered_with_every_error_in_its_form(shop: Shop)
             request_id,
             ("", 1),
             ("x" * 129, 1),
+            (shop.sku(), 0),
+            shipping_method="teleport",
             shipping_address=address,
             customer_email="nobody",
             locale="?",
@@ -142,6 +144,8 @@ def test_an_invalid_request_is_answered_with_every_error_in_its_form(shop: Shop)
     assert {pointer for pointer, _ in faults(rejected)} == {
         "/items/0/sku",
         "/items/1/sku",
+        "/items/2/quantity",
+        "/shipping_method",
         "/shipping_address/first_name",
         "/shipping_address/city",
         "/shipping_address/country_code",
@@ -176,14 +180,14 @@ def test_an_invalid_request_is_answered_with_every_error_in_its_facts(shop: Shop
         ("/items", "mixed_currency"),
         ("/shipping_method", "unknown_shipping_method"),
         ("/payment_method", "unknown_payment_method"),
-        ("/discounts/0/amount", "negative_discount"),
+        ("/discounts/0/amount_minor", "negative_discount"),
     }
 
 
 @pytest.mark.parametrize(
     ("values", "fault"),
     [
-        ({"expected_total_minor": 999}, ("/expected_total", "price_changed")),
+        ({"expected_total_minor": 999}, ("/expected_total_minor", "price_changed")),
         ({"currency": "USD"}, ("/currency", "mixed_currency")),
         (
             {"discounts": (contracts.OrderRequestedDiscount(code="ALL", amount_minor=1001),)},

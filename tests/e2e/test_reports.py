@@ -90,10 +90,10 @@ def test_a_failed_payment_shows_until_another_one_succeeds(shop: Shop, order: Or
 
 def test_what_cannot_be_taken_is_answered_under_the_orders_key_in_sequence(shop: Shop, order: Order) -> None:
     other = shop.customer.placed((shop.sku(), 2))
-    used = unique("ada@example.org")
+    used = unique("payment")
     tell(shop, report(other["id"], reference=used))
     wrong = [
-        (report(order["id"], amount_minor=0), "payment_mismatch", {("/amount", "payment_mismatch")}),
+        (report(order["id"], amount_minor=0), "payment_mismatch", {("/amount_minor", "payment_mismatch")}),
         (report(order["id"], currency="USD"), "payment_mismatch", {("/currency", "payment_mismatch")}),
         (report(order["id"], reference=used), "payment_reference_used", {("/reference", "payment_reference_used")}),
         (report(order["id"], outcome=Outcome.UNKNOWN), "unknown_outcome", {("/outcome", "unknown_outcome")}),
@@ -120,7 +120,12 @@ def test_what_cannot_be_taken_is_answered_under_the_orders_key_in_sequence(shop:
     assert {(e.event["request_type"], e.event["order_id"], e.event["request_id"]) for e in found} == {
         ("payment", order["id"], order["id"])
     }
-    assert "ada" not in str([entry.event for entry in found])
+    assert [error["detail"] for error in found[2].event["errors"]] == [
+        f"payment '{used}' of 'stripe': this reference is recorded for another order"
+    ]
+    assert all(
+        f"payment '{event.reference[:128]}' of " in str(e.event) for (event, *_), e in zip(wrong, found, strict=True)
+    )
     tell(shop, report(order["id"]))
     seen = shop.await_order(order["id"], status="confirmed")
     # Refusals change nothing of the order: neither its history nor its version.
@@ -312,6 +317,7 @@ def test_a_payment_that_is_not_the_total_makes_no_order(
     shop.outsider.tell(paid_request(shop.sku(), request_id, **payment))
     rejected = rejection_of(shop, request_id, code)
     assert {at for at, _ in faults(rejected)} == {pointer}
+    assert "payment '" in rejected.event["errors"][0]["detail"]
 
 
 def test_of_many_requests_with_one_payment_one_becomes_an_order(shop: Shop) -> None:

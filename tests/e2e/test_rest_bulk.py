@@ -186,6 +186,21 @@ def test_a_row_that_cannot_be_read_is_wrong_without_the_others(shop: Shop) -> No
     assert results(place(shop.service, *rows, key=key)) == found
 
 
+def test_of_rows_with_one_key_the_first_is_placed_and_the_others_say_whose_it_is(shop: Shop) -> None:
+    sku, customer, key = shop.sku(), unique("c"), unique("row")
+    keyed = row(sku, customer_id=customer, key=key)
+    rows = [row(sku, 0, key=key), keyed, row(sku, customer_id=customer), keyed, {**keyed, "notes": "another"}]
+
+    found = results(place(shop.service, *rows))
+
+    # A row that cannot be read has no key.
+    assert codes(found) == ["invalid_request", None, None, "invalid_request", "invalid_request"]
+    for index in (3, 4):
+        (fault,) = found[index]["problem"]["errors"]
+        assert (fault["pointer"], "of /orders/1," in fault["detail"]) == (f"/orders/{index}/key", True)
+    assert known(shop, customer) == 2
+
+
 def test_where_no_row_can_be_read_each_says_why(shop: Shop) -> None:
     assert codes(results(place(shop.service, {}, {}))) == ["invalid_request"] * 2
 
@@ -194,7 +209,6 @@ def test_what_is_no_list_of_rows_is_refused_as_a_whole(shop: Shop) -> None:
     sku, customer = shop.sku(), unique("c")
     good, key = row(sku, customer_id=customer), unique("key")
     for rows, pointer in (
-        ([{**good, "key": key}, {**good, "key": key}], "/orders"),
         ([good, {**good, "key": "the call's"}], "/orders/1/key"),
         ([], "/orders"),
     ):
@@ -254,7 +268,9 @@ def test_orders_are_named_by_id_or_number_and_answered_as_they_were_named(shop: 
         *((by_number, number), (loud, shop.admin.order(by_id)["order_number"]), (nobody, None), ("NO1", None))
     ]
     twice = update(shop.admin, number, by_number, status="processing")
-    assert (twice.status_code, twice.json()["errors"][0]["pointer"]) == (400, "/ids")
+    (fault,) = twice.json()["errors"]
+    assert (twice.status_code, fault["pointer"]) == (400, "/ids/1")
+    assert fault["detail"].endswith("that of /ids/0")
 
 
 def test_best_effort_moves_those_that_can_be(shop: Shop) -> None:
@@ -324,8 +340,8 @@ def test_a_bulk_refund_is_undone_with_what_it_wrote_at_once(shop: Shop) -> None:
     ("body", "pointer"),
     [
         ({"ids": [], "status": "cancelled"}, "/ids"),
-        ({"ids": [NOBODYS] * 2, "status": "cancelled"}, "/ids"),
-        ({"ids": [NOBODYS, NOBODYS.upper()], "status": "cancelled"}, "/ids"),
+        ({"ids": [NOBODYS] * 2, "status": "cancelled"}, "/ids/1"),
+        ({"ids": [NOBODYS, NOBODYS.upper()], "status": "cancelled"}, "/ids/1"),
         ({"ids": [f"{n}" for n in range(501)], "status": "cancelled"}, "/ids"),
         ({"ids": [NOBODYS], "status": "lost"}, "/status"),
         ({"ids": [NOBODYS], "status": "cancelled", "mode": "maybe"}, "/mode"),

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.support.running_shop import Shop
 from tests.support.storefront import ADDRESS, unique
 
@@ -122,3 +124,14 @@ def test_a_vendor_changes_what_is_theirs_alone(shop: Shop) -> None:
     assert shop.callers.vendor(unique("vendor")).change_details(alone, {"notes": "x"}).status_code == 404
     for caller in (shop.customer, shop.service, shop.callers.warehouse()):
         assert caller.change_details(alone, {"notes": "x"}).status_code == 403
+
+
+@pytest.mark.parametrize("name", ["shipping_address", "billing_address", "shipping_method"])
+def test_what_an_order_cannot_be_without_is_not_taken_away(shop: Shop, name: str) -> None:
+    order = shop.customer.placed((shop.sku(), 1), shipping_method="parcel")
+    refused = shop.admin.change_details(order, {name: None, "notes": "ring twice"})
+    assert refused.status_code == 400, refused.text
+    (fault,) = refused.json()["errors"]
+    assert (fault["pointer"], fault["code"]) == (f"/{name}", "invalid_value")
+    assert fault["detail"].startswith("must not be null")
+    assert shop.admin.order(order["id"])["version"] == order["version"]

@@ -258,13 +258,20 @@ def longest_refused_by_price() -> dict[str, Any]:
     }
 
 
+def longest_refused_by_both() -> dict[str, Any]:
+    """Return the same, with metadata whose form is wrong in each name, a character written as ten, and each value."""
+    odd = {f"{n:03}" + "\U0010ffff" * 126: "x" * 501 for n in range(50)}
+    return {**longest_refused_by_price(), "metadata": odd, "notes": "x" * 2001}
+
+
 @pytest.mark.parametrize(
     ("fields", "errors"),
     [
-        (longest_refused_by_form(), 200 + 20 + 2 * 50 + 3 + 2),
+        (longest_refused_by_form(), 2 * 200 + 2 * 20 + 2 * 50 + 3 + 2),
         (longest_refused_by_price(), 2 * 200 + 20 + 2),
+        (longest_refused_by_both(), 2 * 200 + 20 + 2 + 2 * 50 + 1),
     ],
-    ids=["form", "price"],
+    ids=["form", "price", "both"],
 )
 def test_as_many_faults_as_a_request_can_have_are_answered(world: World, fields: dict[str, Any], errors: int) -> None:
     world.deliver(dataclasses.replace(shop.request("R1", {}), **fields))

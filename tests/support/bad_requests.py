@@ -149,6 +149,9 @@ BODIES = {
     "a locale that is none": _invalid(order(locale="?"), "/locale"),
     "metadata that is not text": _invalid(order(metadata={"a": 1}), "/metadata/a"),
     "too much metadata": _invalid(order(metadata={str(n): "" for n in range(51)}), "/metadata"),
+    "an address whose city is blank": _invalid(
+        {**order(), "shipping_address": {**ADDRESS, "city": " \u3000"}}, "/shipping_address/city"
+    ),
     "an address without a city": _invalid(
         {**order(), "shipping_address": {**ADDRESS, "city": None}}, "/shipping_address/city"
     ),

@@ -4,12 +4,22 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from schemas.contracts import OrderRequested, OrderRequestedAddress, OrderRequestedDiscount, OrderRequestedItem
+from schemas.contracts import (
+    OrderRequested,
+    OrderRequestedAddress,
+    OrderRequestedDiscount,
+    OrderRequestedItem,
+    OrderRequestedPayment,
+    PaymentReported,
+    PaymentReportedOutcome,
+)
+from services.order.api.models.addresses import Address
 from services.order.domain.drafts import Discount, OrderDraft, WantedItem
 from services.order.domain.refusals import Fault
-from services.order.domain.requests import draft_of, id_of
-from tests.support.saga_builders import ADDRESS, SKU
+from services.order.domain.requests import draft_of, errors_of, faults_of, id_of, priced_of
+from tests.support.saga_builders import ADDRESS, NOW, SKU, a_variant, shop_terms
 
 ADDRESS_SENT = OrderRequestedAddress(**ADDRESS)  # type: ignore[arg-type]  # the names are the class's own
 
@@ -29,15 +39,13 @@ def address(**values: str | None) -> OrderRequestedAddress:
 
 
 def faults(**values: Any) -> list[Fault]:
-    found = draft_of(a_request(**values))
-    assert isinstance(found, list), found
-    return found
+    return faults_of(a_request(**values))
 
 
 def draft(**values: Any) -> OrderDraft:
-    found = draft_of(a_request(**values))
-    assert isinstance(found, OrderDraft), found
-    return found
+    request = a_request(**values)
+    assert faults_of(request) == []
+    return draft_of(request)
 
 
 def test_a_request_becomes_the_draft_that_it_asks_for() -> None:
@@ -80,6 +88,29 @@ def test_a_billing_address_of_its_own_is_taken() -> None:
 def test_an_address_needs_its_parts(which: str, name: str) -> None:
     [fault] = faults(**{which: address(**{name: ""})})
     assert (fault.pointer, fault.code) == (f"/{which}/{name}", "missing")
+
+
+# What REST and Kafka have to agree on, though their regular expressions differ in what is white space.
+BLANKS = [" ", "   ", "\t\n", "\x1c", "\x85", "\xa0", "\u2003", "\u3000"]
+SHOWN = ["a", " a", "a\n", "\n\u3000ö", "-"]
+NAMES = ["first_name", "last_name", "address1", "city", "postal_code"]
+
+
+@pytest.mark.parametrize("blank", BLANKS)
+@pytest.mark.parametrize("name", NAMES)
+def test_an_address_needs_more_than_white_space_by_kafka_and_by_rest(name: str, blank: str) -> None:
+    [fault] = faults(shipping_address=address(**{name: blank}))
+    assert (fault.pointer, fault.code) == (f"/shipping_address/{name}", "invalid_format")
+    with pytest.raises(ValidationError) as refused:
+        Address.model_validate({**ADDRESS, name: blank})
+    assert [error["loc"] for error in refused.value.errors()] == [(name,)]
+
+
+@pytest.mark.parametrize("text", SHOWN)
+@pytest.mark.parametrize("name", NAMES)
+def test_white_space_beside_something_else_is_taken_by_kafka_and_by_rest(name: str, text: str) -> None:
+    assert draft(shipping_address=address(**{name: text})).shipping_address[name] == text
+    assert getattr(Address.model_validate({**ADDRESS, name: text}), name) == text
 
 
 @pytest.mark.parametrize("name", ["company", "address2", "state_province", "phone"])
@@ -189,6 +220,105 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
         ("/locale", "invalid_format"),
         ("/shipping_address/city", "missing"),
         ("/shipping_address/country_code", "invalid_format"),
+    ]
+
+
+def told(**values: Any) -> list[tuple[str, str]]:
+    found = priced_of(a_request(**values), {SKU: a_variant(SKU)}, shop_terms())
+    assert isinstance(found, list), found
+    return [(fault.pointer, fault.code) for fault in found]
+
+
+def test_what_the_shop_does_not_sell_is_told_beside_faults_of_the_form() -> None:
+    found = told(
+        customer_email="no",
+        items=(OrderRequestedItem(sku=SKU, quantity=0), OrderRequestedItem(sku="PIG", quantity=1)),
+        shipping_address=address(city="", country_code="Germany"),
+        shipping_method="pigeon",
+        payment_method="shells",
+        discounts=(OrderRequestedDiscount(code="ODD", amount_minor=-1),),
+    )
+    assert found == [
+        ("/customer_email", "invalid_format"),
+        ("/shipping_address/city", "missing"),
+        ("/shipping_address/country_code", "invalid_format"),
+        ("/items/0/quantity", "quantity_limit"),
+        ("/items/1/sku", "unknown_sku"),
+        ("/shipping_method", "unknown_shipping_method"),
+        ("/payment_method", "unknown_payment_method"),
+        ("/discounts/0/amount", "negative_discount"),
+    ]
+
+
+def test_what_has_no_form_is_not_looked_up_as_well() -> None:
+    odd = OrderRequestedItem(sku="s" * 129, quantity=1)
+    assert told(items=(odd,), shipping_method="m\0") == [
+        ("/shipping_method", "invalid_format"),
+        ("/items/0/sku", "too_long"),
+    ]
+
+
+def test_of_more_items_than_are_taken_only_so_many_are_told() -> None:
+    found = told(items=(OrderRequestedItem(sku="PIG", quantity=1),) * 100_000)
+    assert len(found) == 201
+
+
+def test_amounts_are_told_at_the_fields_of_the_event() -> None:
+    wrong = [
+        "/expected_total",
+        "/discounts/10/amount",
+        "/amount",
+        "/payment/amount_minor",
+        "/discounts",
+        "/items/0/sku",
+    ]
+    assert [error.pointer for error in errors_of([Fault(at, "c", "d") for at in wrong], a_request())] == [
+        "/expected_total_minor",
+        "/discounts/10/amount_minor",
+        "/amount_minor",
+        "/payment/amount_minor",
+        "/discounts",
+        "/items/0/sku",
+    ]
+
+
+def test_faults_of_a_payment_that_came_with_a_request_name_it() -> None:
+    paid = OrderRequestedPayment(provider="stripe", reference="p-1", amount_minor=-1, currency="EUR")
+    request = a_request(payment=paid, payment_method="m\0", notes="\0")
+    assert [error.detail for error in errors_of(faults_of(request), request)] == [
+        "/payment_method must not contain the character NUL (U+0000)",
+        "/notes must not contain the character NUL (U+0000)",
+        f"payment 'p-1' of 'stripe': /payment/amount_minor must be between 0 and {2**52}",
+    ]
+
+
+@pytest.mark.parametrize("pointer", ["", "/reference", "/order_id"])
+def test_every_fault_of_a_reported_payment_names_it(pointer: str) -> None:
+    report = a_report(reference="r" * 10_000)
+    [error] = errors_of([Fault(pointer, "code", "is wrong")], report)
+    assert error.detail == f"payment '{'r' * 128}' of 'stripe': is wrong"
+
+
+def a_report(**values: Any) -> PaymentReported:
+    usual: dict[str, Any] = {
+        "order_id": "0198",
+        "provider": "stripe",
+        "reference": "p-1",
+        "amount_minor": 1000,
+        "currency": "EUR",
+        "outcome": PaymentReportedOutcome.CAPTURED,
+        "reported_at": NOW,
+    }
+    return PaymentReported(**{**usual, **values})
+
+
+def test_what_is_wrong_with_metadata_is_told_by_entry_and_part() -> None:
+    found = faults(metadata={"a": "b", "k" * 200: "", "channel": "v" * 501, "": "\0"})
+    assert [fault.detail for fault in found] == [
+        f"the name of the entry '{'k' * 32}...' of /metadata has 200 characters, at most 128 are taken",
+        "the value of the entry 'channel' of /metadata has 501 characters, at most 500 are taken",
+        "the name of the entry '' of /metadata must not be empty",
+        "the value of the entry '' of /metadata must not contain the character NUL (U+0000)",
     ]
 
 

@@ -167,7 +167,10 @@ def test_a_captured_payment_of_too_little_is_recorded_and_the_rest_stays_due() -
     shop = Shop()
     told = shop.report(400)
     assert codes(told) == ["payment_required"]
-    assert "6.00 EUR" in told.emitted[0].event.errors[0].detail
+    assert told.emitted[0].event.errors[0].detail == (
+        f"payment 'p-1' of 'stripe': order {shop.order.number} is prepaid by 'card': "
+        "4.00 EUR are recorded, and it is confirmed once the other 6.00 EUR are, too"
+    )
     assert (shop.order.recorded_minor, shop.order.amount_due_minor) == (400, 600)
     assert kinds(shop.report(600, "p-2").emitted) == ["OrderConfirmed"]
 

@@ -11,6 +11,7 @@ from services.chassis.errors import Problem
 from services.chassis.http import documents
 from services.chassis.http.answers import answer
 from services.chassis.http.endpoint import Api
+from services.chassis.http.faults import invalid_request
 from services.chassis.http.inputs import read_member
 from services.chassis.http.problems import CODES, problem_document, refused
 from services.chassis.http.roles import Role
@@ -50,7 +51,7 @@ def place_orders(call: OrderCall, body: models.BulkCreate) -> Answer:
     The same call again with its Idempotency-Key gets the same answer. A row that has a `key` is placed once, whichever
     call it comes with. A body that is no list of rows is refused as a whole; it may have 4 MiB.
     """
-    read = [_read(index, sent) for index, sent in enumerate(body.orders)]
+    read = _read_all(body.orders)
     rows = [row for row in read if isinstance(row, _Row)]
     _require_other_keys(call, rows)
     command = PlaceOrders(
@@ -77,10 +78,17 @@ def update_orders(call: OrderCall, body: models.BulkUpdate) -> Answer:
     """
     with call.queries() as uow:
         rows = named_orders(uow, body.ids)
-    twice = sorted(sent for sent, row in zip(body.ids, rows, strict=True) if rows.count(row) > 1)
+    twice = [
+        {
+            "pointer": f"/ids/{i}",
+            "code": "invalid_value",
+            "detail": f"rows repeat an order: this is that of /ids/{first}",
+        }
+        for i, row in enumerate(rows)
+        if (first := rows.index(row)) != i
+    ]
     if twice:
-        detail = f"rows repeat an order: {', '.join(twice[:10])}"
-        raise refused("invalid_request", detail, [{"pointer": "/ids", "code": "invalid_value", "detail": detail}])
+        raise invalid_request(twice)
     command = UpdateOrders(
         rows=tuple(rows),
         status=body.status,
@@ -104,6 +112,24 @@ class _Row:
     index: int
     order: models.BulkOrderCreate
     part: IdempotencyKey | None
+
+
+def _read_all(orders: Sequence[Any]) -> list[_Row | Problem]:
+    """Return the rows of a request, each read alone; of those that share a key, the first has it."""
+    read: list[_Row | Problem] = []
+    first: dict[str, int] = {}
+    for index, sent in enumerate(orders):
+        row = _read(index, sent)
+        if isinstance(row, _Row) and row.part is not None:
+            before = first.setdefault(row.part.key, index)
+            row = row if before == index else _repeats_key(index, before)
+        read.append(row)
+    return read
+
+
+def _repeats_key(index: int, before: int) -> Problem:
+    detail = f"is the key of /orders/{before}, too; each row needs its own, or none"
+    return invalid_request([{"pointer": f"/orders/{index}/key", "code": "invalid_value", "detail": detail}])
 
 
 def _read(index: int, sent: Any) -> _Row | Problem:

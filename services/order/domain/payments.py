@@ -121,12 +121,16 @@ def _obstacle(order: Order, *, paid: bool, prepaid: bool) -> Refusal | None:
         return None if stays else refuse_transition(order, OrderStatus.CONFIRMED)
     # What an order comes to whose edit is open shows once it is settled.
     if order.pending_operation is not PendingOperation.REVISING and _awaits_payment(order, prepaid=prepaid):
-        detail = (
-            f"order {order.number} is prepaid by {order.payment_method!r}, and "
-            f"{amount_text(order.amount_due_minor, order.currency)} are due: name provider, reference, amount, currency"
-        )
-        return refuse_payment(RefusalCode.PAYMENT_REQUIRED, "", detail)
+        return refuse_payment(RefusalCode.PAYMENT_REQUIRED, "", _missing(order, paid=paid))
     return None
+
+
+def _missing(order: Order, *, paid: bool) -> str:
+    due, prepaid = amount_text(order.amount_due_minor, order.currency), f"is prepaid by {order.payment_method!r}"
+    if not paid:
+        return f"order {order.number} {prepaid}, and {due} are due: name provider, reference, amount, currency"
+    recorded = amount_text(order.recorded_minor, order.currency)
+    return f"order {order.number} {prepaid}: {recorded} are recorded, and it is confirmed once the other {due} are, too"
 
 
 def _awaits_payment(order: Order, *, prepaid: bool) -> bool:

@@ -66,7 +66,7 @@ def price(
 
     """
     draft, unknown = with_addresses(draft, addresses)
-    faults = item_faults(draft, catalog, terms) + _method_faults(draft, terms) + unknown
+    faults = unorderable(draft, catalog, terms) + unknown
     if faults:
         return faults
     variants = tuple(catalog[item.sku] for item in draft.items)
@@ -81,6 +81,11 @@ def price(
     if isinstance(priced, list):
         return priced
     return Priced(draft, variants, shipping, payment, currency, priced)
+
+
+def unorderable(draft: OrderDraft, catalog: Mapping[str, CatalogVariant], terms: ShopTerms) -> list[Fault]:
+    """Return all of a draft that the shop does not sell, or not so, before it is known what it comes to."""
+    return item_faults(draft, catalog, terms) + _method_faults(draft, terms)
 
 
 def place(priced: Priced, terms: ShopTerms, identity: Identity, when: When) -> Placed:

@@ -1,24 +1,28 @@
 """Requests by Kafka are foreign input: what REST's models check by their types is checked here, every fault at once.
 
 Invariant: whatever a request of the broker's largest size says, its refusal is an event that the broker takes. Every
-text and every number of entries has a bound here, and no fault repeats a text, so faults are few and short.
+text and every number of entries has a bound here, and no fault repeats more of a text than a short code, so faults are
+few and short.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from schemas.contracts import (
     OrderCancellationRequested,
     OrderRequested,
     OrderRequestedAddress,
     OrderRequestedPayment,
+    OrderRequestRejectedError,
     PaymentReported,
 )
 from services.chassis.money import amount_text
-from services.order.domain.drafts import Discount, OrderDraft, WantedItem
+from services.order.domain.drafts import CatalogVariant, Discount, OrderDraft, ShopTerms, WantedItem
 from services.order.domain.payments import Payment
+from services.order.domain.placing import Priced, price, unorderable
 from services.order.domain.refusals import Fault, Refusal, RefusalCode
-from services.order.domain.shapes import COUNTRY, CURRENCY, EMAIL, LOCALE, Shape
+from services.order.domain.shapes import COUNTRY, CURRENCY, EMAIL, LOCALE, NOT_BLANK, Shape
 
 # Longest texts, in characters; REST's models use the same.
 MAX_ID, MAX_EMAIL, MAX_NOTES, MAX_ADDRESS_FIELD, MAX_METADATA_VALUE = 128, 254, 2000, 200, 500
@@ -26,6 +30,10 @@ MAX_ITEMS, MAX_DISCOUNTS, MAX_METADATA = 200, 20, 50
 # As of an order's subtotal: what every reader of an event or of JSON can hold exactly.
 MAX_AMOUNT_MINOR = 2**52
 _UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+# Of a name in metadata, what a detail shows.
+_NAME_SHOWN = 32
+# Amounts as the domain and REST name them; in events they are in minor units, and say so.
+_AMOUNT = re.compile(r"/expected_total|/discounts/\d+/amount|/amount")
 _REQUIRED = ("first_name", "last_name", "address1", "city", "postal_code", "country_code")
 
 
@@ -41,11 +49,28 @@ def id_of(request: OrderRequested, record_key: str) -> str:
     return request.request_id if usable else record_key
 
 
-def draft_of(request: OrderRequested) -> OrderDraft | list[Fault]:
-    """Return the draft that a request asks for, or everything that is wrong with its form."""
-    faults = list(_faults(request))
-    if faults:
-        return faults
+def priced_of(request: OrderRequested, catalog: Mapping[str, CatalogVariant], terms: ShopTerms) -> Priced | list[Fault]:
+    """Return what a request asks for with its price, or everything that is wrong with it.
+
+    What the items come to together shows only once each of them can be ordered, so it is told only then.
+    """
+    faults = faults_of(request)
+    draft = draft_of(request)
+    if not faults:
+        return price(draft, catalog, terms)
+    # Those beyond are told by their number alone.
+    draft = replace(draft, items=draft.items[:MAX_ITEMS], discounts=draft.discounts[:MAX_DISCOUNTS])
+    told = {fault.pointer for fault in faults}
+    return faults + [fault for fault in unorderable(draft, catalog, terms) if fault.pointer not in told]
+
+
+def faults_of(request: OrderRequested) -> list[Fault]:
+    """Return everything that is wrong with a request's form."""
+    return list(_faults(request))
+
+
+def draft_of(request: OrderRequested) -> OrderDraft:
+    """Return the draft that a request asks for, whatever is wrong with it."""
     return OrderDraft(
         request_id=request.request_id,
         customer_id=request.customer_id,
@@ -96,10 +121,38 @@ def payment_of(report: PaymentReported) -> Payment | list[Fault]:
 
 
 def refused(refusal: Refusal) -> list[Fault]:
-    """Return what a refused report is answered with: nothing of what was sent, which may be personal."""
+    """Return what a refused report is answered with."""
     if refusal.code is RefusalCode.PAYMENT_REFERENCE_USED:
         return [reference_used("/reference")]
     return list(refusal.faults) or [Fault("", refusal.code.value, refusal.detail)]
+
+
+def errors_of(faults: Sequence[Fault], request: object) -> tuple[OrderRequestRejectedError, ...]:
+    """Return faults as they are told: at the fields of the event that was sent, and of which payment they are.
+
+    Args:
+        faults: what is wrong.
+        request: the event that was sent, or what could not be read.
+
+    """
+    return tuple(
+        OrderRequestRejectedError(
+            pointer=f"{fault.pointer}_minor" if _AMOUNT.fullmatch(fault.pointer) else fault.pointer,
+            code=fault.code,
+            detail=_payment_named(fault, request) + fault.detail,
+        )
+        for fault in faults
+    )
+
+
+def _payment_named(fault: Fault, request: object) -> str:
+    """Return which payment a fault is about: there may be many of an order, which is all that a rejection names."""
+    sent: OrderRequestedPayment | PaymentReported | None
+    sent = request if isinstance(request, PaymentReported) else None
+    if isinstance(request, OrderRequested) and fault.pointer.startswith("/payment/"):
+        sent = request.payment
+    # What is longer is refused for that.
+    return "" if sent is None else f"payment {sent.reference[:MAX_ID]!r} of {sent.provider[:MAX_ID]!r}: "
 
 
 def reference_used(pointer: str) -> Fault:
@@ -129,7 +182,7 @@ def _payment_faults(at: str, sent: OrderRequestedPayment | PaymentReported) -> I
     yield from _text(f"{at}/reference", sent.reference, MAX_ID, required=True)
     yield from _text(f"{at}/currency", sent.currency, MAX_ID, required=True, shape=CURRENCY)
     if not 0 <= sent.amount_minor <= MAX_AMOUNT_MINOR:
-        detail = f"{at}/amount_minor is between 0 and {MAX_AMOUNT_MINOR}"
+        detail = f"{at}/amount_minor must be between 0 and {MAX_AMOUNT_MINOR}"
         yield Fault(f"{at}/amount_minor", "invalid_amount", detail)
 
 
@@ -151,8 +204,7 @@ def _faults(request: OrderRequested) -> Iterator[Fault]:
     for i, discount in enumerate(request.discounts[:MAX_DISCOUNTS]):
         yield from _text(f"/discounts/{i}/code", discount.code, MAX_ID, required=True)
     for name, value in list(request.metadata.items())[:MAX_METADATA]:
-        yield from _text("/metadata", name, MAX_ID, required=True)
-        yield from _text("/metadata", value, MAX_METADATA_VALUE)
+        yield from _metadata_faults(name, value)
     yield from _address_faults("/shipping_address", _address(request.shipping_address))
     if request.billing_address is not None:
         yield from _address_faults("/billing_address", _address(request.billing_address))
@@ -160,20 +212,35 @@ def _faults(request: OrderRequested) -> Iterator[Fault]:
         yield from _payment_faults("/payment", request.payment)
 
 
+def _metadata_faults(name: str, value: str) -> Iterator[Fault]:
+    # A map has no order that would tell which entry is meant; its names are the storefront's own.
+    shown = repr(name if len(name) <= _NAME_SHOWN else f"{name[:_NAME_SHOWN]}...")
+    for part, text, longest in (("name", name, MAX_ID), ("value", value, MAX_METADATA_VALUE)):
+        for code, words in _wrong(text, longest, required=part == "name"):
+            yield Fault("/metadata", code, f"the {part} of the entry {shown} of /metadata {words}")
+
+
 def _text(
     pointer: str, value: str | None, longest: int, *, required: bool = False, shape: Shape | None = None
 ) -> Iterator[Fault]:
+    for code, words in _wrong(value, longest, required=required, shape=shape):
+        yield Fault(pointer, code, f"{pointer} {words}")
+
+
+def _wrong(
+    value: str | None, longest: int, *, required: bool = False, shape: Shape | None = None
+) -> Iterator[tuple[str, str]]:
     # Never the value itself: the detail travels in an event, and the value may be personal.
     if not value:
         if required:
-            yield Fault(pointer, "missing", f"{pointer} must not be empty")
+            yield "missing", "must not be empty"
     elif len(value) > longest:
-        yield Fault(pointer, "too_long", f"{pointer} has {len(value)} characters, at most {longest} are taken")
+        yield "too_long", f"has {len(value)} characters, at most {longest} are taken"
+    elif "\x00" in value:
+        yield "invalid_format", "must not contain the character NUL (U+0000)"
     # Not re.match: its $ lets a line feed at the end through, and REST's patterns do not.
     elif shape is not None and re.fullmatch(shape.pattern, value) is None:
-        yield Fault(pointer, "invalid_format", f"{pointer} must be {shape.words}")
-    elif "\x00" in value:
-        yield Fault(pointer, "invalid_format", f"{pointer} must not contain the character NUL (U+0000)")
+        yield "invalid_format", f"must be {shape.words}"
 
 
 def _count(pointer: str, number: int, most: int) -> Iterator[Fault]:
@@ -183,8 +250,9 @@ def _count(pointer: str, number: int, most: int) -> Iterator[Fault]:
 
 def _address_faults(pointer: str, address: Mapping[str, str | None]) -> Iterator[Fault]:
     for name, value in address.items():
-        shape = COUNTRY if name == "country_code" else None
-        yield from _text(f"{pointer}/{name}", value, MAX_ADDRESS_FIELD, required=name in _REQUIRED, shape=shape)
+        required = name in _REQUIRED
+        shape = COUNTRY if name == "country_code" else NOT_BLANK if required else None
+        yield from _text(f"{pointer}/{name}", value, MAX_ADDRESS_FIELD, required=required, shape=shape)
 
 
 def _address(address: OrderRequestedAddress) -> dict[str, str | None]:

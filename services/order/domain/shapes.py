@@ -25,4 +25,8 @@ EMAIL = Shape(
 )
 COUNTRY = Shape(f"^({'|'.join(sorted(countries_by_alpha2))})$", "a country of ISO 3166-1 in two letters, such as DE")
 LOCALE = Shape(r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", "a language tag such as de or pt-BR")
+# What a label or a mail needs of an address: something to print.
+NOT_BLANK = Shape(
+    r"^[^\x00]*[^\s\x00-\x1f\x7f-\x9f][^\x00]*$", "text of more than white space, without the character NUL (U+0000)"
+)
 CURRENCY = Shape(r"^[A-Z]{3}$", "a currency of ISO 4217 such as EUR")

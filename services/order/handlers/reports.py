@@ -1,8 +1,9 @@
-"""What storefronts report of orders that were placed: payments and cancellations, each answered by an event.
+"""What storefronts report of orders that were placed: payments and cancellations.
 
 The outcome is that of the same command by REST, but that money which was captured is recorded whatever it comes to:
 who reports it awaits no answer by which to try again. Foreign input: whatever it says, its refusal is an event, under
-the order's key where there is such an order.
+the order's key where there is such an order. What is taken is told where it changes the order's status or is too much;
+a payment that failed, or pays a part, shows in the order alone.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,6 @@ from datetime import timedelta
 from schemas.contracts import (
     OrderCancellationRequested,
     OrderRequestRejected,
-    OrderRequestRejectedError,
     OrderRequestRejectedRequestType,
     PaymentReported,
     PaymentReportedOutcome,
@@ -21,7 +21,7 @@ from services.order.domain.history import When
 from services.order.domain.orders import CancelOrder, Order
 from services.order.domain.payments import Payment, note_failed
 from services.order.domain.refusals import Fault
-from services.order.domain.requests import answer_id_of, order_id_of, payment_of, refused
+from services.order.domain.requests import answer_id_of, errors_of, order_id_of, payment_of, refused
 from services.order.domain.statuses import CancelReason
 from services.order.handlers.orders import end_order
 from services.order.handlers.payments import take_payment
@@ -115,7 +115,7 @@ def _reject(
         request_type=_TYPES[type(received.event)],
         order_id=order.id if order is not None else None,
         code=code,
-        errors=tuple(OrderRequestRejectedError(pointer=f.pointer, code=f.code, detail=f.detail) for f in faults),
+        errors=errors_of(faults, received.event),
         rejected_at=uow.now,
     )
     if order is not None:

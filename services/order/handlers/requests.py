@@ -4,16 +4,16 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
-from schemas.contracts import OrderRequested, OrderRequestRejected, OrderRequestRejectedError
-from services.chassis.events import Cause, Received
+from schemas.contracts import OrderRequested, OrderRequestRejected
+from services.chassis.events import Received
 from services.chassis.incoming import Undecodable
-from services.order.domain.drafts import OrderDraft
 from services.order.domain.history import Actor, When
 from services.order.domain.payments import Payment
-from services.order.domain.placing import Priced, place, price
+from services.order.domain.placing import Priced, place
 from services.order.domain.refusals import Fault
-from services.order.domain.requests import draft_of, id_of, paid_otherwise, reference_used
+from services.order.domain.requests import errors_of, id_of, paid_otherwise, priced_of, reference_used
 from services.order.handlers.placing import crowd_of
 from services.order.unit_of_work import OrderUnitOfWork
 
@@ -35,52 +35,41 @@ def place_requested_orders(requested: Sequence[Received[OrderRequested]], uow: O
             _answer(received, digest, uow)
         elif answered.content_hash != digest:
             fault = Fault("/request_id", "request_id_reused", f"{request_id!r} came before with other content")
-            _reject(request_id, [fault], "request_id_reused", received.cause, uow)
+            _reject(request_id, [fault], "request_id_reused", received, uow)
 
 
 def reject_malformed_requests(malformed: Sequence[Received[Undecodable]], uow: OrderUnitOfWork) -> None:
     """Reacts to: what cannot be decoded.  Emits: OrderRequestRejected; the bytes are kept among the dead events."""
     for received in malformed:
         fault = Fault("", "malformed_request", received.event.error)
-        _reject(received.key, [fault], "malformed_request", received.cause, uow)
+        _reject(received.key, [fault], "malformed_request", received, uow)
         uow.tx.bury(received, received.event.error)
 
 
 def _answer(received: Received[OrderRequested], digest: str, uow: OrderUnitOfWork) -> None:
-    draft = draft_of(received.event)
-    if isinstance(draft, list):
-        request = uow.request(id_of(received.event, received.key))
-        request.content_hash = digest
-        _reject(request.request_id, draft, "invalid_request", received.cause, uow)
-    else:
-        _place(received, draft, digest, uow)
-
-
-def _place(received: Received[OrderRequested], draft: OrderDraft, digest: str, uow: OrderUnitOfWork) -> None:
-    terms = uow.settings.shop_terms
-    priced = price(draft, uow.catalog, terms)
+    priced = priced_of(received.event, uow.catalog, uow.settings.shop_terms)
     if isinstance(priced, list) and _may_become_known(received, priced, uow):
         uow.tx.defer(received, "unknown_sku", _RETRY_SECONDS)
         return
-    request = uow.request(received.event.request_id)
+    request = uow.request(id_of(received.event, received.key))
     request.content_hash = digest
     if isinstance(priced, list):
-        _reject(request.request_id, priced, "invalid_request", received.cause, uow)
+        _reject(request.request_id, priced, "invalid_request", received, uow)
         return
-    crowded = crowd_of(draft, uow)
-    if crowded:
-        _reject(request.request_id, crowded, crowded[0].code, received.cause, uow)
-        return
-    unpaid = _payment_faults(draft.payment, priced, uow)
-    if unpaid:
-        _reject(request.request_id, unpaid, unpaid[0].code, received.cause, uow)
-        return
+    refused = crowd_of(priced.draft, uow) or _payment_faults(priced.draft.payment, priced, uow)
+    if refused:
+        _reject(request.request_id, refused, refused[0].code, received, uow)
+    else:
+        request.order_id = _place(priced, received, uow)
+
+
+def _place(priced: Priced, received: Received[OrderRequested], uow: OrderUnitOfWork) -> str:
     when = When(now=uow.now, actor=STOREFRONT, event_id=received.event_id)
-    placed = place(priced, terms, uow.new_identity(len(draft.items)), when)
-    request.order_id = placed.order.id
+    placed = place(priced, uow.settings.shop_terms, uow.new_identity(len(priced.draft.items)), when)
     uow.add(placed, received.cause)
-    if draft.payment is not None:
-        uow.payments.add(placed.order.id, draft.payment, uow.now)
+    if priced.draft.payment is not None:
+        uow.payments.add(placed.order.id, priced.draft.payment, uow.now)
+    return placed.order.id
 
 
 def _payment_faults(payment: Payment | None, priced: Priced, uow: OrderUnitOfWork) -> list[Fault]:
@@ -98,9 +87,7 @@ def _may_become_known(received: Received[OrderRequested], faults: Sequence[Fault
     return waited < grace and all(fault.code == "unknown_sku" for fault in faults)
 
 
-def _reject(request_id: str, faults: Sequence[Fault], code: str, cause: Cause, uow: OrderUnitOfWork) -> None:
-    errors = tuple(
-        OrderRequestRejectedError(pointer=fault.pointer, code=fault.code, detail=fault.detail) for fault in faults
-    )
+def _reject(request_id: str, faults: Sequence[Fault], code: str, received: Received[Any], uow: OrderUnitOfWork) -> None:
+    errors = errors_of(faults, received.event)
     rejected = OrderRequestRejected(request_id=request_id, code=code, errors=errors, rejected_at=uow.now)
-    uow.tell_request(request_id, rejected, cause)
+    uow.tell_request(request_id, rejected, received.cause)

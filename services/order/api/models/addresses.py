@@ -8,21 +8,21 @@ from pydantic import Discriminator, Field, Tag
 from services.chassis.http.lists import PageQuery
 from services.chassis.http.models import Body
 from services.chassis.http.shapes import shape
-from services.order.api.models.fields import AddressField, Id
+from services.order.api.models.fields import AddressField, Id, RequiredAddressField
 from services.order.domain.shapes import COUNTRY
 
 
 class Address(Body):
     """A postal address."""
 
-    first_name: AddressField
-    last_name: AddressField
+    first_name: RequiredAddressField
+    last_name: RequiredAddressField
     company: AddressField | None = None
-    address1: AddressField
+    address1: RequiredAddressField
     address2: AddressField | None = None
-    city: AddressField
+    city: RequiredAddressField
     state_province: AddressField | None = None
-    postal_code: AddressField
+    postal_code: RequiredAddressField
     country_code: Annotated[str, shape(*COUNTRY)] = Field(examples=["DE"])
     phone: AddressField | None = None
 

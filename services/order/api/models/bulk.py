@@ -1,9 +1,8 @@
 """Many orders in one request, and what became of each."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field
 
 from services.chassis.http.documents import Problem
 from services.chassis.http.models import Body, ReadAlone
@@ -16,18 +15,13 @@ from services.order.domain.statuses import OrderStatus
 Key = Annotated[str, shape(r"^[!-~]([ -~]{0,253}[!-~])?$", "1 to 255 printable ASCII characters, no space at an end")]
 
 
-def _twice(values: Sequence[str]) -> str:
-    """Return those of the values that come more than once."""
-    return ", ".join(sorted({repr(value[:100]) for value in values if values.count(value) > 1})[:10])
-
-
 class BulkOrderCreate(OrderCreate):
     """An order to be placed, with a key of its own."""
 
     key: Key | None = Field(
         default=None,
         description="idempotency key of this row, one with those of single orders: what was placed under it before "
-        "is answered again, and nothing is placed",
+        "is answered again, and nothing is placed; of rows that share one, the first has it, the others are refused",
     )
 
 
@@ -35,15 +29,6 @@ class BulkCreate(Body):
     """Orders to be placed."""
 
     orders: tuple[Annotated[Any, ReadAlone(BulkOrderCreate)], ...] = Field(min_length=1, max_length=MAX_ROWS)
-
-    @field_validator("orders")
-    @classmethod
-    def _keys_once(cls, orders: tuple[Any, ...]) -> tuple[Any, ...]:
-        keys = [order.get("key") for order in orders if isinstance(order, dict)]
-        twice = _twice([key for key in keys if isinstance(key, str)])
-        if twice:
-            raise ValueError(f"rows repeat a key: {twice}; each row needs its own, or none")
-        return orders
 
 
 class BulkUpdate(Body):
@@ -57,14 +42,6 @@ class BulkUpdate(Body):
         description="atomic: all, or none where one is refused; best_effort: those that can be; dry_run: none, and "
         "the answer says what would become of each",
     )
-
-    @field_validator("ids")
-    @classmethod
-    def _ids_once(cls, ids: tuple[str, ...]) -> tuple[str, ...]:
-        twice = _twice([order_id.lower() for order_id in ids])
-        if twice:
-            raise ValueError(f"rows repeat an order: {twice}")
-        return ids
 
 
 class BulkRow(BaseModel):
