@@ -34,7 +34,7 @@ PROBLEMS = {
     "refund_reference_used": ProblemCode(422, "The provider's reference is recorded for another refund"),
     "refund_not_found": ProblemCode(404, "The order has no such refund"),
     "refund_not_allowed": ProblemCode(409, "Nothing is paid back of an order in this status"),
-    "refund_settled": ProblemCode(409, "The refund was settled otherwise"),
+    "refund_settled": ProblemCode(409, "The refund was settled otherwise, or by another name"),
     "refund_too_large": ProblemCode(422, "It is more than is left of what was paid"),
     "nothing_to_refund": ProblemCode(409, "Nothing that was paid is left to be paid back"),
     "not_editable": ProblemCode(409, "The order has left, or ended: nothing of it can be changed"),
