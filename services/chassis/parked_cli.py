@@ -98,8 +98,9 @@ def _named(parked: ParkedKey) -> str:
 
 
 def _show(runtime: Runtime[Any, Any], which: Filter) -> None:
+    keys = _sought(runtime, which)
     with transaction(runtime.engine) as connection:
-        for parked in operators.find(connection, which):
+        for parked in keys:
             waiting = operators.events_of(connection, parked, runtime.codec, runtime.schemas)
             typer.echo(to_json({**asdict(parked), "events": waiting}, indent=2).decode())
 

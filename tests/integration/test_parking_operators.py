@@ -59,7 +59,7 @@ def test_list_says_what_is_parked_why_and_until_when(ledger: Ledger, world: Worl
     assert "B" not in parked(world, "list", "--key", "A").stdout.replace("Bug", "")
 
 
-@pytest.mark.parametrize("command", [("list",), ("retry",), ("discard", "--reason", "x")], ids=lambda words: words[0])
+@pytest.mark.parametrize("command", [("list",), ("show",), ("retry",), ("discard", "--reason", "x")], ids=lambda words: words[0])
 def test_a_command_that_finds_nothing_says_so(ledger: Ledger, world: World, command: tuple[str, ...]) -> None:
     """Whoever mistyped a key must not read silence as success."""
     park(ledger, world, "A")
