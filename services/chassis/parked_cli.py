@@ -23,8 +23,16 @@ Fingerprint = Annotated[str | None, typer.Option(help="only keys that were parke
 Topic = Annotated[str | None, typer.Option(help="only keys of this topic")]
 Key = Annotated[str | None, typer.Option(help="only this key")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="only say what would be done")]
-Reason = Annotated[str, typer.Option(help="why; it is kept and logged")]
 _ERROR_SHOWN = 200
+
+
+def _said(reason: str) -> str:
+    if not reason.strip():
+        raise typer.BadParameter("must say why, it is blank")
+    return reason
+
+
+Reason = Annotated[str, typer.Option(callback=_said, help="why; it is kept and logged")]
 
 
 def parked_commands(runtime: Callable[[], Runtime[Any, Any]]) -> typer.Typer:
