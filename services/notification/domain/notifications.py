@@ -28,6 +28,8 @@ from schemas.contracts import (
 
 ReturnEvent = ReturnApproved | ReturnDeclined | ReturnReceived
 OrderEvent = OrderPlaced | OrderConfirmed | OrderShipped | OrderDelivered | OrderCancelled | ReturnEvent | RefundIssued
+# What an order calls the carrier that nobody named.
+_UNNAMED_CARRIER = "unspecified"
 StockAlert = LowStockReached | OutOfStock
 # What a mail needs of its event or its order, as it is kept: values that JSON knows.
 Facts = dict[str, Any]
@@ -45,6 +47,10 @@ class Audience(StrEnum):
 
     CUSTOMER = "customer"
     OPERATOR = "operator"
+
+
+# What an order calls the carrier that nobody named.
+_UNNAMED_CARRIER = "unspecified"
 
 
 class Template(StrEnum):
@@ -262,7 +268,7 @@ def _confirmed(event: OrderConfirmed) -> Facts:
 
 def _shipped(event: OrderShipped) -> Facts:
     return {
-        "carrier": event.carrier,
+        "carrier": None if event.carrier == _UNNAMED_CARRIER else event.carrier,
         "tracking_number": event.tracking_number,
         "tracking_url": event.tracking_url,
         "follow_url": event.follow_url,
