@@ -28,6 +28,7 @@ PROBLEMS = {
     "unknown_location": ProblemCode(422, "Nothing of the order lies at this location, or it is not the caller's"),
     "location_required": ProblemCode(422, "What is to ship lies at several locations; a shipment leaves one"),
     "more_than_left": ProblemCode(422, "It is more than is left to ship"),
+    "estimate_passed": ProblemCode(422, "A delivery cannot be expected before the goods leave"),
     "shipment_not_found": ProblemCode(404, "The order has no such shipment, or it is not the caller's"),
     "label_not_available": ProblemCode(409, "There is nothing to print a label for"),
     "unknown_payment": ProblemCode(422, "The order has no such payment, or several of which one has to be named"),
