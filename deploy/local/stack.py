@@ -321,13 +321,15 @@ def launch(
 
 def environment_of(state: StackState, service: str) -> dict[str, str]:
     """Return what a service's processes need beside this process' own environment, operators' commands too."""
-    return {**_defaults(), **service_environment(state, service)}
+    return {**_defaults(state, service), **service_environment(state, service)}
 
 
-def _defaults() -> dict[str, str]:
+def _defaults(state: StackState, service: str) -> dict[str, str]:
     """Return those of the defaults that neither the environment nor `.env` sets."""
     already = _configured()
-    return {name: value for name, value in _DEFAULTS.items() if name not in already}
+    # Customers of this stack are on this machine; without an address their mails could not link to the order.
+    own = {"PUBLIC_URL": state.services[service].url} if service == "order" else {}
+    return {name: value for name, value in (_DEFAULTS | own).items() if name not in already}
 
 
 def _configured() -> Mapping[str, str | None]:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from rich.console import Console
 from rich.table import Table
 
+from services.chassis.counting import counted
 from services.chassis.database import UNHURRIED
 
 Difference = dict[str, str | int | None]
@@ -17,7 +18,7 @@ class Audit:
     """What an audit looked at and found.
 
     Args:
-        looked_at: what → how many of it.
+        looked_at: what (a plural that ends in s) → how many of it.
         checks: name of each check → its disagreements.
 
     """
@@ -57,6 +58,8 @@ def report(audit: Audit) -> int:
             for row in rows:
                 table.add_row(*(str(value) for value in row.values()))
             console.print(table)
-    looked_at = ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in audit.looked_at.items())
-    console.print(f"{len(audit.differences)} differences in {looked_at}")
+    looked_at = ", ".join(
+        counted(number, what.replace("_", " ").removesuffix("s")) for what, number in audit.looked_at.items()
+    )
+    console.print(f"{counted(len(audit.differences), 'difference')} in {looked_at}")
     return 1 if audit.differences else 0

@@ -23,8 +23,16 @@ Fingerprint = Annotated[str | None, typer.Option(help="only keys that were parke
 Topic = Annotated[str | None, typer.Option(help="only keys of this topic")]
 Key = Annotated[str | None, typer.Option(help="only this key")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="only say what would be done")]
-Reason = Annotated[str, typer.Option(help="why; it is kept and logged")]
 _ERROR_SHOWN = 200
+
+
+def _said(reason: str) -> str:
+    if not reason.strip():
+        raise typer.BadParameter("must say why, it is blank")
+    return reason
+
+
+Reason = Annotated[str, typer.Option(callback=_said, help="why; it is kept and logged")]
 
 
 def parked_commands(runtime: Callable[[], Runtime[Any, Any]]) -> typer.Typer:
@@ -98,8 +106,9 @@ def _named(parked: ParkedKey) -> str:
 
 
 def _show(runtime: Runtime[Any, Any], which: Filter) -> None:
+    keys = _sought(runtime, which)
     with transaction(runtime.engine) as connection:
-        for parked in operators.find(connection, which):
+        for parked in keys:
             waiting = operators.events_of(connection, parked, runtime.codec, runtime.schemas)
             typer.echo(to_json({**asdict(parked), "events": waiting}, indent=2).decode())
 

@@ -6,6 +6,7 @@ from uuid import UUID
 import typer
 
 from services.chassis.commands import Commands
+from services.chassis.counting import counted
 from services.chassis.events import Cause, new_id
 from services.chassis.idempotency import Answer
 from services.notification.domain.erasure import EraseOrders
@@ -25,4 +26,4 @@ def erase(
 
 def _told(outcome: tuple[int, int], _uow: NotificationUnitOfWork) -> Answer:
     erased, left = outcome
-    return Answer(200, f"{erased} mails erased, {left} left that are not sent yet".encode(), {})
+    return Answer(200, f"{counted(erased, 'mail')} erased, {left} not sent yet and left".encode(), {})

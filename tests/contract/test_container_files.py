@@ -144,6 +144,16 @@ def test_containers_can_be_pointed_at_an_identity_provider(
         settings_in(service, role, {"JWT_JWKS_URL": "https://id.example/keys"}, monkeypatch)
 
 
+@pytest.mark.parametrize("port", [None, "9001"])
+def test_mails_link_to_the_order_api_at_its_published_port(port: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    if port is not None:
+        monkeypatch.setenv("PORT_ORDER", port)
+    for role in ("api", "worker"):
+        settings = settings_in("order", role, {}, monkeypatch)
+        assert isinstance(settings, OrderSettings)
+        assert settings.public_url == f"http://127.0.0.1:{port or 8001}"
+
+
 def test_the_broker_in_a_container_has_the_settings_of_the_local_one() -> None:
     where_it_listens = {"listener.security.protocol.map", "inter.broker.listener.name"}
     settings = {

@@ -120,7 +120,7 @@ def test_a_tampered_ledger_fails_the_demo(directory: Path, tmp_path: Path, capsy
 
     told = words(capsys.readouterr().out)
     assert status == 1
-    assert "✗ inventory's audit: the books balance 1 differences" in told
+    assert "✗ inventory's audit: the books balance 1 difference" in told
     assert "✗ every unit is accounted for, SKU by SKU" in told
     assert "wrong: MUG-W" in told
     assert "2 of " in told

@@ -121,8 +121,8 @@ def test_a_unit_on_the_shelf_again_and_money_paid_back_break_no_promise() -> Non
 @pytest.mark.parametrize(
     ("facts", "promises"),
     [
-        pytest.param(audited(inventory=(1, "1 differences")), [STOCK_BOOKS], id="inventory's audit finds a difference"),
-        pytest.param(audited(order=(1, "1 differences")), [ORDER_BOOKS], id="the orders' audit finds a difference"),
+        pytest.param(audited(inventory=(1, "1 difference")), [STOCK_BOOKS], id="inventory's audit finds a difference"),
+        pytest.param(audited(order=(1, "1 difference")), [ORDER_BOOKS], id="the orders' audit finds a difference"),
         pytest.param(changed(available={"MUG": 7}), [UNITS], id="a unit is gone"),
         pytest.param(changed(received={"MUG": 1}, available={"MUG": -1}), [UNITS], id="a unit is oversold"),
         pytest.param(changed(orders=[order("1", "cancelled")]), [UNITS], id="a cancelled order still holds units"),

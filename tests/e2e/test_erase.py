@@ -1,8 +1,10 @@
 """Erasing a customer: who they were goes, what was bought and paid stays."""
 
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from tests.support import shipping
@@ -11,6 +13,10 @@ from tests.support.running_shop import Shop
 from tests.support.storefront import ADDRESS, unique
 
 ERASED = {"first_name": "erased", "last_name": "erased", "address1": "erased", "city": "erased", "country_code": "DE"}
+
+
+def run_erase(shop: Shop, customer_id: str) -> subprocess.CompletedProcess[str]:
+    return shop.run("order", "erase", "--customer-id", customer_id, "--actor", "ada")
 
 
 def erase(shop: Shop, customer_id: str) -> str:
@@ -27,7 +33,7 @@ def test_a_customer_is_erased_from_what_has_ended_and_from_nothing_else(shop: Sh
     running, foreign = customer.placed((sku, 1)), other.placed((sku, 1))
     shop.admin.cancel(foreign)
 
-    assert "1 orders erased, 1 left that have not ended yet" in erase(shop, customer.subject)
+    assert "1 order erased, 1 not ended yet and left" in erase(shop, customer.subject)
 
     assert customer.get("/api/v1/addresses/").json()["data"] == []
     order = shop.admin.order(ended["id"])
@@ -76,7 +82,7 @@ def test_nothing_that_anybody_wrote_about_a_customer_is_left(shop: Shop) -> None
     assert shop.admin.post(f"{order['id']}/refunds/", refund).status_code == 201
     assert "Grace" in shop.probe.value("order", WORDS, id=order["id"])
 
-    assert "1 orders erased" in erase(shop, customer.subject)
+    assert "1 order erased" in erase(shop, customer.subject)
 
     words = shop.probe.value("order", WORDS, id=order["id"])
     assert "Grace" not in words
@@ -92,14 +98,14 @@ def test_an_order_of_which_goods_are_on_their_way_back_is_not_erased(shop: Shop)
     lines = [{"item_id": order["items"][0]["id"], "quantity": 1, "reason": "other"}]
     asked = customer.post(f"{order['id']}/returns/", {"lines": lines})
     path = f"{order['id']}/returns/{asked.json()['id']}"
-    assert "0 orders erased, 1 left that have not ended yet" in erase(shop, customer.subject)
+    assert "0 orders erased, 1 not ended yet and left" in erase(shop, customer.subject)
     assert shop.admin.post(f"{path}/approve/").status_code == 200
-    assert "0 orders erased, 1 left that have not ended yet" in erase(shop, customer.subject)
+    assert "0 orders erased, 1 not ended yet and left" in erase(shop, customer.subject)
     received = {"lines": [{"item_id": order["items"][0]["id"], "received": 1}], "refund": True}
     assert shop.admin.post(f"{path}/receive/", received).status_code == 200
     (refund,) = shop.admin.get(f"{order['id']}/refunds/").json()["data"]
     assert shop.admin.post(f"{order['id']}/refunds/{refund['id']}/settle/", {}).status_code == 200
-    assert "1 orders erased, 0 left that have not ended yet" in erase(shop, customer.subject)
+    assert "1 order erased, 0 not ended yet and left" in erase(shop, customer.subject)
 
 
 def test_mails_to_an_erased_customer_are_not_found_by_their_address(shop: Shop) -> None:
@@ -117,7 +123,7 @@ def test_mails_to_an_erased_customer_are_not_found_by_their_address(shop: Shop) 
     eventually(sent, within=20)
     told = erase(shop, customer.subject)
     assert f"notification erase --order-id {order['id']}" in told
-    assert "2 mails erased, 0 left" in shop.operate("notification", "erase", "--order-id", order["id"])
+    assert "2 mails erased, 0 not sent yet and left" in shop.operate("notification", "erase", "--order-id", order["id"])
 
     assert mails(recipient=address) == []
     assert [(mail["recipient"], mail["status"]) for mail in mails(order_id=order["id"])] == [(None, "sent")] * 2
@@ -130,7 +136,7 @@ def test_nobody_s_name_keeps_them_from_being_erased(shop: Shop) -> None:
     customer = shop.callers.customer(email="grace@example.org")
     order = customer.placed((shop.sku(), 1), shipping_address={**ADDRESS, "first_name": "erased"})
     shop.admin.cancel(order)
-    assert "1 orders erased" in erase(shop, customer.subject)
+    assert "1 order erased" in erase(shop, customer.subject)
     assert shop.admin.order(order["id"])["customer_email"] is None
 
 
@@ -151,7 +157,7 @@ def test_an_erasure_locks_orders_before_addresses_as_whoever_else_changes_both(s
             connection.execute(held, {"customer_id": customer.subject})
             erasing = pool.submit(erase, shop, customer.subject)
             eventually(order_is_locked, within=20)
-        assert "1 orders erased" in erasing.result()
+        assert "1 order erased" in erasing.result()
 
 
 def test_erasing_again_changes_nothing(shop: Shop) -> None:
@@ -160,8 +166,24 @@ def test_erasing_again_changes_nothing(shop: Shop) -> None:
     shop.admin.cancel(order)
     erase(shop, customer.subject)
     before = shop.admin.order(order["id"])
-    assert "0 orders erased, 0 left that have not ended yet" in erase(shop, customer.subject)
+    assert "0 orders erased, 0 not ended yet and left" in erase(shop, customer.subject)
     assert shop.admin.order(order["id"]) == before
+
+
+@pytest.mark.parametrize("customer_id", ["", "grace@example.org", "no such customer"])
+def test_of_whom_nothing_is_known_nothing_looks_erased(shop: Shop, customer_id: str) -> None:
+    done = run_erase(shop, customer_id)
+    assert (done.returncode, done.stdout) == (1, f"nothing is known of a customer {customer_id!r}: look at the id\n")
+
+
+def test_of_a_customer_without_orders_the_saved_addresses_are_erased(shop: Shop) -> None:
+    customer = shop.callers.customer()
+    for _ in range(2):
+        assert customer.post("/api/v1/addresses/", ADDRESS).status_code == 201
+    told = erase(shop, customer.subject)
+    assert told == f"saved addresses erased: 2; no order is of customer {customer.subject!r}\n"
+    assert customer.get("/api/v1/addresses/").json()["data"] == []
+    assert run_erase(shop, customer.subject).returncode == 1
 
 
 def test_an_order_that_still_owes_a_refund_is_not_erased(shop: Shop) -> None:
@@ -169,7 +191,7 @@ def test_an_order_that_still_owes_a_refund_is_not_erased(shop: Shop) -> None:
     order = customer.placed((shop.sku(), 1))
     shop.service.confirm(order)
     shop.admin.cancel(order)
-    assert "0 orders erased, 1 left that have not ended yet" in erase(shop, customer.subject)
+    assert "0 orders erased, 1 not ended yet and left" in erase(shop, customer.subject)
 
 
 def test_every_change_of_an_order_is_logged_with_its_actor_and_without_a_name(shop: Shop) -> None:

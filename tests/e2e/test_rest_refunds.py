@@ -252,6 +252,54 @@ def test_what_a_provider_paid_once_settles_one_refund(shop: Shop, paid: Order) -
     assert shop.admin.order(paid["id"])["refunded_amount"] == "5.00"
 
 
+def test_the_provider_s_name_of_a_refund_may_come_with_a_later_report(shop: Shop, paid: Order) -> None:
+    name, used = unique("re"), unique("re")
+    assert refund(shop, paid, amount="3.00", provider_reference=used).status_code == 201
+    made = refund(shop, paid, amount="2.00").json()
+    assert settle(shop, paid, made["id"]).json()["provider_reference"] is None
+    before = shop.admin.order(paid["id"])["version"]
+
+    for_another = settle(shop, paid, made["id"], provider_reference=used)
+    assert (for_another.status_code, for_another.json()["code"]) == (422, "refund_reference_used")
+    for _ in range(2):
+        assert settle(shop, paid, made["id"], provider_reference=name).json()["provider_reference"] == name
+    other = settle(shop, paid, made["id"], provider_reference=unique("re"))
+    assert (other.status_code, other.json()["code"]) == (409, "refund_settled")
+    assert f"{name!r}" in other.json()["detail"]
+    assert refunds(shop, paid)[1]["provider_reference"] == name
+    assert shop.admin.order(paid["id"])["version"] == before + 1
+    assert len(told(shop, paid, "RefundIssued")) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (
+            {"failure_code": "card_expired"},
+            "goes with status failed only; status succeeded takes note, provider_reference",
+        ),
+        (
+            {"status": "failed", "provider_reference": "re_1"},
+            "goes with status succeeded only; status failed takes note, failure_code",
+        ),
+        (
+            {"status": "pending", "failure_code": "card_expired"},
+            "goes with status failed only; status pending takes note",
+        ),
+    ],
+)
+def test_what_a_report_of_a_refund_would_drop_is_refused(
+    shop: Shop, paid: Order, body: dict[str, Any], detail: str
+) -> None:
+    made = refund(shop, paid, amount="2.00").json()
+    answer = settle(shop, paid, made["id"], **body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+    (fault,) = answer.json()["errors"]
+    assert fault["pointer"] == "/" + next(name for name in body if name != "status")
+    assert fault["detail"] == detail
+    assert [found["status"] for found in refunds(shop, paid)] == ["pending"]
+
+
 def test_refunds_are_seen_by_their_customer_and_made_by_none_of_them(shop: Shop, paid: Order) -> None:
     refund(shop, paid, amount="1.00", note="third time this year")
     assert refunds(shop, paid)[0]["note"] == "third time this year"

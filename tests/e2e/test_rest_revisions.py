@@ -94,6 +94,10 @@ def test_an_edit_is_accepted_at_once_and_tells_where_it_can_be_looked_at(shop: S
     for nobody in ("2", "0", "x", "1" * 12, "²"):
         missing = shop.admin.get(f"{order['id']}/revisions/{nobody}/")
         assert (missing.status_code, missing.json()["code"]) == (404, "revision_not_found"), nobody
+        assert missing.json()["detail"] == f"order {order['order_number']} has no revision {nobody!r}; its last is 1"
+    unedited = reserved(shop, (sku, 1))
+    missing = shop.admin.get(f"{unedited['id']}/revisions/1/").json()
+    assert missing["detail"] == f"order {unedited['order_number']} has no revision '1'; its lines were never edited"
 
 
 def test_a_line_that_grows_takes_only_the_difference_and_keeps_its_price(shop: Shop) -> None:
@@ -167,6 +171,7 @@ def test_an_edit_that_does_not_fit_leaves_order_and_stock_as_they_were(shop: Sho
         order["order_number"],
         1,
     )
+    assert problem["detail"].endswith(f" was rejected: not all of it fits: {rare} (2 wanted, 1 available)")
     (short,) = problem["shortages"]
     assert (short["sku"], short["requested"], short["available"]) == (rare, 2, 1)
     assert short["product_name"] == f"Product {rare}"

@@ -92,6 +92,20 @@ def test_the_carrier_of_a_shipment_may_be_another_than_the_methods(shop: Shop) -
     assert shop.admin.move(order, "shipped", carrier="Bike").json()["shipments"][0]["carrier"] == "Bike"
 
 
+@pytest.mark.parametrize("by", ["status", "shipment"])
+def test_a_delivery_that_is_expected_before_the_goods_leave_is_refused(shop: Shop, by: str) -> None:
+    order = order_in(shop, "processing")
+    expected = {"estimated_delivery": "2020-01-31"}
+    if by == "status":
+        refused = shop.admin.move(order, "shipped", **expected)
+    else:
+        refused = shop.admin.post(f"{order['id']}/shipments/", expected)
+    assert (refused.status_code, refused.json()["code"]) == (422, "estimate_passed")
+    (fault,) = refused.json()["errors"]
+    assert (fault["pointer"], "2020-01-31" in fault["detail"]) == ("/estimated_delivery", True)
+    assert shop.admin.order(order["id"])["shipments"] == []
+
+
 def test_goods_leave_by_a_method_that_the_shop_has_given_up(shop: Shop) -> None:
     order = order_in(shop, "processing")
     shop.probe.execute(

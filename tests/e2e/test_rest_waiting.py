@@ -32,6 +32,9 @@ def test_placing_that_waits_is_told_of_every_shortage(shop: Shop) -> None:
     order = shop.admin.order(problem["order_id"])
     assert (order["status"], order["cancel_reason"]) == ("cancelled", "insufficient_stock")
     assert problem["order_number"] == order["order_number"]
+    assert problem["detail"] == (
+        f"order {problem['order_number']} was cancelled: not all of it fits: {short} (3 wanted, 2 available)"
+    )
     assert problem["shortages"] == [
         {
             "sku": short,

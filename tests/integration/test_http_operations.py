@@ -119,6 +119,25 @@ def test_consumers_that_stopped_are_resumed_with_a_reason(world: World, operator
     assert operator.post("resume/", {"reason": "again"}).get_json() == {"consumers": []}
 
 
+@pytest.mark.parametrize("reason", ["  ", "\n", "\u00a0\u3000"])
+def test_a_reason_that_says_nothing_is_refused(world: World, operator: Operator, reason: str) -> None:
+    park(world, new_id())
+    (row,) = operator.rows()
+    for path in (f"{row['id']}/discard/", "resume/"):
+        refused = operator.post(path, {"reason": reason})
+        assert (refused.status_code, refused.get_json()["errors"]) == (
+            400,
+            [
+                {
+                    "pointer": "/reason",
+                    "code": "invalid_value",
+                    "detail": "must be text that says something, without the character NUL (U+0000)",
+                }
+            ],
+        )
+    assert operator.rows() == [row]
+
+
 @pytest.mark.parametrize("parked_id", ["x", "W10", "WyJvcmRlciIsImEiLCJiIl0", "WyJvcmRlciIsImEiLCJcdTAwMDAiXQ"])
 def test_what_is_not_parked_is_not_found(operator: Operator, parked_id: str) -> None:
     answers = [

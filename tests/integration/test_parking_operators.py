@@ -59,7 +59,9 @@ def test_list_says_what_is_parked_why_and_until_when(ledger: Ledger, world: Worl
     assert "B" not in parked(world, "list", "--key", "A").stdout.replace("Bug", "")
 
 
-@pytest.mark.parametrize("command", [("list",), ("retry",), ("discard", "--reason", "x")], ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    "command", [("list",), ("show",), ("retry",), ("discard", "--reason", "x")], ids=lambda words: words[0]
+)
 def test_a_command_that_finds_nothing_says_so(ledger: Ledger, world: World, command: tuple[str, ...]) -> None:
     """Whoever mistyped a key must not read silence as success."""
     park(ledger, world, "A")
@@ -189,6 +191,16 @@ def test_discard_needs_a_reason_and_says_what_it_is_about(ledger: Ledger, world:
     assert parked(world, "discard", "--reason", "lost").exit_code != 0
     assert "would discard" in parked(world, "discard", "--key", "A", "--reason", "lost", "--dry-run").stdout
     assert world.snapshot(*TABLES) == before
+
+
+@pytest.mark.parametrize("reason", ["", " \t "])
+def test_a_reason_that_says_nothing_is_refused(ledger: Ledger, world: World, reason: str) -> None:
+    park(ledger, world, "A")
+    before = world.snapshot(*TABLES, "parked_keys", "breakers")
+    for command in (("discard", "--key", "A"), ("discard", "--key", "A", "--dry-run"), ("resume",)):
+        refused = parked(world, *command, "--reason", reason)
+        assert (refused.exit_code, "must say why" in refused.stderr) == (2, True)
+    assert world.snapshot(*TABLES, "parked_keys", "breakers") == before
 
 
 def test_discard_gives_up_the_first_event_and_its_followers_run(ledger: Ledger, world: World) -> None:

@@ -337,6 +337,7 @@ INVENTORY = {
         {"quantity": -(2**64), "reason": "r"}, "/quantity", "stock/{sku}/adjustments/"
     ),
     "a count that expects nothing": _stock({"on_hand": 1, "reason": "r"}, "", "stock/{sku}/adjustments/"),
+    "a reason that says nothing": _stock({"quantity": 1, "reason": "  "}, "/reason", "stock/{sku}/adjustments/"),
     "a reason with a NUL": _stock({"quantity": 1, "reason": "\x00"}, "/reason", "stock/{sku}/adjustments/"),
     "a price that is a number": _variant("/price", price=1.0),
     "a negative price": _variant("/price", price="-1.00"),

@@ -35,8 +35,9 @@ class Books:
     def request_due(self) -> list[str] | RefusalCode:
         return self.keep(request_due(self.known, "due", self._when(), self._ids()))
 
-    def settle(self, refund_id: str, status: str) -> list[str] | RefusalCode:
-        command = SettleRefund(order_id=ORDER_ID, refund_id=refund_id, actor=ADMIN, status=RefundStatus(status))
+    def settle(self, refund_id: str, status: str, **names: str) -> list[str] | RefusalCode:
+        became = RefundStatus(status)
+        command = SettleRefund(order_id=ORDER_ID, refund_id=refund_id, actor=ADMIN, status=became, **names)
         settled = settle(self.known, self.refunds[refund_id], command, self._when())
         if isinstance(settled, Refusal):
             return settled.code

@@ -167,7 +167,13 @@ class Shop:
 
     def operate(self, service: str, *command: str) -> str:
         """Run a command of a service as an operator does, which must succeed, and return what it prints."""
-        done = subprocess.run(
+        done = self.run(service, *command)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def run(self, service: str, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of a service as an operator does, whatever becomes of it."""
+        return subprocess.run(
             [sys.executable, "-m", f"services.{service}", *command],
             cwd=ROOT,
             env={**os.environ, "COLUMNS": "300", **self.stack.environment(service)},
@@ -175,8 +181,6 @@ class Shop:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
 
     @contextlib.contextmanager
     def frozen(self, *names: str) -> Iterator[None]:

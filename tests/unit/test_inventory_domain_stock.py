@@ -316,6 +316,7 @@ def test_a_vendor_does_not_change_another_s_variant() -> None:
     refusal = put(replace(PUT, only_of_vendor="v-2"), a_mug(version=1))
     assert isinstance(refusal, Refusal)
     assert refusal.code is RefusalCode.FOREIGN_VARIANT
+    assert refusal.detail == f"variant {PUT.sku} belongs to another vendor than 'v-2'"
 
 
 def test_a_retired_variant_is_not_for_sale_and_counts_a_version() -> None:

@@ -85,6 +85,13 @@ def test_a_part_of_an_order_is_told_with_what_is_in_it_where_to_follow_it_and_wh
     assert "Follow it" not in render(replace(part, tracking_url=None)).text
 
 
+def test_a_carrier_that_nobody_named_is_left_out() -> None:
+    mail = render(replace(support.shipped(ORDER), carrier="unspecified"))
+    assert "Your order ORD10000001 has left us." in mail.text.splitlines()
+    assert "has left us.</p>" in mail.html
+    assert "has left us with Parcel Co." in render(support.shipped(ORDER)).text
+
+
 def test_goods_of_a_cancelled_order_that_left_all_the_same_are_no_news_for_its_customer() -> None:
     assert mail_to_customer(replace(support.shipped(ORDER), unexpected=True), KNOWN) is None
 

@@ -126,6 +126,16 @@ def test_the_saga_s_own_reasons_cannot_be_given_by_a_person() -> None:
 # --- owners: only before processing, only within the window
 
 
+@pytest.mark.parametrize("status", ["processing", "shipped", "delivered"])
+def test_a_customer_who_is_late_reads_while_what_they_may_cancel_and_not_that_they_may(status: str) -> None:
+    command = CancelOrder(
+        order_id=ORDER_ID, reason=CancelReason.CUSTOMER_REQUEST, actor=OWNER, only_from=OWN, not_after=None
+    )
+    _, refusal = cancel(an_order(status), command, when())
+    assert refusal is not None
+    assert refusal.detail == f"order ORD00000001 is {status}; you can cancel it only while it is pending or confirmed"
+
+
 @pytest.mark.parametrize("status", ["pending", "confirmed"])
 def test_an_owner_cancels_before_the_order_is_processed(status: str) -> None:
     told, refused = ask(an_order(status), only_from=OWN, actor=OWNER)

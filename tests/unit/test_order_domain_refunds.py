@@ -106,6 +106,25 @@ def test_a_refund_that_has_happened_is_not_asked_for(paid: Books) -> None:
     assert (refund.status, refund.provider_reference) == (RefundStatus.SUCCEEDED, "re-1")
 
 
+def test_a_report_that_comes_again_brings_the_provider_s_name_that_the_first_had_not(paid: Books) -> None:
+    paid.create(WantedRefund(amount_minor=700))
+    paid.settle("r-0-0", "succeeded")
+    before, paid.order.history = paid.order.version, []
+
+    assert paid.settle("r-0-0", "succeeded", provider_reference="re-1") == []
+    assert paid.refunds["r-0-0"].provider_reference == "re-1"
+    assert [(row.reason, row.public) for row in paid.order.history] == [("refund_named", False)]
+    for names in ({}, {"provider_reference": "re-1"}):
+        assert paid.settle("r-0-0", "succeeded", **names) == []
+    assert (paid.order.version, paid.refunds["r-0-0"].provider_reference) == (before + 1, "re-1")
+
+
+def test_a_refund_that_has_a_name_is_given_no_other(paid: Books) -> None:
+    paid.create(WantedRefund(amount_minor=700), provider_reference="re-1")
+    assert paid.settle("r-0-0", "succeeded", provider_reference="re-2") is RefusalCode.REFUND_SETTLED
+    assert paid.refunds["r-0-0"].provider_reference == "re-1"
+
+
 def test_a_second_payment_goes_back_to_where_it_came_from() -> None:
     twice = Books(LINES, an_order("confirmed", recorded_minor=3200), a_payment(), a_payment("p-2", 700))
     assert twice.request_due() == ["RefundRequested"]

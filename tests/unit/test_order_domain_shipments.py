@@ -19,7 +19,15 @@ from services.order.domain.orders import CancelOrder, Order, OrderContent, cance
 from services.order.domain.parcels import Parcels
 from services.order.domain.picking import Pick, Wanted, pick
 from services.order.domain.refusals import Refusal, RefusalCode
-from services.order.domain.shipments import Carriage, CreateShipment, Sent, Shipment, ship_part, start_processing
+from services.order.domain.shipments import (
+    Carriage,
+    CreateShipment,
+    Sent,
+    Shipment,
+    refuse_estimate,
+    ship_part,
+    start_processing,
+)
 from services.order.domain.statuses import CancelReason, OrderStatus, PendingOperation, ReservationStatus
 from services.order.printing.labels import render
 from tests.support.code128 import barcodes
@@ -134,6 +142,31 @@ def test_an_order_is_shipped_with_the_shipment_that_leaves_nothing() -> None:
         ("ORD00000001-5", None, "main", False, False),
         ("ORD00000001-2", "v-1", "north", True, False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("estimate", "is_taken"), [("2023-11-13", False), ("2023-11-14", True), ("2023-11-15", True), (None, True)]
+)
+def test_nothing_is_expected_before_it_leaves(estimate: str | None, is_taken: bool) -> None:
+    """It leaves on a Tuesday, November 14, at 22:13 in UTC, when it is that day or the next everywhere on Earth."""
+    order = in_processing()
+    before, moment = order.version, datetime.fromtimestamp(NOW / 1_000_000, UTC)
+    assert moment.isoformat(timespec="minutes") == "2023-11-14T22:13+00:00"
+    command = CreateShipment(
+        order_id=ORDER_ID, actor=ADMIN, wanted=Wanted(location="main"), estimated_delivery=estimate
+    )
+    done = ship_part(order, CONTENT, command, BY_MAIL, when(), parcels=NONE, shipment_id="s-1")
+    assert isinstance(done, Sent) is is_taken
+    if isinstance(done, Refusal):
+        assert (done.code, done.faults[0].pointer) == (RefusalCode.ESTIMATE_PASSED, "/estimated_delivery")
+        assert (order.version, order.held) == (before, HELD)
+
+
+def test_a_parcel_may_arrive_on_the_day_that_it_still_is_in_the_west_when_it_leaves() -> None:
+    early = replace(when(), now=NOW + 8 * 3600 * SECOND)
+    assert datetime.fromtimestamp(early.now / 1_000_000, UTC).isoformat(timespec="hours") == "2023-11-15T06+00:00"
+    assert refuse_estimate("2023-11-14", early) is None
+    assert refuse_estimate("2023-11-13", early) is not None
 
 
 def test_a_vendor_ships_all_that_is_left_of_their_own_lines_only() -> None:

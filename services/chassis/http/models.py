@@ -9,12 +9,13 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 _DATED = re.compile(r"\d{4}-\d\d-\d\d")
+_QUOTED = 100
 
 
 def _dated(value: object) -> object:
     """Refuse seconds since 1970, which pydantic takes for a time and no document tells of."""
     if isinstance(value, str) and not _DATED.match(value):
-        raise ValueError("is no time such as 2026-01-31T12:00:00Z (RFC 3339)")
+        raise ValueError(f"{value[:_QUOTED]!r} is no time such as 2026-01-31T12:00:00Z (RFC 3339)")
     return value
 
 

@@ -21,7 +21,7 @@ from services.chassis.http.endpoint import Api
 from services.chassis.http.lists import PageQuery, Position, paging
 from services.chassis.http.models import Body
 from services.chassis.http.roles import Role
-from services.chassis.http.shapes import text
+from services.chassis.http.shapes import statement
 from services.chassis.idempotency import Answer
 from services.chassis.operations import DiscardParked, OperationsUnitOfWork, Place, ResumeConsumers, RetryParked
 from services.chassis.operators import Filter, ParkedKey
@@ -71,7 +71,7 @@ class ParkedQuery(PageQuery):
 class Reason(Body):
     """Why; it is kept and logged."""
 
-    reason: Annotated[str, text(least=1, most=500)]
+    reason: Annotated[str, statement(most=500)]
 
 
 class Discarded(BaseModel):

@@ -31,6 +31,12 @@ def text(*, least: int | None = None, most: int | None = None) -> StringConstrai
     return shape(NO_NUL, "text without the character NUL (U+0000)", least=least, most=most)
 
 
+def statement(*, most: int) -> StringConstraints:
+    """Return the constraints of text that must not be blank, such as a reason."""
+    words = "text that says something, without the character NUL (U+0000)"
+    return shape(r"^[^\x00]*[^\s\x00][^\x00]*$", words, least=1, most=most)
+
+
 def words_for(pattern: str) -> str | None:
     """Return the words of a pattern, None where it was not given any."""
     return _WORDS.get(pattern)

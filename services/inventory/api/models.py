@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from services.chassis.http.lists import PageQuery
 from services.chassis.http.models import Body
-from services.chassis.http.shapes import Currency, Money, text
+from services.chassis.http.shapes import Currency, Money, statement, text
 
 MAX_UNITS = 1_000_000_000
 Id = Annotated[str, text(least=1, most=128)]
@@ -71,7 +71,7 @@ class AdjustmentCreate(Body):
     on_hand: int | None = Field(default=None, ge=0, le=MAX_UNITS, description="the counted value")
     expected_on_hand: int | None = Field(default=None, ge=0, le=MAX_UNITS, description="with on_hand: refuse otherwise")
     location: Location = "main"
-    reason: Text
+    reason: Annotated[str, statement(most=500)]
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

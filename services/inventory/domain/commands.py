@@ -117,7 +117,7 @@ def refuse_foreign(variant: Variant | None, vendor_id: str | None) -> Refusal | 
     """Return why a vendor may not change a variant, None where they may."""
     if variant is None or vendor_id in (None, variant.vendor_id):
         return None
-    return Refusal(RefusalCode.FOREIGN_VARIANT, f"variant {variant.sku} is not vendor {vendor_id!r}'s")
+    return Refusal(RefusalCode.FOREIGN_VARIANT, f"variant {variant.sku} belongs to another vendor than {vendor_id!r}")
 
 
 def receive(command: ReceiveStock, stock: Stock) -> StockLevel:

@@ -31,6 +31,8 @@ OrderEvent = OrderPlaced | OrderConfirmed | OrderShipped | OrderDelivered | Orde
 StockAlert = LowStockReached | OutOfStock
 # What a mail needs of its event or its order, as it is kept: values that JSON knows.
 Facts = dict[str, Any]
+# What an order calls the carrier that nobody named.
+_UNNAMED_CARRIER = "unspecified"
 
 
 class SubjectKind(StrEnum):
@@ -262,7 +264,7 @@ def _confirmed(event: OrderConfirmed) -> Facts:
 
 def _shipped(event: OrderShipped) -> Facts:
     return {
-        "carrier": event.carrier,
+        "carrier": None if event.carrier == _UNNAMED_CARRIER else event.carrier,
         "tracking_number": event.tracking_number,
         "tracking_url": event.tracking_url,
         "follow_url": event.follow_url,

@@ -15,7 +15,7 @@ from services.order.api.models.addresses import Address
 from services.order.api.models.orders import Order
 from services.order.api.models.placing import OrderCreate
 from services.order.api.problems import PROBLEMS, problem_of
-from services.order.api.views import shortages_of
+from services.order.api.views import named_shortages, shortages_of
 from services.order.domain.details import OrderDetails
 from services.order.domain.drafts import Discount, OrderDraft, WantedItem
 from services.order.domain.placing import PlaceOrder
@@ -88,7 +88,7 @@ def _awaited(call: OrderCall, view: OrderView, given: Answer) -> Answer:
         raise Problem(
             409,
             "insufficient_stock",
-            f"order {view.order.number} was cancelled: {len(shortages)} of its SKUs do not fit",
+            f"order {view.order.number} was cancelled: not all of it fits: {named_shortages(shortages)}",
             extra={
                 "order_id": view.order.id,
                 "order_number": view.order.number,

@@ -15,7 +15,7 @@ from services.order.api.models import revisions as models
 from services.order.api.models.fields import Id
 from services.order.api.models.orders import OrderItem
 from services.order.api.problems import PROBLEMS, problem_of
-from services.order.api.views import Money, items_of, last_revision_of, own_lines, own_sums_of, sums_of
+from services.order.api.views import Money, items_of, last_revision_of, named_shortages, own_lines, own_sums_of, sums_of
 from services.order.domain.edits import AddItem, ChangeItem, Edit, RemoveItem, ReviseOrder
 from services.order.domain.orders import Order
 from services.order.domain.refusals import Refusal
@@ -142,7 +142,7 @@ def _awaited(call: OrderCall, known: Known, given: Answer) -> Answer:
 
 def _rejected(call: OrderCall, order: Order, shown: models.Revision, given: Answer) -> Problem:
     short = shown.reason is RevisionReason.INSUFFICIENT_STOCK
-    why = f"{len(shown.shortages)} of the SKUs do not fit" if short else f"{shown.reason}"
+    why = f"not all of it fits: {named_shortages(shown.shortages)}" if short else f"{shown.reason}"
     return Problem(
         409,
         "insufficient_stock" if short else "revision_rejected",
@@ -163,7 +163,9 @@ def _found(call: OrderCall, known: Known, number: str) -> Revision:
         wanted = int(number) if number.isascii() and number.isdigit() and len(number) < _DIGITS else 0
         revision = view_revision(uow, known.order, wanted)
     if revision is None:
-        detail = f"order {known.order.number} has {known.order.revision} revisions, and none {number!r}"
+        last = known.order.revision
+        there_are = f"its last is {last}" if last else "its lines were never edited"
+        detail = f"order {known.order.number} has no revision {number!r}; {there_are}"
         errors = [{"parameter": "revision", "code": "revision_not_found", "detail": detail}]
         raise Problem(404, "revision_not_found", detail, errors=errors)
     return revision

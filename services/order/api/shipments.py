@@ -42,7 +42,14 @@ def list_shipments(call: OrderCall, order_id: Id) -> Answer:
     "/<order_id>/shipments/",
     allow=SHIPPERS,
     answers={201: models.Shipment},
-    refuses=[*_REFUSALS, "operation_in_progress", "amount_due_open", "unknown_location", "location_required"],
+    refuses=[
+        *_REFUSALS,
+        "operation_in_progress",
+        "amount_due_open",
+        "unknown_location",
+        "location_required",
+        "estimate_passed",
+    ],
     if_match="honoured",
 )
 def create_shipment(call: OrderCall, order_id: Id, body: models.ShipmentCreate | None) -> Answer:

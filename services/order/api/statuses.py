@@ -31,7 +31,7 @@ IN_STATUS = "/payment"
     "/<order_id>/status/",
     allow=_MOVERS,
     answers={200: Order, 202: Order},
-    refuses=[*MOVES, *PAYS, "nothing_to_refund", "amount_due_open"],
+    refuses=[*MOVES, *PAYS, "nothing_to_refund", "amount_due_open", "estimate_passed"],
     waits=True,
     if_match="honoured",
 )

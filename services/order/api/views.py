@@ -26,6 +26,8 @@ from services.order.domain.lines import OrderLine, Shortage, fulfillment_status
 from services.order.domain.scopes import Scope
 from services.order.handlers.orders import OrderView
 
+# As many SKUs as a sentence holds; all of them are in `shortages`.
+_NAMED = 5
 ALL_PARTS = frozenset({"status_history", "shipments"})
 
 
@@ -100,6 +102,13 @@ def shortages_of(shortages: Sequence[Shortage], lines: Sequence[OrderLine]) -> l
         for shortage in shortages
         if shortage.sku in names
     ]
+
+
+def named_shortages(shortages: Sequence[ShortageRow]) -> str:
+    """Return what did not fit in words: the first few by their SKUs."""
+    told = [f"{row.sku} ({row.requested} wanted, {row.available} available)" for row in shortages[:_NAMED]]
+    more = len(shortages) - len(told)
+    return ", ".join(told) + (f" and {more} more" if more else "")
 
 
 def own_lines(lines: Sequence[OrderLine], scope: Scope) -> list[OrderLine]:

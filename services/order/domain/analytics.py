@@ -81,7 +81,7 @@ def span_of(wanted: Wanted, today: date) -> Span | Refusal:
         return Span(_begin(wanted.period, today), today)
     last = wanted.last or today
     if last < wanted.first:
-        return _refuse(f"from {wanted.first} is behind to {last}" + ("" if wanted.last else ", which is today"), "from")
+        return _refuse(f"from {wanted.first} is after to {last}" + ("" if wanted.last else ", which is today"), "from")
     if wanted.first < FIRST_DAY or last > LAST_DAY:
         return _refuse(f"days lie between {FIRST_DAY} and {LAST_DAY}", "from" if wanted.first < FIRST_DAY else "to")
     if (last - wanted.first).days >= MOST_DAYS:

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SATURDAY = 5
+_FARTHEST_WEST = timedelta(hours=12)
 
 
 def business_day_after(moment: int, days: int) -> date:
@@ -20,6 +21,11 @@ def business_day_after(moment: int, days: int) -> date:
         if day.weekday() < _SATURDAY and days:
             days -= 1
     return day
+
+
+def day_in_the_west(moment: int) -> date:
+    """Return the day where days begin last, at a moment in microseconds since the epoch: it is earlier nowhere."""
+    return (_EPOCH + timedelta(microseconds=moment) - _FARTHEST_WEST).date()
 
 
 def end_of(day: date) -> int:

@@ -25,18 +25,20 @@ class EraseCustomer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erased:
-    """What became of a customer's orders.
+    """What became of a customer's orders and saved addresses.
 
     Args:
         ended: ids of those that have ended; there is nothing left of who they were for.
         newly: how many of them were erased now, and not before.
         left: how many have not ended.
+        addresses: how many they had saved, and have not any more.
 
     """
 
     ended: Sequence[str]
     newly: int
     left: int
+    addresses: int
 
 
 def has_ended(order: Order, returns: Sequence[Return]) -> bool:

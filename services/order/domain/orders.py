@@ -5,7 +5,7 @@ Every change appends a history row and counts a version; a change that others mu
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from schemas.contracts import (
     OrderCancelled,
@@ -302,9 +302,13 @@ def cancel(
     """Cancel an order; one that is cancelled already stays as it is. What has left of `lines` is expected back."""
     if order.status is OrderStatus.CANCELLED:
         return None, None
-    barred = command.only_from is not None and order.status not in command.only_from
-    if barred or OrderStatus.CANCELLED not in order.allowed_transitions:
-        return None, refuse_transition(order, OrderStatus.CANCELLED)
+    refusal = refuse_transition(order, OrderStatus.CANCELLED)
+    if command.only_from is not None and order.status not in command.only_from:
+        # Others may: it would name the very move that is refused.
+        own = f"you can cancel it only while it is {' or '.join(command.only_from)}"
+        return None, replace(refusal, detail=f"order {order.number} is {order.status}; {own}")
+    if OrderStatus.CANCELLED not in order.allowed_transitions:
+        return None, refusal
     if command.not_after is not None and when.now - order.created_at > command.not_after:
         return None, Refusal(
             RefusalCode.CANCEL_WINDOW_CLOSED, f"order {order.number} can no longer be cancelled by you"

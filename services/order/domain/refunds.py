@@ -182,13 +182,14 @@ def finish(order: Order, when: When) -> OrderRefunded | None:
 def settle(
     known: Refundable, refund: Refund, command: SettleRefund, when: When
 ) -> tuple[Refund, list[RefundEvent]] | Refusal:
-    """Take the report of what became of a refund, which is returned as it is now; the same report again is no news.
+    """Take the report of what became of a refund, which is returned as it is now.
 
-    One that failed may be tried again, or turn out to have been paid, as long as nothing else has paid it back.
+    The same report again is no news, but for the provider's name of a refund that had none yet. One that failed may be
+    tried again, or turn out to have been paid, as long as nothing else has paid it back.
     """
     order = known.order
     if refund.status is command.status:
-        return refund, []
+        return _named(order, refund, command.provider_reference, when)
     if refund.status is RefundStatus.PENDING and command.status is RefundStatus.SUCCEEDED:
         return succeed(order, refund, command.provider_reference, when)
     if refund.status is RefundStatus.PENDING and command.status is RefundStatus.FAILED:
@@ -197,6 +198,16 @@ def settle(
         return _refuse_again(known, refund) or _again(order, refund, command, when)
     detail = f"refund {refund.id} {refund.status}; it cannot become {command.status} any more"
     return Refusal(RefusalCode.REFUND_SETTLED, detail)
+
+
+def _named(order: Order, refund: Refund, name: str | None, when: When) -> tuple[Refund, list[RefundEvent]] | Refusal:
+    if name in (None, refund.provider_reference):
+        return refund, []
+    if refund.provider_reference is not None:
+        detail = f"refund {refund.id} {refund.status} as {refund.provider_reference!r}; it cannot become {name!r}"
+        return Refusal(RefusalCode.REFUND_SETTLED, detail)
+    order.note_change(order.status, "refund_named", when, public=False)
+    return replace(refund, provider_reference=name), []
 
 
 def _fail(order: Order, refund: Refund, code: str, when: When) -> tuple[Refund, list[RefundEvent]]:

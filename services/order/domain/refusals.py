@@ -44,6 +44,7 @@ class RefusalCode(StrEnum):
     UNKNOWN_LOCATION = "unknown_location"
     LOCATION_REQUIRED = "location_required"
     MORE_THAN_LEFT = "more_than_left"
+    ESTIMATE_PASSED = "estimate_passed"
     SHIPMENT_NOT_FOUND = "shipment_not_found"
     LABEL_NOT_AVAILABLE = "label_not_available"
     UNKNOWN_PAYMENT = "unknown_payment"

@@ -14,7 +14,7 @@ from schemas.contracts import (
     OrderShippedLine,
 )
 from services.chassis.money import amount_text
-from services.order.domain.calendar import business_day_after, end_of
+from services.order.domain.calendar import business_day_after, day_in_the_west, end_of
 from services.order.domain.carriers import CarrierEvent, ShipmentStatus, status_of
 from services.order.domain.history import Actor, When
 from services.order.domain.lines import by_location, held_without, with_shipped
@@ -22,7 +22,7 @@ from services.order.domain.orders import Order, OrderContent, refuse_transition
 from services.order.domain.parcels import Parcels
 from services.order.domain.picking import Pick, Wanted, pick
 from services.order.domain.pricing import ShippingMethod
-from services.order.domain.refusals import Refusal, RefusalCode
+from services.order.domain.refusals import Fault, Refusal, RefusalCode
 from services.order.domain.statuses import OrderStatus, PendingOperation, ReservationStatus
 
 # Of what left by a shipping method that the shop has given up meanwhile: the goods are gone, whoever took them.
@@ -221,6 +221,15 @@ def carriage_of(command: AdvanceOrder | CreateShipment, method: ShippingMethod |
     )
 
 
+def refuse_estimate(estimate: str | None, when: When) -> Refusal | None:
+    """Return why what leaves now cannot be expected on a day (ISO 8601), at its destination; None where it can."""
+    first = day_in_the_west(when.now).isoformat()
+    if estimate is None or estimate >= first:
+        return None
+    code, detail = RefusalCode.ESTIMATE_PASSED, f"{estimate} is before the goods leave; expect them on {first} or later"
+    return Refusal(code, detail, faults=(Fault("/estimated_delivery", code.value, detail),))
+
+
 def ship_rest(
     order: Order, content: OrderContent, carriage: Carriage, when: When, *, parcels: Parcels, ids: Sequence[str]
 ) -> Sent:
@@ -265,7 +274,8 @@ def ship_part(
     if order.pending_operation is PendingOperation.REVISING:
         return order.refuse_meanwhile() or refuse_transition(order, OrderStatus.SHIPPED)
     unpaid = None if handed_over else _refuse_unpaid(order, prepaid=prepaid, auto_confirm=auto_confirm)
-    picked = unpaid or pick(order, content, command.wanted, parcels.locations)
+    refusal = unpaid or refuse_estimate(command.estimated_delivery, when)
+    picked = refusal or pick(order, content, command.wanted, parcels.locations)
     if isinstance(picked, Refusal):
         return picked
     vendor_id = command.wanted.vendor_id

@@ -45,7 +45,7 @@ def order_of(submitted: Submitted[OrderCommand], uow: OrderUnitOfWork) -> Order 
     command = submitted.command
     order = uow.order(command.order_id)
     if order is None:
-        return Refusal(RefusalCode.NOT_FOUND, f"there is no order {command.order_id} for you")
+        return Refusal(RefusalCode.NOT_FOUND, f"there is no order {command.order_id!r} for you")
     if command.expected_versions is not None and order.version not in command.expected_versions:
         detail = f"order {order.number} has version {order.version}; read it again"
         return Refusal(RefusalCode.VERSION_CHANGED, detail, facts={"version": order.version})

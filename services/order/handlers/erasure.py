@@ -11,7 +11,7 @@ def erase_customer(submitted: Submitted[EraseCustomer], uow: OrderUnitOfWork) ->
     command = submitted.command
     when = When(now=uow.now, actor=command.actor, event_id=submitted.cause.causation_id)
     orders = uow.lock_of_customer(command.customer_id)
-    uow.addresses.erase(command.customer_id)
+    addresses = uow.addresses.erase(command.customer_id)
     ended = [order for order in orders if has_ended(order, uow.returns.of(order.id))]
     contents = [erase(order, uow.content(order.id), when) for order in ended]
     newly = [content for content in contents if content is not None]
@@ -20,4 +20,4 @@ def erase_customer(submitted: Submitted[EraseCustomer], uow: OrderUnitOfWork) ->
     ids = [order.id for order in ended]
     # Of all: somebody may have written another note since.
     uow.blank_words(ids)
-    return Erased(ended=ids, newly=len(newly), left=len(orders) - len(ended))
+    return Erased(ended=ids, newly=len(newly), left=len(orders) - len(ended), addresses=addresses)

@@ -55,7 +55,7 @@ def advance_order(submitted: Submitted[AdvanceOrder], uow: OrderUnitOfWork) -> O
         status,
         prepaid=uow.settings.is_prepaid(order.payment_method),
         auto_confirm=uow.settings.confirm_terms.auto_confirm,
-    )
+    ) or shipments.refuse_estimate(submitted.command.estimated_delivery, when_of(submitted, uow))
     if refusal is not None:
         return refusal
     _advance(order, submitted, uow)

@@ -57,9 +57,9 @@ class Addresses:
         if wanted:
             self._locked = {row.id: _address(row) for row in self._connection.execute(LOCK, {"ids": wanted})}
 
-    def erase(self, customer_id: str) -> None:
-        """Delete all addresses that a customer saved; orders have their own."""
-        self._connection.execute(ERASE, {"customer_id": customer_id})
+    def erase(self, customer_id: str) -> int:
+        """Delete all addresses that a customer saved, and return how many; orders have their own."""
+        return self._connection.execute(ERASE, {"customer_id": customer_id}).rowcount
 
     def load(self, drafts: Iterable[OrderDraft]) -> None:
         """Read the addresses that drafts name by their ids: one statement, none where they name none."""

@@ -11,12 +11,13 @@ from services.order.domain.analytics import Period
 from services.order.domain.statuses import CancelReason, OrderStatus
 
 _DATE_LENGTH = len("2026-01-31")
+_QUOTED = 100
 
 
 def _written(value: object) -> object:
     """Refuse seconds since 1970, and times, which pydantic takes for a date and no document tells of."""
     if isinstance(value, str) and (len(value) != _DATE_LENGTH or value[4] != "-"):
-        raise ValueError("is no date such as 2026-01-31")
+        raise ValueError(f"{value[:_QUOTED]!r} is no date such as 2026-01-31")
     return value
 
 

@@ -3,15 +3,16 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
 from services.chassis.http.models import Body
 from services.chassis.http.shapes import Money
-from services.order.api.models.fields import Code, Id, Notes
+from services.order.api.models.fields import Code, Id, Notes, T
 from services.order.domain.refunds import RefundStatus
 from services.order.domain.requests import MAX_ITEMS
 
 _ONE_OF = ("amount", "lines", "shipping")
+_GOES_WITH = {"provider_reference": RefundStatus.SUCCEEDED, "failure_code": RefundStatus.FAILED}
 
 
 class RefundLineCreate(Body):
@@ -56,9 +57,24 @@ class RefundSettle(Body):
     """What became of a refund: it succeeded or failed; `pending` has a failed one tried again."""
 
     status: RefundStatus = RefundStatus.SUCCEEDED
-    provider_reference: Id | None = Field(default=None, description="the provider's name of the refund")
-    failure_code: Code | None = Field(default=None, description="why it failed, a code", examples=["card_expired"])
+    provider_reference: Id | None = Field(
+        default=None, description="with succeeded only; the provider's name of the refund; may come with a later report"
+    )
+    failure_code: Code | None = Field(
+        default=None, description="with failed only; why it failed, a code", examples=["card_expired"]
+    )
     note: Notes | None = None
+
+    @field_validator(*_GOES_WITH)
+    @classmethod
+    def _goes_with_its_status(cls, value: T, info: ValidationInfo) -> T:
+        """Refuse what would be dropped without a word."""
+        # A status that is none is a fault of its own.
+        status, wanted = info.data.get("status"), _GOES_WITH[info.field_name or ""]
+        if value is not None and status not in (None, wanted):
+            valid = ", ".join(["note", *(name for name, other in _GOES_WITH.items() if other is status)])
+            raise ValueError(f"goes with status {wanted} only; status {status} takes {valid}")
+        return value
 
 
 class RefundLine(BaseModel):
