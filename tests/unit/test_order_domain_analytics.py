@@ -1,5 +1,6 @@
 """Which days analytics are of, which units they are read from, and what facts come to."""
 
+from collections import Counter
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -61,16 +62,25 @@ def test_the_units_of_a_span_are_its_days_once_and_beyond_them_only_the_future(
     first: date, last: date, today: date
 ) -> None:
     span = Span(min(first, last), max(first, last))
-    days = []
+    days: Counter[date] = Counter()
     for unit in cover(span, today):
         begins = [*unit.each(), unit.until]
         assert all(is_first_of(unit.grain, day) for day in begins)
-        days += [begins[0] + timedelta(days=i) for i in range((begins[-1] - begins[0]).days)]
+        for i in range((begins[-1] - begins[0]).days):
+            days[begins[0] + timedelta(days=i)] += unit.sign
         assert all(1 <= (end - begin).days <= LONGEST[unit.grain] for begin, end in pairwise(begins))
+    counted = {day: n for day, n in days.items() if n}
     wanted = [span.first + timedelta(days=i) for i in range((span.last - span.first).days + 1)]
-    assert len(set(days)) == len(days)
-    assert sorted(day for day in days if day <= span.last) == wanted
-    assert all(day > today for day in days if day > span.last)
+    assert set(counted.values()) == {1}
+    assert sorted(day for day in counted if day <= span.last) == wanted
+    assert all(day > today for day in counted if day > span.last)
+
+
+@given(first=DAYS, last=DAYS, today=DAYS)
+def test_no_span_takes_more_units_than_halves_of_coarser_ones(first: date, last: date, today: date) -> None:
+    units = cover(Span(min(first, last), max(first, last)), today)
+    # At either end half a month of days, a month, a quarter or two; and the years between.
+    assert sum(len(list(unit.each())) for unit in units if unit.grain != "year") <= 2 * (16 + 2 + 3)
 
 
 def is_first_of(grain: str, day: date) -> bool:
@@ -83,6 +93,13 @@ def test_a_year_until_today_is_a_whole_one_and_what_lies_in_front_of_it() -> Non
         Units("day", date(2025, 11, 29), date(2025, 12, 1)),
         Units("month", date(2025, 12, 1), date(2026, 1, 1)),
         Units("year", date(2026, 1, 1), date(2027, 1, 1)),
+    ]
+
+
+def test_most_of_a_month_is_that_month_without_its_other_days() -> None:
+    assert cover(Span(date(2026, 10, 4), date(2026, 10, 31)), TODAY) == [
+        Units("month", date(2026, 10, 1), date(2026, 11, 1)),
+        Units("day", date(2026, 10, 1), date(2026, 10, 4), sign=-1),
     ]
 
 

@@ -5,7 +5,7 @@ of two currencies is ever added up.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
@@ -99,11 +99,12 @@ def _begin(period: Period, today: date) -> date:
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """Whole days, months, quarters or years: from `since` until before `until`."""
+    """Whole days, months, quarters or years: from `since` until before `until`; to be added, or (-1) taken off."""
 
     grain: str
     since: date
     until: date
+    sign: int = 1
 
     def each(self) -> Iterable[date]:
         """Return the first day of each."""
@@ -114,22 +115,38 @@ class Units:
 
 
 def cover(span: Span, today: date, grains: Sequence[str] = GRAINS) -> list[Units]:
-    """Return few units that make up some days: as coarse as they can be, finer ones in front of and behind them.
+    """Return few units that come to some days: as coarse as they can be, finer ones in front of and behind them.
 
-    The unit that is running is a whole one where it is meant until today: nothing of it lies behind.
+    Of most of a coarse unit the rest of it is taken off: four weeks of October are that month without three days. The
+    unit that is running is a whole one where it is meant until today: nothing of it lies behind.
     """
     return _cover(span.first, span.last + _DAY, grains, running=span.last >= today)
 
 
-def _cover(since: date, until: date, grains: Sequence[str], *, running: bool) -> list[Units]:
-    if since >= until:
-        return []
+def _cover(since: date, until: date, grains: Sequence[str], *, running: bool = False) -> list[Units]:
     *finer, grain = grains
-    begin, end = _at_or_after(since, grain), _at_or_after(until, grain) if running else _at_or_before(until, grain)
-    if begin >= end:
-        return _cover(since, until, finer, running=running)
-    front = _cover(since, begin, finer, running=False)
-    return [*front, Units(grain, begin, end), *_cover(end, until, finer, running=running)]
+    if since >= until or not finer:
+        return [Units(grain, since, until)] if since < until else []
+    if running:
+        until = _at_or_after(until, grain)
+    began, begin, end = _at_or_before(since, grain), _at_or_after(since, grain), _at_or_before(until, grain)
+    if begin > end:
+        around = _cover(began, since, finer) + _cover(until, begin, finer)
+        return _fewer(_cover(since, until, finer), [Units(grain, began, begin), *_negative(around)])
+    front = _fewer(_cover(since, begin, finer), [Units(grain, began, begin), *_negative(_cover(began, since, finer))])
+    rest = Units(grain, end, _next(end, grain))
+    back = _fewer(_cover(end, until, finer), [rest, *_negative(_cover(until, rest.until, finer))])
+    return [*front, *([Units(grain, begin, end)] if begin < end else []), *back]
+
+
+def _negative(units: Iterable[Units]) -> list[Units]:
+    return [replace(unit, sign=-unit.sign) for unit in units]
+
+
+def _fewer(plain: list[Units], without: list[Units]) -> list[Units]:
+    """Return the shorter of two ways to come to the same days."""
+    plainly, otherwise = (sum(len(list(unit.each())) for unit in units) for units in (plain, without))
+    return plain if plainly <= otherwise else without
 
 
 def _at_or_before(day: date, grain: str) -> date:

@@ -11,23 +11,23 @@ from services.order.domain.scopes import Scope
 TODAY = sa.text("""
 SELECT (now() AT TIME ZONE :zone)::date AS today, (SELECT as_of FROM analytics_state WHERE zone = :zone) AS as_of
 """)
-_UNITS = "unnest(:grains ::text[], :days ::date[]) u(grain, day)"
+_UNITS = "unnest(:grains ::text[], :days ::date[], :signs ::int[]) u(grain, day, sign)"
 COUNTS = sa.text(f"""
-SELECT f.currency, f.measure, f.key, sum(f.n)::bigint AS n
+SELECT f.currency, f.measure, f.key, sum(u.sign * f.n)::bigint AS n
 FROM {_UNITS} JOIN analytics_facts f ON f.grain = u.grain AND f.day = u.day
-WHERE f.zone = :zone AND f.scope = :scope GROUP BY 1, 2, 3
+WHERE f.zone = :zone AND f.scope = :scope GROUP BY 1, 2, 3 HAVING sum(u.sign * f.n) <> 0
 """)
 LIFETIME = sa.text(f"""
-SELECT f.currency, coalesce(sum(n) FILTER (WHERE f.measure = 'identified'), 0)::bigint AS revenue,
-    coalesce(sum(n) FILTER (WHERE f.measure = 'new'), 0)::bigint AS customers
+SELECT f.currency, coalesce(sum(u.sign * f.n) FILTER (WHERE f.measure = 'identified'), 0)::bigint AS revenue,
+    coalesce(sum(u.sign * f.n) FILTER (WHERE f.measure = 'new'), 0)::bigint AS customers
 FROM {_UNITS} JOIN analytics_facts f ON f.grain = u.grain AND f.day = u.day
 WHERE f.zone = :zone AND f.scope = 'all' AND f.measure IN ('identified', 'new') GROUP BY 1
 """)
 # The best by revenue, and those in most orders. Of many SKUs few are shown: they are picked, not all of them sorted.
 PRODUCTS = sa.text(f"""
 WITH sold AS MATERIALIZED (
-    SELECT p.currency, p.sku, sum(p.units)::bigint AS units, sum(p.revenue_minor)::bigint AS revenue_minor,
-        sum(p.orders)::bigint AS orders
+    SELECT p.currency, p.sku, sum(u.sign * p.units)::bigint AS units,
+        sum(u.sign * p.revenue_minor)::bigint AS revenue_minor, sum(u.sign * p.orders)::bigint AS orders
     FROM {_UNITS} JOIN analytics_products p ON p.grain = u.grain AND p.day = u.day
     WHERE p.zone = :zone AND p.scope = :scope GROUP BY 1, 2
 ), currencies AS (
@@ -49,9 +49,9 @@ PAIRS = sa.text("""
 WITH wanted AS (
     SELECT currency, sku COLLATE "C" AS sku FROM unnest(:currencies ::text[], :skus ::text[]) w(currency, sku)
 ), summed AS (
-    SELECT a.currency, a.sku AS sku_a, b.sku AS sku_b, sum(found.orders)::bigint AS orders
+    SELECT a.currency, a.sku AS sku_a, b.sku AS sku_b, sum(u.sign * found.orders)::bigint AS orders
     FROM wanted a JOIN wanted b ON b.currency = a.currency AND b.sku > a.sku
-    CROSS JOIN unnest(:grains ::text[], :since ::date[], :until ::date[]) u(grain, since, until)
+    CROSS JOIN unnest(:grains ::text[], :since ::date[], :until ::date[], :signs ::int[]) u(grain, since, until, sign)
     CROSS JOIN LATERAL (
         SELECT sum(p.orders) AS orders FROM analytics_pairs p
         WHERE p.zone = :zone AND p.scope = :scope AND p.currency = a.currency AND p.sku_a = a.sku AND p.sku_b = b.sku
@@ -120,6 +120,7 @@ class Analytics:
             "grains": [unit.grain for unit in units],
             "since": [unit.since.isoformat() for unit in units],
             "until": [unit.until.isoformat() for unit in units],
+            "signs": [unit.sign for unit in units],
             "best": self.BEST,
         }
         found: dict[str, list[BoughtTogether]] = {}
@@ -133,9 +134,13 @@ class Analytics:
         return {row.currency: (row.revenue, row.customers) for row in rows}
 
 
-def _each(units: Sequence[Units]) -> Mapping[str, list[str]]:
-    each = [(unit.grain, day.isoformat()) for unit in units for day in unit.each()]
-    return {"grains": [grain for grain, _ in each], "days": [day for _, day in each]}
+def _each(units: Sequence[Units]) -> Mapping[str, Sequence[str | int]]:
+    each = [(unit, day) for unit in units for day in unit.each()]
+    return {
+        "grains": [unit.grain for unit, _ in each],
+        "days": [day.isoformat() for _, day in each],
+        "signs": [unit.sign for unit, _ in each],
+    }
 
 
 def _product(row: "sa.Row[tuple[object, ...]]") -> ProductSales:
