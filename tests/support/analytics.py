@@ -26,7 +26,13 @@ from tests.support.services import World
 # Half hours off, and a day of 25 hours: New York set its clocks back on 2025-11-02.
 ZONES = ("UTC", "Asia/Kolkata", "America/New_York")
 BEGIN = datetime(2025, 10, 30, tzinfo=UTC)
-SPANS = (Span(date(2025, 10, 1), date(2025, 11, 30)), Span(date(2025, 10, 31), date(2025, 11, 2)))
+SPANS = (
+    Span(date(2025, 10, 1), date(2025, 11, 30)),
+    Span(date(2025, 10, 31), date(2025, 11, 2)),
+    # A month without its last day, or its first ones.
+    Span(date(2025, 10, 1), date(2025, 10, 30)),
+    Span(date(2025, 11, 2), date(2025, 11, 30)),
+)
 TODAY = date(2026, 6, 1)
 LIFE = ("pending", "confirmed", "processing", "shipped", "delivered")
 TABLES = ("analytics_facts", "analytics_products", "analytics_pairs")
