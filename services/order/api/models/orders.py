@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from services.chassis.http.models import Body
 from services.order.api.models.addresses import Address
-from services.order.api.models.fields import Id, Notes, T
+from services.order.api.models.fields import Id, Notes, T, goes_with_status
 from services.order.api.models.payments import PaymentCreate
 from services.order.api.models.shipments import Shipment
 from services.order.domain.revisions import RevisionReason, RevisionStatus
@@ -57,13 +57,7 @@ class OrderStatusUpdate(Body):
     @field_validator(*_GOES_WITH)
     @classmethod
     def _goes_with_its_status(cls, value: T, info: ValidationInfo) -> T:
-        """Refuse what would be dropped without a word."""
-        # A status that is none is a fault of its own.
-        status, wanted = info.data.get("status"), _GOES_WITH[info.field_name or ""]
-        if value is not None and status not in (None, wanted):
-            valid = ", ".join(["notes", *(name for name, other in _GOES_WITH.items() if other is status)])
-            raise ValueError(f"goes with status {wanted} only; status {status} takes {valid}")
-        return value
+        return goes_with_status(value, info, _GOES_WITH, "notes")
 
 
 class OrderItem(BaseModel):

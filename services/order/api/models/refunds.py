@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_va
 
 from services.chassis.http.models import Body
 from services.chassis.http.shapes import Money
-from services.order.api.models.fields import Code, Id, Notes, T
+from services.order.api.models.fields import Code, Id, Notes, T, goes_with_status
 from services.order.domain.refunds import RefundStatus
 from services.order.domain.requests import MAX_ITEMS
 
@@ -68,13 +68,7 @@ class RefundSettle(Body):
     @field_validator(*_GOES_WITH)
     @classmethod
     def _goes_with_its_status(cls, value: T, info: ValidationInfo) -> T:
-        """Refuse what would be dropped without a word."""
-        # A status that is none is a fault of its own.
-        status, wanted = info.data.get("status"), _GOES_WITH[info.field_name or ""]
-        if value is not None and status not in (None, wanted):
-            valid = ", ".join(["note", *(name for name, other in _GOES_WITH.items() if other is status)])
-            raise ValueError(f"goes with status {wanted} only; status {status} takes {valid}")
-        return value
+        return goes_with_status(value, info, _GOES_WITH, "note")
 
 
 class RefundLine(BaseModel):
