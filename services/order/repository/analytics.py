@@ -30,32 +30,35 @@ WITH sold AS MATERIALIZED (
         sum(u.sign * p.revenue_minor)::bigint AS revenue_minor, sum(u.sign * p.orders)::bigint AS orders
     FROM {_UNITS} JOIN analytics_products p ON p.grain = u.grain AND p.day = u.day
     WHERE p.zone = :zone AND p.scope = :scope GROUP BY 1, 2
-), currencies AS (
-    SELECT DISTINCT currency FROM sold
 ), picked AS (
-    SELECT false AS frequent, best.* FROM currencies c CROSS JOIN LATERAL (
+    SELECT false AS frequent, best.* FROM unnest(:currencies ::text[]) c(currency) CROSS JOIN LATERAL (
         SELECT * FROM sold s WHERE s.currency = c.currency AND s.orders <> 0
         ORDER BY s.revenue_minor DESC, s.sku LIMIT :best) best
     UNION ALL
-    SELECT true, frequent.* FROM currencies c CROSS JOIN LATERAL (
+    SELECT true, frequent.* FROM unnest(:currencies ::text[]) c(currency) CROSS JOIN LATERAL (
         SELECT * FROM sold s WHERE s.currency = c.currency AND s.orders <> 0
         ORDER BY s.orders DESC, s.sku LIMIT :frequent) frequent
 )
 SELECT p.*, v.product_name AS name FROM picked p LEFT JOIN catalog_variants v ON v.sku = p.sku
 ORDER BY p.revenue_minor DESC, p.sku
 """)
-# Of pairs among these SKUs. Each is looked up by itself: they are few of very many.
+# Of pairs among these SKUs, which are few of very many: one walk through the index a currency and range of days, which
+# goes from one pair of the two lists to the next. As a join it would be a descent for each pair; without `OFFSET 0`
+# the planner, which expects that nearly nothing is found, reads all pairs of each SKU.
 PAIRS = sa.text("""
-WITH wanted AS (
-    SELECT currency, sku COLLATE "C" AS sku FROM unnest(:currencies ::text[], :skus ::text[]) w(currency, sku)
+WITH wanted AS MATERIALIZED (
+    SELECT currency, array_agg(sku COLLATE "C") AS skus
+    FROM unnest(:currencies ::text[], :skus ::text[]) w(currency, sku) GROUP BY 1
 ), summed AS (
-    SELECT a.currency, a.sku AS sku_a, b.sku AS sku_b, sum(u.sign * found.orders)::bigint AS orders
-    FROM wanted a JOIN wanted b ON b.currency = a.currency AND b.sku > a.sku
+    SELECT w.currency, found.sku_a, found.sku_b, sum(u.sign * found.orders)::bigint AS orders
+    FROM wanted w
     CROSS JOIN unnest(:grains ::text[], :since ::date[], :until ::date[], :signs ::int[]) u(grain, since, until, sign)
     CROSS JOIN LATERAL (
-        SELECT sum(p.orders) AS orders FROM analytics_pairs p
-        WHERE p.zone = :zone AND p.scope = :scope AND p.currency = a.currency AND p.sku_a = a.sku AND p.sku_b = b.sku
+        SELECT p.sku_a, p.sku_b, p.orders FROM analytics_pairs p
+        WHERE p.zone = :zone AND p.scope = :scope AND p.currency = w.currency
+            AND p.sku_a = ANY(w.skus) AND p.sku_b = ANY(w.skus)
             AND p.grain = u.grain AND p.day >= u.since AND p.day < u.until
+        OFFSET 0
     ) found
     GROUP BY 1, 2, 3
 )
@@ -89,7 +92,8 @@ class Analytics:
         counts: dict[str, dict[str, dict[str, int]]] = {}
         for row in self._connection.execute(COUNTS, about):
             counts.setdefault(row.currency, {}).setdefault(row.measure, {})[row.key] = row.n
-        picked = self._connection.execute(PRODUCTS, about | {"best": self.BEST, "frequent": self.FREQUENT}).all()
+        wanted = about | {"currencies": list(counts), "best": self.BEST, "frequent": self.FREQUENT}
+        picked = self._connection.execute(PRODUCTS, wanted).all()
         frequent = [(row.currency, row.sku) for row in picked if row.frequent]
         pairs = self._pairs(cover(span, today, PAIR_GRAINS), zone, seen, frequent)
         products: dict[str, list[ProductSales]] = {}
