@@ -13,21 +13,21 @@ SELECT (now() AT TIME ZONE :zone)::date AS today, (SELECT as_of FROM analytics_s
 """)
 _UNITS = "unnest(:grains ::text[], :days ::date[], :signs ::int[]) u(grain, day, sign)"
 COUNTS = sa.text(f"""
-SELECT f.currency, f.measure, f.key, sum(u.sign * f.n)::bigint AS n
+SELECT f.currency, f.measure, f.key, bigint_sum(u.sign * f.n) AS n
 FROM {_UNITS} JOIN analytics_facts f ON f.grain = u.grain AND f.day = u.day
-WHERE f.zone = :zone AND f.scope = :scope GROUP BY 1, 2, 3 HAVING sum(u.sign * f.n) <> 0
+WHERE f.zone = :zone AND f.scope = :scope GROUP BY 1, 2, 3 HAVING bigint_sum(u.sign * f.n) <> 0
 """)
 LIFETIME = sa.text(f"""
-SELECT f.currency, coalesce(sum(u.sign * f.n) FILTER (WHERE f.measure = 'identified'), 0)::bigint AS revenue,
-    coalesce(sum(u.sign * f.n) FILTER (WHERE f.measure = 'new'), 0)::bigint AS customers
+SELECT f.currency, bigint_sum(u.sign * f.n) FILTER (WHERE f.measure = 'identified') AS revenue,
+    bigint_sum(u.sign * f.n) FILTER (WHERE f.measure = 'new') AS customers
 FROM {_UNITS} JOIN analytics_facts f ON f.grain = u.grain AND f.day = u.day
 WHERE f.zone = :zone AND f.scope = 'all' AND f.measure IN ('identified', 'new') GROUP BY 1
 """)
 # The best by revenue, and those in most orders. Of many SKUs few are shown: they are picked, not all of them sorted.
 PRODUCTS = sa.text(f"""
 WITH sold AS MATERIALIZED (
-    SELECT p.currency, p.sku, sum(u.sign * p.units)::bigint AS units,
-        sum(u.sign * p.revenue_minor)::bigint AS revenue_minor, sum(u.sign * p.orders)::bigint AS orders
+    SELECT p.currency, p.sku, bigint_sum(u.sign * p.units) AS units,
+        bigint_sum(u.sign * p.revenue_minor) AS revenue_minor, bigint_sum(u.sign * p.orders) AS orders
     FROM {_UNITS} JOIN analytics_products p ON p.grain = u.grain AND p.day = u.day
     WHERE p.zone = :zone AND p.scope = :scope GROUP BY 1, 2
 ), picked AS (
@@ -50,7 +50,7 @@ WITH wanted AS MATERIALIZED (
     SELECT currency, array_agg(sku COLLATE "C") AS skus
     FROM unnest(:currencies ::text[], :skus ::text[]) w(currency, sku) GROUP BY 1
 ), summed AS (
-    SELECT w.currency, found.sku_a, found.sku_b, sum(u.sign * found.orders)::bigint AS orders
+    SELECT w.currency, found.sku_a, found.sku_b, bigint_sum(u.sign * found.orders) AS orders
     FROM wanted w
     CROSS JOIN unnest(:grains ::text[], :since ::date[], :until ::date[], :signs ::int[]) u(grain, since, until, sign)
     CROSS JOIN LATERAL (
