@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.pdf_text import pages_of
 from tests.support.running_shop import Shop
 from tests.support.storefront import ADDRESS, unique
 
@@ -70,11 +71,17 @@ def test_an_order_in_the_warehouse_gets_another_label(shop: Shop) -> None:
     shop.service.confirm(order)
     processing = shop.admin.move(order, "processing").json()
 
+    label, warehouse = f"/api/v1/orders/{order['id']}/label/", shop.callers.warehouse()
+    (before,) = pages_of(warehouse.get(label).content)
+
     changed = shop.admin.change_details(processing, {"shipping_address": VIENNA})
 
     assert changed.status_code == 200
     (event,) = told(shop, order)
-    assert event["label"] == f"/api/v1/orders/{order['id']}/label/"
+    assert event["label"] == label
+    (after,) = pages_of(warehouse.get(label).content)
+    assert [line for line in before if line not in after] == ["53111 Bonn", "DE"]
+    assert [line for line in after if line not in before] == ["1010 Wien", "AT"]
     assert shop.admin.move(order, "shipped").status_code == 200
     late = shop.admin.change_details(shop.admin.order(order["id"]), {"shipping_address": ADDRESS})
     assert (late.status_code, late.json()["code"]) == (409, "not_editable")
