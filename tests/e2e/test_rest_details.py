@@ -111,6 +111,20 @@ def test_a_dry_run_tells_the_totals_and_changes_nothing(shop: Shop) -> None:
     assert told(shop, order) == []
 
 
+def test_a_dry_run_tells_a_vendor_of_their_lines_and_not_what_the_order_comes_to(shop: Shop) -> None:
+    vendor_id = unique("vendor")
+    order = shop.customer.placed((shop.sku(price="20.00", vendor_id=vendor_id), 1), shipping_method="parcel")
+
+    asked = {"shipping_address": VIENNA, "shipping_method": "standard"}
+    tried = shop.callers.vendor(vendor_id).change_details(order, asked, params={"dry_run": "true"})
+
+    assert tried.status_code == 200, tried.text
+    seen = tried.json()
+    sums = (seen["subtotal"], seen["tax_amount"], seen["total_amount"])
+    assert (seen["feasible"], sums) == (True, ("20.00", "3.33", "20.00"))
+    assert (seen["shipping_amount"], seen["price_difference"]) == (None, None)
+
+
 def test_a_change_needs_the_version_that_was_read(shop: Shop) -> None:
     order = shop.customer.placed((shop.sku(), 1))
     blind = shop.admin.change_details(order, {"notes": "x"}, headers={})
