@@ -235,7 +235,10 @@ def test_however_an_order_leaves_no_unit_leaves_twice(parts: list[tuple[str, int
 
 def test_a_part_of_a_prepaid_order_leaves_once_all_of_it_is_paid() -> None:
     order = in_processing(recorded_minor=TOTAL - 1)
-    assert refused(order, CONTENT, vendor_id="v-2", prepaid=True).code is RefusalCode.AMOUNT_DUE_OPEN
+    refusal = refused(order, CONTENT, vendor_id="v-2", prepaid=True)
+    assert refusal.code is RefusalCode.AMOUNT_DUE_OPEN
+    # Vendors and warehouses are told no amounts of the whole order, and are refused by this too.
+    assert order.currency not in refusal.detail
     order.recorded_minor = TOTAL
     assert sent(order, CONTENT, vendor_id="v-2", prepaid=True).shipments
 
