@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.pdf_text import pages_of
 from tests.support.running_shop import Shop
 from tests.support.storefront import ADDRESS, unique
 
@@ -70,11 +71,17 @@ def test_an_order_in_the_warehouse_gets_another_label(shop: Shop) -> None:
     shop.service.confirm(order)
     processing = shop.admin.move(order, "processing").json()
 
+    label, warehouse = f"/api/v1/orders/{order['id']}/label/", shop.callers.warehouse()
+    (before,) = pages_of(warehouse.get(label).content)
+
     changed = shop.admin.change_details(processing, {"shipping_address": VIENNA})
 
     assert changed.status_code == 200
     (event,) = told(shop, order)
-    assert event["label"] == f"/api/v1/orders/{order['id']}/label/"
+    assert event["label"] == label
+    (after,) = pages_of(warehouse.get(label).content)
+    assert [line for line in before if line not in after] == ["53111 Bonn", "DE"]
+    assert [line for line in after if line not in before] == ["1010 Wien", "AT"]
     assert shop.admin.move(order, "shipped").status_code == 200
     late = shop.admin.change_details(shop.admin.order(order["id"]), {"shipping_address": ADDRESS})
     assert (late.status_code, late.json()["code"]) == (409, "not_editable")
@@ -102,6 +109,20 @@ def test_a_dry_run_tells_the_totals_and_changes_nothing(shop: Shop) -> None:
     assert (tried.json()["feasible"], tried.json()["price_difference"]) == (True, "4.90")
     assert shop.probe.order(order["id"]) == before
     assert told(shop, order) == []
+
+
+def test_a_dry_run_tells_a_vendor_of_their_lines_and_not_what_the_order_comes_to(shop: Shop) -> None:
+    vendor_id = unique("vendor")
+    order = shop.customer.placed((shop.sku(price="20.00", vendor_id=vendor_id), 1), shipping_method="parcel")
+
+    asked = {"shipping_address": VIENNA, "shipping_method": "standard"}
+    tried = shop.callers.vendor(vendor_id).change_details(order, asked, params={"dry_run": "true"})
+
+    assert tried.status_code == 200, tried.text
+    seen = tried.json()
+    sums = (seen["subtotal"], seen["tax_amount"], seen["total_amount"])
+    assert (seen["feasible"], sums) == (True, ("20.00", "3.33", "20.00"))
+    assert (seen["shipping_amount"], seen["price_difference"]) == (None, None)
 
 
 def test_a_change_needs_the_version_that_was_read(shop: Shop) -> None:

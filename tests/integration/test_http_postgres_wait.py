@@ -13,6 +13,8 @@ from deploy.local.databases import Databases
 from services.chassis.database import UNHURRIED, create_engine, transaction
 from services.chassis.errors import DatabaseUnavailable, OutcomeUnknown, StatementTimeout
 from services.chassis.http import postgres_wait
+from services.order.bootstrap import SERVICE
+from tests.support.services import world_of
 
 SLEEP = sa.text("SELECT pg_sleep(:seconds)")
 
@@ -99,3 +101,11 @@ def test_a_statement_that_takes_too_long_is_cancelled_unless_it_may(postgres_ser
     with pytest.raises(StatementTimeout), transaction(engine) as connection:
         connection.execute(slow)
     engine.dispose()
+
+
+def test_a_service_bounds_its_statements_by_its_setting(postgres_server: Databases) -> None:
+    with (
+        world_of(SERVICE, postgres_server, statement_timeout_seconds=7) as world,
+        transaction(world.runtime.engine) as connection,
+    ):
+        assert connection.execute(sa.text("SHOW statement_timeout")).scalar_one() == "7s"

@@ -23,7 +23,19 @@ from services.order.api import exports
 from services.order.bootstrap import SERVICE
 from services.order.domain.scopes import OrderFilter, Scope, unindexed
 from services.order.domain.statuses import OrderStatus, PaymentStatus
-from services.order.repository import addresses, history, lines, listing, refunds, shipments, stuck
+from services.order.repository import (
+    addresses,
+    history,
+    lines,
+    listing,
+    payments,
+    refunds,
+    returns,
+    revisions,
+    shipments,
+    stuck,
+    timeline,
+)
 from services.order.repository.orders import LOCK_ORDERS
 from tests.support.services import World, world_of
 
@@ -37,7 +49,7 @@ SORTS = ("created_at", "-created_at", "updated_at", "-updated_at", "total_amount
 ADMIN = Scope(internal=True)
 BIG, SMALL = "big", "small"
 # Tables of the chassis that hold what is in trouble or on its way: they are empty here, and small anywhere.
-SMALL_TABLES = frozenset({"outbox", "parked_keys", "consumer_progress", "refunds"})
+SMALL_TABLES = frozenset({"outbox", "parked_keys", "consumer_progress"})
 FILL = f"""
 INSERT INTO orders (id, order_number, request_id, customer_id, customer_email, locale, currency, subtotal_minor,
     discount_minor, tax_minor, shipping_minor, total_minor, shipping_address, billing_address, shipping_method,
@@ -72,6 +84,20 @@ SELECT id, 1, 'pending', 'placed', true, 'customer', 'c', created_at FROM orders
 INSERT INTO addresses (id, customer_id, fields, version, created_at, updated_at)
 SELECT gen_random_uuid(), 'c' || i % 3000, '{{}}', 1, now() + i * interval '1 second', now()
 FROM generate_series(1, 30000) i;
+INSERT INTO payments (provider, reference, order_id, amount_minor, currency, recorded_at)
+SELECT 'stripe', 'p' || o.id, o.id, 1, 'EUR', o.created_at FROM orders o;
+INSERT INTO refunds (id, order_id, status, amount_minor, conceded_minor, shipping_minor, currency, reason, lines,
+    provider, reference, provider_reference, created_at)
+SELECT gen_random_uuid(), p.order_id, 'succeeded', 1, 0, 0, 'EUR', 'other', '[]', p.provider, p.reference,
+    'r' || p.order_id, p.recorded_at FROM payments p;
+INSERT INTO returns (id, order_id, return_number, status, expected, lines, requested_at)
+SELECT gen_random_uuid(), o.id, 'RET' || o.order_number, 'requested', false, '[]', o.updated_at FROM orders o;
+INSERT INTO order_revisions (order_id, revision, status, lines, totals, shortages, actor_type, actor_id, created_at)
+SELECT o.id, n, 'applied', '[]', '{{}}', '[]', 'admin', 'a', o.updated_at FROM orders o, generate_series(1, 2) n;
+INSERT INTO order_notes (order_id, event_id, cause) SELECT o.id, gen_random_uuid(), '[]' FROM orders o;
+INSERT INTO parcels (order_id, last_number, numbers) SELECT o.id, 1, '[]' FROM orders o;
+INSERT INTO shipment_events (shipment_id, event_id, type, occurred_at, recorded_at)
+SELECT s.id, 'e' || n, 'in_transit', s.shipped_at, s.shipped_at FROM shipments s, generate_series(1, 4) n;
 """
 FILTERS: Mapping[str, tuple[Scope, dict[str, Any]]] = {
     "all": (ADMIN, {}),
@@ -224,16 +250,16 @@ def ids(world: World, scope: Scope, wanted: OrderFilter, *, limit: int, step: in
 
 def test_what_belongs_to_a_page_is_read_by_indexes_too(world: World) -> None:
     page = {"ids": world.rows("SELECT id::text FROM orders ORDER BY created_at DESC LIMIT 100")}
-    one = {"order_id": page["ids"][0]}
     customer = {"customer_id": "c77", "after_id": None, "after_time": None, "limit": PAGE}
     for statement, values in (
         (lines.CONTENT, page),
         (lines.LINES, page),
         (history.OF_ORDERS, page),
         (shipments.OF_ORDERS, page),
+        (shipments.EVENTS, {"ids": world.rows("SELECT id::text FROM shipments LIMIT 100")}),
+        (revisions.NEWEST, page),
         (listing.SEEN, page),
         (LOCK_ORDERS, page),
-        (refunds.OF_ORDER, one),
         (addresses.PAGE, customer),
         (stuck.FIND, {"among": page["ids"]}),
         (stuck.FIND, {"among": None}),
@@ -241,6 +267,24 @@ def test_what_belongs_to_a_page_is_read_by_indexes_too(world: World) -> None:
         plan = plan_of(world, statement, values)
         assert {table for table in scans(plan) if table not in SMALL_TABLES} == set(), statement.text
         assert touched(plan) <= ROWS
+
+
+def test_what_belongs_to_one_order_is_read_by_indexes_too(world: World) -> None:
+    one = {"order_id": world.rows("SELECT id::text FROM orders ORDER BY created_at DESC LIMIT 1")[0]}
+    for statement, values in (
+        (payments.OF_ORDER, one),
+        (payments.HOLDERS, {"providers": ["stripe"], "references": [f"p{one['order_id']}"]}),
+        (refunds.OF_ORDER, one),
+        (refunds.NAMED, {"reference": f"r{one['order_id']}"}),
+        (returns.OF_ORDER, one),
+        (revisions.FIND, {**one, "revision": 1}),
+        (timeline.HISTORY, one),
+        (timeline.NOTES, one),
+        (shipments.PARCELS_OF, {"id": one["order_id"]}),
+    ):
+        plan = plan_of(world, statement, values)
+        assert scans(plan) == [], statement.text
+        assert 0 < touched(plan) <= PAGE, statement.text
 
 
 def test_a_search_in_a_status_costs_at_most_what_the_searched_is_in(world: World) -> None:

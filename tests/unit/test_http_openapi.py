@@ -112,6 +112,18 @@ def test_an_endpoint_tells_each_code_under_its_status(document: Json) -> None:
     assert not {"412", "413", "415", "422", "428"} & set(read)
 
 
+def test_an_endpoint_for_callers_without_a_token_tells_of_their_limit_and_of_no_token() -> None:
+    api = Api("open", prefix="/open", about="x")
+
+    def endpoint(call: Call[Any]) -> Answer: ...
+
+    api.get("/", allow=None, answers={200: BoxOut})(endpoint)
+    app = create_app(make_application(), service="toys", version="1.0", apis=[api])
+    answers = told(app.test_client().get("/openapi.json").get_json(), "/open/", "get")
+    assert answers["429"] == {"rate_limited"}
+    assert not {"401", "403"} & set(answers)
+
+
 def test_success_is_told_with_its_model(document: Json) -> None:
     made = operation(document, "/api/v1/boxes/", "post")["responses"]["201"]
     assert made["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/BoxOut"}

@@ -229,6 +229,21 @@ def test_the_setting_limits_the_endpoints_of_a_service() -> None:
     assert [answer.status_code for answer in answers] == [400, 400, 429]
 
 
+def test_calls_are_of_the_class_that_they_are_meant_for() -> None:
+    rates = "service.read=3/minute,service.write=2/minute,service.bulk=1/minute,admin.bulk=1/minute"
+    client = order_app(rate_limits=rates).test_client()
+    # Refused for what they are, before the database is asked.
+    for role, method, path, most in (
+        ("service", "POST", "/api/v1/orders/bulk/", 1),
+        ("admin", "POST", "/api/v1/orders/bulk-update/", 1),
+        ("service", "POST", "/api/v1/orders/", 2),
+        ("service", "GET", "/api/v1/orders/?foo=1", 3),
+    ):
+        headers = {"Authorization": f"Bearer {token(role)}"}
+        answers = [client.open(path, method=method, headers=headers).status_code for _ in range(most + 1)]
+        assert answers == [*[400] * most, 429], path
+
+
 def test_with_none_as_the_setting_nothing_is_counted() -> None:
     assert order_app(rate_limits="none").extensions[EXTENSION].rate_limits is None
 

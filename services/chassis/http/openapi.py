@@ -18,7 +18,7 @@ from services.chassis.http.inputs import Inputs
 from services.chassis.http.problems import MEDIA_TYPE, Catalogue
 from services.chassis.http.signature import path_hints, path_model
 
-_WITH_TOKEN = ("missing_token", "invalid_token", "expired_token", "forbidden_role", "rate_limited")
+_WITH_TOKEN = ("missing_token", "invalid_token", "expired_token", "forbidden_role")
 _ALWAYS = (
     "invalid_request",
     "internal_error",
@@ -26,6 +26,8 @@ _ALWAYS = (
     "database_busy",
     "uri_too_long",
     "headers_too_large",
+    # Who has no token is counted by address.
+    "rate_limited",
 )
 _WITH_BODY = ("malformed_json", "body_too_large", "unsupported_media_type")
 _ON_CHANGE = ("invalid_header", "idempotency_key_reused", "outcome_unknown")

@@ -37,7 +37,7 @@ def change_details(call: OrderCall, order_id: Id, query: DryRunQuery, body: Orde
     new = _wanted(body)
     if query.dry_run:
         with call.queries() as uow:
-            return tried(call, known.order, preview_details(uow, known.order, new))
+            return tried(call, known.order, known.scope, preview_details(uow, known.order, new))
     command = ChangeDetails(
         order_id=known.order.id, actor=known.actor, new=new, expected_versions=call.expected_versions
     )

@@ -6,14 +6,15 @@ from services.chassis.idempotency import Answer
 from services.order.api.calls import OrderCall
 from services.order.api.models.revisions import Obstacle, Repriced
 from services.order.api.problems import problem_of
-from services.order.api.views import Money, items_of, sums_of
+from services.order.api.views import Money, items_of, own_lines, own_sums_of, sums_of
 from services.order.domain import edits
 from services.order.domain.orders import Order
 from services.order.domain.refusals import Refusal
+from services.order.domain.scopes import Scope
 
 
-def tried(call: OrderCall, order: Order, priced: edits.Repriced | Refusal) -> Answer:
-    """Return the answer to a change that was only tried.
+def tried(call: OrderCall, order: Order, scope: Scope, priced: edits.Repriced | Refusal) -> Answer:
+    """Return the answer to a change that was only tried, as its caller would see the order.
 
     Raises:
         Problem: it cannot be priced, or the caller has not seen the order as it is now.
@@ -22,16 +23,17 @@ def tried(call: OrderCall, order: Order, priced: edits.Repriced | Refusal) -> An
     check_version(call.expected_versions, order.version)
     if isinstance(priced, Refusal):
         raise problem_of(priced)
-    return answer(_repriced(order, priced), 200, version=order.version)
+    return answer(_repriced(order, scope, priced), 200, version=order.version)
 
 
-def _repriced(order: Order, priced: edits.Repriced) -> Repriced:
+def _repriced(order: Order, scope: Scope, priced: edits.Repriced) -> Repriced:
     money, obstacle = Money(order.currency), priced.obstacle
+    lines, whole = own_lines(priced.content.lines, scope), scope.shows_buyer
     return Repriced(
         feasible=obstacle is None,
         obstacles=[] if obstacle is None else [Obstacle(code=obstacle.code.value, detail=obstacle.detail)],
         currency=order.currency,
-        **sums_of(priced.content, priced.total_minor, money),
-        price_difference=money(priced.total_minor - order.total_minor),
-        items=items_of(order, priced.content.lines),
+        **(sums_of(priced.content, priced.total_minor, money) if whole else own_sums_of(lines, money)),
+        price_difference=money(priced.total_minor - order.total_minor) if whole else None,
+        items=items_of(order, lines),
     )

@@ -107,7 +107,7 @@ def _edit(call: OrderCall, order_id: str, edit: Edit, note: str | None, *, dry_r
     known = known_order(call, order_id, _EDITORS)
     if dry_run:
         with call.queries() as uow:
-            return tried(call, known.order, preview_revision(uow, known.order, edit))
+            return tried(call, known.order, known.scope, preview_revision(uow, known.order, edit))
     command = ReviseOrder(
         order_id=known.order.id, actor=known.actor, edit=edit, note=note, expected_versions=call.expected_versions
     )

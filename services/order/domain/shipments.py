@@ -13,7 +13,6 @@ from schemas.contracts import (
     OrderShipped,
     OrderShippedLine,
 )
-from services.chassis.money import amount_text
 from services.order.domain.calendar import business_day_after, day_in_the_west, end_of
 from services.order.domain.carriers import CarrierEvent, ShipmentStatus, status_of
 from services.order.domain.history import Actor, When
@@ -151,10 +150,8 @@ def _refuse_unpaid(order: Order, *, prepaid: bool, auto_confirm: bool) -> Refusa
     unpaid_is_fine = not prepaid or (auto_confirm and order.recorded_minor == 0)
     if order.amount_due_minor == 0 or unpaid_is_fine:
         return None
-    detail = (
-        f"{amount_text(order.amount_due_minor, order.currency)} of order {order.number} are still to be paid "
-        f"by {order.payment_method!r}; report their payment with confirm"
-    )
+    # Without the amount: vendors and warehouses, who are told none of the whole order, are refused by this too.
+    detail = f"order {order.number} is not paid in full by {order.payment_method!r}; report what is due with confirm"
     return Refusal(RefusalCode.AMOUNT_DUE_OPEN, detail)
 
 

@@ -39,7 +39,7 @@ class Obstacle(BaseModel):
 
 
 class Repriced(BaseModel):
-    """What an order would be after a change; the amounts are the whole order's."""
+    """What an order would be after a change; the amounts are the whole order's, a vendor's those of their lines."""
 
     feasible: bool = Field(
         description="whether the change would be taken now, by the order's state, the catalog, the shop's limits, and "
@@ -50,9 +50,11 @@ class Repriced(BaseModel):
     subtotal: str
     discount_amount: str
     tax_amount: str
-    shipping_amount: str
+    shipping_amount: str | None = Field(description="null for vendors")
     total_amount: str
-    price_difference: str = Field(description="new total less the present one; below zero where it becomes cheaper")
+    price_difference: str | None = Field(
+        description="new total less the present one; below zero where it becomes cheaper; null for vendors"
+    )
     items: list[OrderItem]
 
 
