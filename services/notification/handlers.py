@@ -12,6 +12,7 @@ from schemas.contracts import (
     OrderConfirmed,
     OrderDelivered,
     OrderPlaced,
+    OrderProcessingStarted,
     OrderShipped,
     OutOfStock,
     RefundIssued,
@@ -47,6 +48,11 @@ def acknowledge_order(placed: Sequence[Received[OrderPlaced]], uow: Notification
 def tell_of_confirmation(confirmed: Sequence[Received[OrderConfirmed]], uow: NotificationUnitOfWork) -> None:
     """Reacts to: order.OrderConfirmed.  Queues: order_confirmed."""
     _tell_customers(confirmed, uow)
+
+
+def tell_of_processing(started: Sequence[Received[OrderProcessingStarted]], uow: NotificationUnitOfWork) -> None:
+    """Reacts to: order.OrderProcessingStarted.  Queues: order_processing."""
+    _tell_customers(started, uow)
 
 
 def tell_of_shipment(shipped: Sequence[Received[OrderShipped]], uow: NotificationUnitOfWork) -> None:
@@ -119,6 +125,7 @@ def _tell_operator(alerts: Sequence[Received[StockAlert]], uow: NotificationUnit
 HANDLERS: dict[type[Any], Any] = {
     OrderPlaced: acknowledge_order,
     OrderConfirmed: tell_of_confirmation,
+    OrderProcessingStarted: tell_of_processing,
     OrderShipped: tell_of_shipment,
     OrderDelivered: tell_of_delivery,
     OrderCancelled: tell_of_cancellation,

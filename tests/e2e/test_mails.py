@@ -41,20 +41,26 @@ def test_a_customer_is_told_of_every_step(shop: Shop) -> None:
     for status in ("processing", "shipped", "delivered"):
         shop.admin.move(order, status, **({"tracking_number": "T-42"} if status == "shipped" else {}))
 
-    rows = notified(shop, 4, order_id=order["id"])
+    rows = notified(shop, 5, order_id=order["id"])
 
-    assert [row["template"] for row in rows] == ["order_placed", "order_confirmed", "order_shipped", "order_delivered"]
+    assert [row["template"] for row in rows] == [
+        "order_placed",
+        "order_confirmed",
+        "order_processing",
+        "order_shipped",
+        "order_delivered",
+    ]
     assert {(row["recipient"], row["audience"], row["channel"]) for row in rows} == {(address, "customer", "email")}
     mails = mailbox(shop, address)
-    assert len(mails) == 4
-    assert len({mail["Message-ID"] for mail in mails}) == 4
+    assert len(mails) == 5
+    assert len({mail["Message-ID"] for mail in mails}) == 5
     for mail in mails:
         assert order["order_number"] in mail["Subject"]
         assert {part.get_content_type() for part in mail.walk()} >= {"text/plain", "text/html"}
     text = mails[0].get_body(("plain",))
     assert text is not None
     assert "Green Tea" in text.get_content()
-    shipped = mails[2].get_body(("plain",))
+    shipped = mails[3].get_body(("plain",))
     assert shipped is not None
     assert "T-42" in shipped.get_content()
     assert f"Your whole order: {PUBLIC_URL}/api/v1/track/" in shipped.get_content()

@@ -38,11 +38,12 @@ TOLD = {
         "RefundIssued",
     ],
     STOCK: ["StockReserved", "StockAllocated", "StockShipped", "StockShipped", "StockRestocked"],
-    MAILS: ["NotificationSent"] * 9,
+    MAILS: ["NotificationSent"] * 10,
 }
 MAILED = [
     "order_placed",
     "order_confirmed",
+    "order_processing",
     "order_shipped",
     "order_delivered",
     "order_shipped",
@@ -156,6 +157,7 @@ def walk(shop: Shop) -> Walk:
     assert shop.service.confirm(walk.order).status_code == 200
     walk.await_mail()
     assert shop.admin.move(walk.order, "processing").status_code == 200
+    walk.await_mail()
     leave_and_arrive(walk, shop.callers.vendor(vendors[0]))
     assert shop.admin.order(walk.id)["status"] == "processing"
     leave_and_arrive(walk, shop.callers.vendor(vendors[1]))
@@ -241,6 +243,7 @@ def test_the_customer_has_a_mail_of_every_step_in_order_and_none_twice(walk: Wal
     assert [mail["Subject"] for mail in mails] == [
         f"We have your order {number}",
         f"Your order {number} is confirmed",
+        f"Your order {number} is being packed",
         f"Part of your order {number} is on its way",
         f"Part of your order {number} has been delivered",
         f"Your order {number} is on its way",

@@ -208,6 +208,25 @@ def confirmed(order_id: str) -> contracts.OrderConfirmed:
     )
 
 
+def processing(order_id: str) -> contracts.OrderProcessingStarted:
+    address = contracts.OrderProcessingStartedAddress(
+        first_name="Ada",
+        last_name="Lovelace",
+        address1="1 Main St",
+        city="Berlin",
+        postal_code="10115",
+        country_code="DE",
+    )
+    return contracts.OrderProcessingStarted(
+        order_id=order_id,
+        order_number="ORD10000001",
+        ship_to=address,
+        shipping_method="standard",
+        lines=(),
+        started_at=0,
+    )
+
+
 def shipped(order_id: str, lines: Sequence[contracts.OrderShippedLine] = ()) -> contracts.OrderShipped:
     return contracts.OrderShipped(
         order_id=order_id,

@@ -36,11 +36,19 @@ TERMS = DeliveryTerms(max_attempts=4, backoff_seconds=10, backoff_max_seconds=30
 
 
 def test_each_event_of_an_order_has_its_own_mail() -> None:
-    events = (support.placed, support.confirmed, support.shipped, support.delivered, support.cancelled)
+    events = (
+        support.placed,
+        support.confirmed,
+        support.processing,
+        support.shipped,
+        support.delivered,
+        support.cancelled,
+    )
     mails = [mail_to_customer(make(ORDER), KNOWN) for make in events]
     assert [mail and mail.template.value for mail in mails] == [
         "order_placed",
         "order_confirmed",
+        "order_processing",
         "order_shipped",
         "order_delivered",
         "order_cancelled",

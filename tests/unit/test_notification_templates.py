@@ -47,6 +47,7 @@ def render(event: Any, *, placed: Any = None, locale: str = "en") -> Rendered:
 EVENTS = (
     support.placed(ORDER),
     support.confirmed(ORDER),
+    support.processing(ORDER),
     support.shipped(ORDER),
     support.delivered(ORDER),
     support.cancelled(ORDER),

@@ -31,6 +31,7 @@ REQUESTS = contracts.OrderRequested.TOPIC
 _TOLD_TO_CUSTOMERS = (
     "OrderPlaced",
     "OrderConfirmed",
+    "OrderProcessingStarted",
     "OrderShipped",
     "OrderDelivered",
     "OrderCancelled",

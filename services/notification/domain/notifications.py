@@ -18,6 +18,7 @@ from schemas.contracts import (
     OrderConfirmed,
     OrderDelivered,
     OrderPlaced,
+    OrderProcessingStarted,
     OrderShipped,
     OutOfStock,
     RefundIssued,
@@ -27,7 +28,16 @@ from schemas.contracts import (
 )
 
 ReturnEvent = ReturnApproved | ReturnDeclined | ReturnReceived
-OrderEvent = OrderPlaced | OrderConfirmed | OrderShipped | OrderDelivered | OrderCancelled | ReturnEvent | RefundIssued
+OrderEvent = (
+    OrderPlaced
+    | OrderConfirmed
+    | OrderProcessingStarted
+    | OrderShipped
+    | OrderDelivered
+    | OrderCancelled
+    | ReturnEvent
+    | RefundIssued
+)
 StockAlert = LowStockReached | OutOfStock
 # What a mail needs of its event or its order, as it is kept: values that JSON knows.
 Facts = dict[str, Any]
@@ -54,6 +64,7 @@ class Template(StrEnum):
 
     ORDER_PLACED = "order_placed"
     ORDER_CONFIRMED = "order_confirmed"
+    ORDER_PROCESSING = "order_processing"
     ORDER_SHIPPED = "order_shipped"
     ORDER_DELIVERED = "order_delivered"
     ORDER_CANCELLED = "order_cancelled"
@@ -254,7 +265,7 @@ def mail_to_operator(alert: StockAlert, address: str | None) -> Mail | None:
     return Mail(template=Template.LOW_STOCK, audience=Audience.OPERATOR, recipient=address, facts=facts)
 
 
-def _nothing_more(_event: OrderPlaced) -> Facts:
+def _nothing_more(_event: OrderPlaced | OrderProcessingStarted) -> Facts:
     return {}
 
 
@@ -301,6 +312,7 @@ def _refunded(event: RefundIssued) -> Facts:
 _CUSTOMER_MAILS: Mapping[type[OrderEvent], tuple[Template, Callable[[Any], Facts]]] = {
     OrderPlaced: (Template.ORDER_PLACED, _nothing_more),
     OrderConfirmed: (Template.ORDER_CONFIRMED, _confirmed),
+    OrderProcessingStarted: (Template.ORDER_PROCESSING, _nothing_more),
     OrderShipped: (Template.ORDER_SHIPPED, _shipped),
     OrderDelivered: (Template.ORDER_DELIVERED, _delivered),
     OrderCancelled: (Template.ORDER_CANCELLED, _cancelled),
