@@ -155,6 +155,12 @@ def test_only_the_customers_own_addresses_can_be_ordered_with(shop: Shop) -> Non
     assert shop.service.place((sku, 1), shipping_address=address, customer_id=customer.subject).status_code == 201
 
 
+def test_what_is_neither_an_address_nor_an_id_is_told_both(shop: Shop) -> None:
+    (fault,) = shop.customer.place((shop.sku(), 1), shipping_address=5).json()["errors"]
+    told = "must be an address, which is an object, or the id of a saved one"
+    assert fault == {"pointer": "/shipping_address", "code": "wrong_type", "detail": told}
+
+
 @pytest.mark.parametrize(("named", "more"), [(False, 0), (True, 1)])
 def test_only_an_order_with_a_saved_address_costs_a_statement_more(shop: Shop, named: bool, more: int) -> None:
     customer, sku = shop.callers.customer(), shop.sku(stock=100)

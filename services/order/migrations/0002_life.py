@@ -63,7 +63,7 @@ CREATE TABLE order_notes (
     PRIMARY KEY (order_id, event_id)
 );
 
--- What lets a browser open a stream, once; of a ticket only its hash is kept.
+-- What lets a browser open a stream for a while; of a ticket only its hash is kept.
 CREATE TABLE stream_tickets (
     digest     bytea PRIMARY KEY,
     order_id   uuid        NOT NULL,

@@ -27,12 +27,19 @@ class Address(Body):
     phone: AddressField | None = None
 
 
-def _form(value: object) -> str:
-    return "saved" if isinstance(value, str) else "inline"
+def _form(value: object) -> str | None:
+    return "saved" if isinstance(value, str) else "inline" if isinstance(value, dict) else None
 
 
 # Told apart by its form, so that the faults of one are not mixed with what the other would have needed.
-AddressOrId = Annotated[Annotated[Address, Tag("inline")] | Annotated[Id, Tag("saved")], Discriminator(_form)]
+AddressOrId = Annotated[
+    Annotated[Address, Tag("inline")] | Annotated[Id, Tag("saved")],
+    Discriminator(
+        _form,
+        custom_error_type="address_type",
+        custom_error_message="must be an address, which is an object, or the id of a saved one",
+    ),
+]
 
 
 class AddressUpdate(Address):
