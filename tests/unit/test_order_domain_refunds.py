@@ -192,6 +192,15 @@ def test_of_several_payments_the_one_that_was_paid_back_elsewhere_has_to_be_name
     assert [(r.reference, r.amount_minor) for r in both.refunds.values()] == [("p-1", 2000)]
 
 
+def test_a_refund_that_was_paid_elsewhere_is_of_one_payment_also_where_two_providers_gave_one_name() -> None:
+    other = replace(a_payment("p-1", 500), provider="paypal")
+    both = Books(LINES, an_order("delivered", recorded_minor=2500), a_payment("p-1", 2000), other)
+    assert both.create(provider_reference="re-1", payment_reference="p-1") is RefusalCode.UNKNOWN_PAYMENT
+    assert both.create(payment_reference="p-1") == ["RefundRequested", "RefundRequested"]
+    assert both.settle("r-0-0", "succeeded", provider_reference="re-1") == ["RefundIssued"]
+    assert both.refunds["r-0-0"].provider == "paypal"
+
+
 def test_a_report_that_comes_twice_changes_nothing_and_one_that_contradicts_is_refused(paid: Books) -> None:
     paid.create()
     paid.settle("r-0-0", "succeeded")

@@ -10,6 +10,7 @@ from services.chassis.commands import Submitted
 from services.chassis.events import Cause, new_id
 from services.chassis.http.models import Query, QueryMoment
 from services.order.api.models.analytics import AnalyticsQuery
+from services.order.api.models.details import OrderUpdate
 from services.order.api.models.orders import ShortageRow
 from services.order.api.views import named_shortages
 from services.order.domain.analytics import Wanted, span_of
@@ -40,6 +41,14 @@ def test_a_day_or_a_time_that_is_none_is_quoted(model: Any, name: str, sent: str
     with pytest.raises(ValidationError) as refused:
         model.model_validate({name: sent})
     assert [fault["msg"] for fault in refused.value.errors()] == [f"Value error, {detail}"]
+
+
+@pytest.mark.parametrize("name", ["shipping_address", "billing_address", "shipping_method"])
+def test_what_cannot_be_null_is_told_what_it_has_to_be_and_never_that_null_would_do(name: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        OrderUpdate.model_validate({name: 5})
+    (fault,) = refused.value.errors()
+    assert "null" not in fault["msg"]
 
 
 def test_days_that_end_before_they_begin_are_told_so() -> None:

@@ -138,9 +138,15 @@ def _payments(known: Refundable, command: CreateRefund) -> Sequence[Payment] | R
     names = ", ".join(repr(payment.reference) for payment in known.payments)
     if command.payment_reference is not None:
         named = [payment for payment in known.payments if payment.reference == command.payment_reference]
-        if named:
+        if len(named) == 1 or (named and command.provider_reference is None):
             return named
         detail = f"order {known.order.number} has no payment {command.payment_reference!r}; it has {names or 'none'}"
+        if named:
+            detail = (
+                f"order {known.order.number} has payments {command.payment_reference!r} of several providers, "
+                f"{', '.join(payment.provider for payment in named)}; ask for the refund without provider_reference, "
+                "and settle what it becomes"
+            )
     elif command.provider_reference is not None and len(known.payments) > 1:
         detail = f"order {known.order.number} has several payments; name the one that was paid back: {names}"
     else:
