@@ -223,8 +223,9 @@ def refuse_estimate(estimate: str | None, when: When) -> Refusal | None:
     first = day_in_the_west(when.now).isoformat()
     if estimate is None or estimate >= first:
         return None
-    code, detail = RefusalCode.ESTIMATE_PASSED, f"{estimate} is before the goods leave; expect them on {first} or later"
-    return Refusal(code, detail, faults=(Fault("/estimated_delivery", code.value, detail),))
+    detail = f"{estimate} is before the goods leave; expect them on {first} or later, or leave it out"
+    fault = Fault("/estimated_delivery", RefusalCode.ESTIMATE_PASSED.value, detail)
+    return Refusal(RefusalCode.ESTIMATE_PASSED, detail, faults=(fault,))
 
 
 def ship_rest(
