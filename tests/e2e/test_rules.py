@@ -157,7 +157,7 @@ def delivered_order(shop: Shop) -> Order:
 
     def told() -> None:
         query = "SELECT count(*) FROM notifications WHERE subject = :order AND status = 'sent'"
-        assert shop.probe.value("notification", query, order=order["id"]) == 4
+        assert shop.probe.value("notification", query, order=order["id"]) == 5
 
     eventually(told, within=15)
     return order

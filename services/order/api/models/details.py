@@ -1,10 +1,9 @@
 """Where an order goes and how, as it is changed."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, GetJsonSchemaHandler, RootModel, field_validator
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
 
 from services.chassis.http.models import Body
 from services.order.api.models.addresses import Address
@@ -19,7 +18,7 @@ class _NeverNull:
     With `SkipJsonSchema[None]` pydantic tells of each fault once more, that null would do.
     """
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Return the JSON Schema; called by pydantic."""
         sent: JsonSchemaValue
         (sent,) = [kind for kind in handler(schema)["anyOf"] if kind != {"type": "null"}]
