@@ -2,12 +2,14 @@
 
 import random
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from deploy.local.databases import Databases
 from services.order.bootstrap import SERVICE
-from tests.support.analytics import Orders, agree, counted
+from services.order.repository.analytics import Analytics
+from tests.support.analytics import SPANS, Orders, agree, answered, counted, naive
 from tests.support.services import world_of
 
 
@@ -34,3 +36,28 @@ def test_answers_equal_a_naive_recomputation_whatever_became_of_the_orders(
                 draw.choice((orders.move, orders.move, orders.give_back, orders.edit, orders.place))(draw)
             counted(world)
             agree(world)
+
+
+def test_of_many_skus_the_best_are_shown_and_pairs_among_the_most_frequent(
+    postgres_server: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With limits that five SKUs reach."""
+    monkeypatch.setattr(Analytics, "BEST", 2)
+    monkeypatch.setattr(Analytics, "FREQUENT", 3)
+    with world_of(SERVICE, postgres_server) as world:
+        draw, orders = random.Random(7), Orders(world)
+        for _ in range(40):
+            orders.place(draw)
+        counted(world)
+        for span in SPANS:
+            facts, wanted = answered(world, "UTC", span), naive(world, "UTC", span, None)
+            for currency, found in wanted.items():
+                sold, pairs = found["products"], found["pairs"]
+                best = sorted(sold, key=lambda sku: (-sold[sku][1], sku))[:2]
+                frequent = sorted(sold, key=lambda sku: (-sold[sku][2], sku))[:3]
+                among = [pair for pair in pairs if set(pair) <= set(frequent)]
+                assert len(sold) > len(frequent)
+                assert [product.sku for product in facts[currency].products] == best
+                assert [pair.skus for pair in facts[currency].pairs] == sorted(
+                    among, key=lambda pair: (-pairs[pair], pair)
+                )[:2]

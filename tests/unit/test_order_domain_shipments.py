@@ -156,6 +156,7 @@ def test_nothing_is_expected_before_it_leaves(estimate: str | None, is_taken: bo
     assert isinstance(done, Sent) is is_taken
     if isinstance(done, Refusal):
         assert (done.code, done.faults[0].pointer) == (RefusalCode.ESTIMATE_PASSED, "/estimated_delivery")
+        assert done.detail.endswith("expect them on 2023-11-14 or later, or leave it out")
         assert (order.version, order.held) == (before, HELD)
 
 
