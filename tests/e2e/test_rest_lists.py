@@ -97,7 +97,7 @@ def statements(shop: Shop, client: Client, service: str, path: str, parameters: 
         assert len(rows) == parameters["limit"]
         return count.statements
 
-    # The first look may open a connection, which costs statements too; and the frozen worker may end its last one.
+    # The first look may open a connection, which costs statements too.
     return min(once() for _ in range(3))
 
 

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a class under a function's name
 
+from tests.support.eventually import eventually
 from tests.support.running_shop import Shop
 
 _CALLS = """SELECT coalesce(sum(calls), 0) FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
             JOIN pg_roles r ON r.oid = s.userid WHERE d.datname = r.rolname AND d.datname = %s AND s.query LIKE %s"""
+_RUNNING = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND usename = datname AND state = 'active'"
 
 
 class Count:
@@ -27,13 +29,20 @@ def counted(shop: Shop, service: str, like: str = "%") -> Iterator[Count]:
         shop.frozen(f"{service}-worker"),
     ):
         cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-        before = _calls(cursor, name, like)
+        # The server goes on with what the frozen worker asked last, and counts it at its end.
+        eventually(lambda: _assert_at_rest(cursor, name), within=10)
+        before = _number(cursor, _CALLS, name, like)
         yield count
-        count.statements = _calls(cursor, name, like) - before
+        count.statements = _number(cursor, _CALLS, name, like) - before
 
 
-def _calls(cursor: Cursor, database: str, like: str) -> int:
-    cursor.execute(_CALLS, (database, like))
+def _assert_at_rest(cursor: Cursor, database: str) -> None:
+    running = _number(cursor, _RUNNING, database)
+    assert running == 0, f"{running} statements are under way in {database}"
+
+
+def _number(cursor: Cursor, query: str, *values: str) -> int:
+    cursor.execute(query, values)
     row = cursor.fetchone()
     assert row is not None
     return int(row[0])
