@@ -25,7 +25,7 @@ ROOT = OBSERVABILITY.parents[1]
 TESTS = OBSERVABILITY / "alerts_test.yml"
 ASKED_FOR = {
     *("OrdersStuck", "OutboxOld", "ConsumerLagHigh", "ParkedDead", "BreakerOpen", "InvariantViolated"),
-    *("MailFailing", "DeadlinesDeferred"),
+    *("MailFailing", "DeadlinesDeferred", "AuditOverdue"),
 }
 RULES = rules()
 
