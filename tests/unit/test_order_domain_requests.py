@@ -91,8 +91,8 @@ def test_an_address_needs_its_parts(which: str, name: str) -> None:
 
 
 # What REST and Kafka have to agree on, though their regular expressions differ in what is white space.
-BLANKS = [" ", "   ", "\t\n", "\x1c", "\x85", "\xa0", "\u2003", "\u3000"]
-SHOWN = ["a", " a", "a\n", "\n\u3000ö", "-"]
+BLANKS = [" ", "   ", "\t\n", "\x1c", "\x85", "\xa0", "\u2003", "\u3000", "\u200b", " \ufeff\u2060", "\u3164"]
+SHOWN = ["a", " a", "a\n", "\n\u3000ö", "-", "\u200ba", "東京", "\U0001f3e0"]
 NAMES = ["first_name", "last_name", "address1", "city", "postal_code"]
 
 

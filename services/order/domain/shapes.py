@@ -25,8 +25,14 @@ EMAIL = Shape(
 )
 COUNTRY = Shape(f"^({'|'.join(sorted(countries_by_alpha2))})$", "a country of ISO 3166-1 in two letters, such as DE")
 LOCALE = Shape(r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", "a language tag such as de or pt-BR")
-# What a label or a mail needs of an address: something to print.
+# What a label or a mail needs of an address: something to print. Beside white space and control characters these print
+# nothing: Unicode's Default_Ignorable_Code_Point, such as the zero-width space, below the supplementary planes.
+_UNSEEN = (
+    r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    r"\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
+)
 NOT_BLANK = Shape(
-    r"^[^\x00]*[^\s\x00-\x1f\x7f-\x9f][^\x00]*$", "text of more than white space, without the character NUL (U+0000)"
+    rf"^[^\x00]*[^\s\x00-\x1f\x7f-\x9f{_UNSEEN}][^\x00]*$",
+    "text with something to print, not white space alone, without the character NUL (U+0000)",
 )
 CURRENCY = Shape(r"^[A-Z]{3}$", "a currency of ISO 4217 such as EUR")
