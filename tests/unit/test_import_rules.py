@@ -90,7 +90,7 @@ LAYERS = {
             "own.printing": "the bytes of documents",
         },
     ),
-    "printing": Layer(("own.printing", "own.domain", "reportlab", "ttf_opensans")),
+    "printing": Layer(("own.printing", "own.domain", "anyascii", "reportlab", "ttf_opensans")),
     "bootstrap": Layer(("own.", _CHASSIS), {CONTRACTS: "the events that the service knows"}),
     "__main__": Layer(("own.", _CHASSIS)),
     # The rest is not in the design's table. None of it may import another service, or what stands above it.

@@ -56,9 +56,13 @@ def test_a_label_has_the_same_bytes_whenever_it_is_printed() -> None:
         ("x" * 500, "x" * 500),
         ("two\nlines\x07", "two lines "),
         ("(a) \\ b", "(a) \\ b"),
-        # What the font lacks is a box.
-        ("山田 A", "�� A"),
-        ("\U0001f600", "�"),
+        # What the font lacks is written in Latin letters.
+        ("山田 A", "ShanTian A"),
+        ("서울", "SeoUl"),
+        ("\u05e9\u05dc\u05d5\u05dd", "slvm"),
+        ("\U0001f600", ":grinning:"),
+        # What is not a character yet is left out.
+        ("A\U000e0fffB", "AB"),
     ],
 )
 def test_any_name_can_be_printed(name: str, shown: str) -> None:

@@ -8,7 +8,9 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from io import BytesIO
+from typing import Any
 
+from anyascii import anyascii
 from reportlab.graphics.barcode.code128 import Code128
 from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
@@ -21,7 +23,8 @@ from services.order.domain.labels import Label
 WIDTH, HEIGHT = 100 * mm, 150 * mm
 _MARGIN = 6 * mm
 _INNER = WIDTH - 2 * _MARGIN
-# Has Latin, Greek and Cyrillic; what it lacks is printed as a box.
+# Has Latin, Greek and Cyrillic. What it lacks would be a box each, which no courier reads; a transliteration is not the
+# local spelling, and can be read aloud.
 _FONT = "OpenSans"
 # Scanners read modules from about 0.19 mm on; the quiet zones are ten modules each.
 _WIDEST_MODULE = 0.45 * mm
@@ -77,10 +80,16 @@ def _block(canvas: Canvas, title: str, rows: Sequence[str], top: float, size: fl
 
 def _text(canvas: Canvas, text: str, y: float, size: float) -> None:
     """Write a line of text, smaller where it would not fit."""
-    clean = _CONTROLS.sub(" ", text)
+    clean = _in_font(_CONTROLS.sub(" ", text))
     width = pdfmetrics.stringWidth(clean, _FONT, size)
     canvas.setFont(_FONT, size if width <= _INNER else size * _INNER / width)
     canvas.drawString(_MARGIN, y, clean)
+
+
+def _in_font(text: str) -> str:
+    font: Any = pdfmetrics.getFont(_FONT)
+    glyphs = font.face.charToGlyph
+    return "".join(char if ord(char) in glyphs else anyascii(char) for char in text)
 
 
 def _barcode(canvas: Canvas, number: str) -> None:
