@@ -10,13 +10,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.chassis.errors import BrokerUnavailable, RegistryAccessDenied, RegistryUnavailable, TransientError
+from services.chassis.errors import (
+    BrokerUnavailable,
+    RegistryAccessDenied,
+    RegistryUnavailable,
+    TransactionConflict,
+    TransientError,
+)
 
 
 class Reason(StrEnum):
     """Why a process is not ready; a closed set, a contract with dashboards and runbooks."""
 
     DATABASE_UNREACHABLE = "database_unreachable"
+    TRANSACTION_CONFLICT = "transaction_conflict"
     MIGRATIONS_PENDING = "migrations_pending"
     CATALOG_LOADING = "catalog_loading"
     BROKER_UNREACHABLE = "broker_unreachable"
@@ -153,10 +160,15 @@ def _outcome(check: Check) -> Reason | None:
         return reason_of(error)
 
 
+_REASONS: tuple[tuple[type[TransientError], Reason], ...] = (
+    (TransactionConflict, Reason.TRANSACTION_CONFLICT),
+    (BrokerUnavailable, Reason.BROKER_UNREACHABLE),
+    (RegistryAccessDenied, Reason.REGISTRY_ACCESS_DENIED),
+    (RegistryUnavailable, Reason.REGISTRY_UNREACHABLE),
+)
+
+
 def reason_of(error: TransientError) -> Reason:
-    """Return who is away, where an error says that somebody is."""
-    if isinstance(error, BrokerUnavailable):
-        return Reason.BROKER_UNREACHABLE
-    if isinstance(error, RegistryAccessDenied):
-        return Reason.REGISTRY_ACCESS_DENIED
-    return Reason.REGISTRY_UNREACHABLE if isinstance(error, RegistryUnavailable) else Reason.DATABASE_UNREACHABLE
+    """Return who is away, or in the way, where an error says so."""
+    found = (reason for kind, reason in _REASONS if isinstance(error, kind))
+    return next(found, Reason.DATABASE_UNREACHABLE)

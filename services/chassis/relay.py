@@ -21,7 +21,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from services.chassis import logs
 from services.chassis.database import RELAY_LOCK, session, try_session_lock, wait_for_notify
 from services.chassis.errors import BrokerUnavailable, OmsError, TransientError
-from services.chassis.health import Health, Reason
+from services.chassis.health import Health, Reason, reason_of
 from services.chassis.sending import often
 from services.chassis.window import Window
 
@@ -252,8 +252,7 @@ class Relay:
         log.error("outbox_rejected", topic=refused.topic, detail=str(refused), retry_in=pause)
 
     def _put_off(self, error: TransientError) -> None:
-        away = Reason.BROKER_UNREACHABLE if isinstance(error, BrokerUnavailable) else Reason.DATABASE_UNREACHABLE
-        self._health.report("relay", away)
+        self._health.report("relay", reason_of(error))
         log.warning("relay_put_off", error=type(error).__name__, detail=str(error)[:300])
 
     def _drop_producer(self) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from deploy.local.databases import Databases
 from services.chassis.events import Record, new_id
-from services.chassis.health import Reason
+from services.chassis.health import Health, Reason
 from tests.support.eventually import eventually
 from tests.support.groups import commit, committed, consumer_of
 from tests.support.kafka_log import write_records
@@ -231,3 +232,24 @@ def test_a_consumer_that_is_behind_notes_no_end_until_it_has_reached_it(
         while world.one("SELECT count(*) FROM entries") < 200:
             assert not world.one(noted_too_early)
         eventually(lambda: fresh(world), within=10)
+
+
+def test_rows_that_somebody_holds_are_not_told_as_a_database_that_is_away(
+    ledger: Ledger, world: World, kafka_server: str
+) -> None:
+    impatient = world.process()
+    sa.event.listen(impatient.engine, "begin", lambda c: c.exec_driver_sql("SET LOCAL lock_timeout = '50ms'"))
+    write_records(kafka_server, [world.record(ledger.confirmed("A", "1"))])
+    with running(consumer_of(impatient).run):
+        eventually(lambda: all_written(world, 1), within=20)
+        with world.runtime.engine.begin() as holder:
+            holder.execute(sa.text("SELECT FROM accounts FOR UPDATE"))
+            write_records(kafka_server, [world.record(ledger.confirmed("A", "2"))])
+            eventually(lambda: assert_reasons(impatient.health, Reason.TRANSACTION_CONFLICT), within=10)
+        eventually(lambda: all_written(world, 2), within=10)
+        eventually(lambda: assert_reasons(impatient.health), within=10)
+
+
+def assert_reasons(health: Health, *reasons: Reason) -> None:
+    found: Any = health.readyz().body["reasons"]
+    assert [row["reason"] for row in found] == list(reasons)

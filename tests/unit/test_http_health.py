@@ -2,7 +2,14 @@
 
 import pytest
 
-from services.chassis.errors import BrokerUnavailable, DatabaseUnavailable, RegistryAccessDenied, RegistryUnavailable
+from services.chassis.errors import (
+    BrokerUnavailable,
+    DatabaseUnavailable,
+    OutcomeUnknown,
+    RegistryAccessDenied,
+    RegistryUnavailable,
+    TransactionConflict,
+)
 from services.chassis.health import Health, Reason
 
 
@@ -81,6 +88,8 @@ def test_every_reason_is_listed_with_its_component(health: Health) -> None:
     ("error", "reason"),
     [
         (DatabaseUnavailable("x"), "database_unreachable"),
+        (OutcomeUnknown("x"), "database_unreachable"),
+        (TransactionConflict("x"), "transaction_conflict"),
         (BrokerUnavailable("x"), "broker_unreachable"),
         (RegistryUnavailable("x"), "registry_unreachable"),
         (RegistryAccessDenied("x"), "registry_access_denied"),
