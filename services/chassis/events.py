@@ -9,6 +9,7 @@ Identity: a record's event id is `ce_id` if that is a UUID, else a UUID derived 
 import os
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import ClassVar, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID, uuid5
@@ -147,6 +148,7 @@ def to_micros(moment: datetime) -> int:
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
 
 
+@lru_cache(maxsize=4096)
 def from_micros(micros: int) -> datetime:
     """Return the UTC time of `micros` microseconds since the epoch."""
     return _EPOCH + timedelta(microseconds=micros)
