@@ -8,6 +8,7 @@ that counts it. `headers` holds what only the moment of emission knows; the rela
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 import sqlalchemy as sa
 from pydantic_core import to_json
@@ -77,7 +78,7 @@ class Outbox:
         if len(payload) > self._max_event_bytes:
             raise EventTooLarge(f"{event.FULLNAME} has {len(payload)} bytes, at most {self._max_event_bytes} are taken")
         headers = {
-            "ce_time": now.isoformat().replace("+00:00", "Z"),
+            "ce_time": _rfc3339(now),
             "ce_correlationid": cause.correlation_id,
             "traceparent": cause.traceparent or new_traceparent(),
         }
@@ -100,6 +101,12 @@ class Outbox:
             connection.execute(INSERT_OUTBOX, {**columns, "channels": [CHANNEL, *wake]})
         elif wake:
             connection.execute(NOTIFY, {"channels": list(wake)})
+
+
+@lru_cache(maxsize=16)
+def _rfc3339(now: datetime) -> str:
+    # Cached: all events of a transaction have its time.
+    return now.isoformat().replace("+00:00", "Z")
 
 
 def _columns(aggregatetype: str, rows: Sequence[OutboxRow]) -> dict[str, object]:
