@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
+import pytest
 import requests
 
 from tests.support import forged, shipping
@@ -146,6 +147,7 @@ def test_a_ticket_opens_nothing_once_its_time_is_over(shop: Shop) -> None:
         assert (answer.status_code, answer.json()["code"]) == (404, "ticket_invalid")
 
 
+@pytest.mark.timing
 def test_a_stream_hears_of_a_change_at_once(shop: Shop) -> None:
     order = shop.customer.placed((shop.sku(), 1))
     with closing(opened(shop.customer, f"{order['id']}/stream/")) as stream:

@@ -81,6 +81,7 @@ def test_an_empty_catalog_holds_nobody_back(
         eventually(lambda: written(world, "request"), within=20)
 
 
+@pytest.mark.timing
 def test_who_waits_for_the_catalog_can_be_stopped(names: tuple[str, str], world: World, kafka_server: str) -> None:
     write_records(kafka_server, [world.record(Ledger(reads=world.runtime.subscriptions[0].topics[0]).cancelled("A"))])
     consumer_of(world.runtime, names[0])

@@ -171,6 +171,7 @@ def fires_only_after_the_grace(world: World, patient: Any, order_id: str) -> Non
         eventually(lambda: expired(world, order_id), within=10)
 
 
+@pytest.mark.timing
 def test_without_an_absence_a_deadline_fires_at_once(world: World, patient: Any) -> None:
     order_id = reserve(world)
     whole_for_an_hour(world)

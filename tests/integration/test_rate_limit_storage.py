@@ -67,6 +67,7 @@ def test_processes_that_share_a_store_count_together(server: tuple[str, "subproc
     assert answers == [True] * 5 + [False] * 3
 
 
+@pytest.mark.timing
 def test_a_store_that_is_away_refuses_nobody_and_holds_nobody_up(
     server: tuple[str, "subprocess.Popen[bytes]"], caplog: pytest.LogCaptureFixture
 ) -> None:

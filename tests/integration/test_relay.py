@@ -169,7 +169,7 @@ def test_a_commit_wakes_the_relay(
         eventually(world.outbox_is_empty, within=10)
         for n in range(5):
             world.deliver(ledger.confirmed(f"key {n}"))
-            eventually(world.outbox_is_empty, within=3)
+            eventually(world.outbox_is_empty, within=20)
         world.deliver(ledger.confirmed("wakes it up, so that it sees the end"))
     assert len(read_topic(kafka_server, topic)) >= 6
 
