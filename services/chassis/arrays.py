@@ -62,7 +62,7 @@ def _text(value: str) -> str:
     return f'"{value}"'
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def _moment(value: datetime) -> str:
     # Cached: writing a time costs twenty times a look into the cache, and a batch has few times in many rows.
     return f'"{value.isoformat()}"'

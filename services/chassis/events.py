@@ -148,7 +148,7 @@ def to_micros(moment: datetime) -> int:
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def from_micros(micros: int) -> datetime:
     """Return the UTC time of `micros` microseconds since the epoch."""
     return _EPOCH + timedelta(microseconds=micros)
