@@ -53,6 +53,8 @@ def test_a_label_has_the_same_bytes_whenever_it_is_printed() -> None:
         ("Ελλάδα", "Ελλάδα"),
         ("Пётр", "Пётр"),
         ("Nguyễn Đặng", "Nguyễn Đặng"),
+        ("Mu\u0308ller", "Müller"),
+        ("A\u030angstro\u0308m", "Ångström"),
         ("x" * 500, "x" * 500),
         ("two\nlines\x07", "two lines "),
         ("(a) \\ b", "(a) \\ b"),

@@ -5,6 +5,7 @@ library's fonts are not; `chassis.http.threads` runs one thing at a time.
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 from io import BytesIO
@@ -89,7 +90,9 @@ def _text(canvas: Canvas, text: str, y: float, size: float) -> None:
 def _in_font(text: str) -> str:
     font: Any = pdfmetrics.getFont(_FONT)
     glyphs = font.face.charToGlyph
-    return "".join(char if ord(char) in glyphs else anyascii(char) for char in text)
+    # Composed first: the font has letters with their accents, and no accents of their own.
+    composed = unicodedata.normalize("NFC", text)
+    return "".join(char if ord(char) in glyphs else anyascii(char) for char in composed)
 
 
 def _barcode(canvas: Canvas, number: str) -> None:
