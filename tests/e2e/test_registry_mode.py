@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from confluent_kafka.schema_registry import Schema
+from confluent_kafka.schema_registry import Schema, topic_record_subject_name_strategy
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext
@@ -80,7 +80,9 @@ def test_the_saga_runs_on_the_registry_s_ids_and_confluents_deserializer_reads_i
     entries = [entry for entry in shop.log.entries if entry.key == order["id"].encode()]
     assert len(entries) >= 4
     with client_of(registry) as client:
-        deserialize = AvroDeserializer(client)
+        # Without our strategy the client asks for associations, which Apicurio lacks: one such request of a thousand
+        # it never answers.
+        deserialize = AvroDeserializer(client, conf={"subject.name.strategy": topic_record_subject_name_strategy})
         for entry in entries:
             assert entry.value is not None
             schema_id = int.from_bytes(entry.value[1:5])
