@@ -99,7 +99,10 @@ class Transaction:
 
     def committed(self) -> None:
         """Run what `on_commit` was given."""
-        for work in self._after:
+        # Let go of, too: it may well know the unit of work, which knows us, and all that a batch has loaded would wait
+        # for the cyclic collector.
+        after, self._after = self._after, []
+        for work in after:
             work()
 
     def emit(self, event: Event, *, sequence: int, cause: Cause) -> str:
