@@ -4,7 +4,6 @@ A thread that dies takes the process with it, with a non-zero code: whoever supe
 nothing goes on half. SIGTERM lets each thread finish what it has begun; then the process ends with 0.
 """
 
-import gc
 import random
 import signal
 import threading
@@ -17,6 +16,7 @@ from services.chassis.catalog_gate import partitions_of
 from services.chassis.collectors import register
 from services.chassis.database import is_reachable, transaction
 from services.chassis.errors import SettingsError, TransientError
+from services.chassis.garbage import BATCH, spare_collector
 from services.chassis.health import Reason, reason_of
 from services.chassis.http.probes import serve_probes
 from services.chassis.outbox import oldest_age
@@ -33,8 +33,6 @@ _STOP_SECONDS = 9.0
 _SILENCE_SECONDS = 60.0
 # A consumer's batch takes seconds at most, an event some milliseconds to get out: beyond this something stands still.
 _STALLED_SECONDS = 30.0
-# Container objects more than at the last collection: about what a batch holds.
-_COLLECT_AFTER = 50_000
 log = logs.logger(__name__)
 
 
@@ -61,7 +59,7 @@ def run_worker(runtime: Runtime[S, U], only: str | None) -> int:
     register(runtime)
     _await_surroundings(runtime, stop)
     _check_progress(runtime, parts)
-    spare_collector()
+    spare_collector(BATCH)
     died = threading.Event()
     threads = [_start(runtime, name, run, stop, died) for name, run in parts.items()]
     log.info("worker_started", parts=sorted(parts))
@@ -75,17 +73,6 @@ def run_worker(runtime: Runtime[S, U], only: str | None) -> int:
     unfinished = [thread.name for thread in threads if thread.is_alive()]
     log.info("worker_stopped", unfinished=unfinished)
     return 1 if died.is_set() or unfinished else 0
-
-
-def spare_collector() -> None:
-    """Keep the cyclic collector from walking over what lives as long as the process, and over each batch many times.
-
-    A batch is tens of thousands of objects in no cycle, all of which live until its commit: with the default threshold
-    of 700 the collector walks over them again and again, for a fifth of the process' time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER)
 
 
 def _check_progress(runtime: Runtime[S, U], parts: Iterable[str]) -> None:

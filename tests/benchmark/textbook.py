@@ -29,7 +29,7 @@ from deploy.local.services import python_command
 from deploy.local.stack import Stack
 from schemas.contracts import OrderPlaced, StockReserved
 from services.chassis.database import RELAY_LOCK
-from services.chassis.worker import spare_collector
+from services.chassis.garbage import BATCH, spare_collector
 from tests.benchmark.drain import Side
 from tests.benchmark.textbook_handlers import HANDLERS
 from tests.benchmark.textbook_work import CODEC, Statements, Work
@@ -193,7 +193,7 @@ def main(part: str) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
     service, _, role = part.partition("-")
-    spare_collector()
+    spare_collector(BATCH)
     if role == "relay":
         relay(service, stop)
     else:

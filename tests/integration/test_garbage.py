@@ -1,6 +1,6 @@
 """What a batch has loaded is free with its end: nothing of it is in a cycle and waits for Python's collector.
 
-Workers have the collector look rarely (`services.chassis.worker.spare_collector`), and each look at a batch costs more
+Workers have the collector look rarely (`services.chassis.garbage`), and each look at a batch costs more
 than the batch is worth.
 """
 

@@ -20,6 +20,7 @@ from gevent.server import StreamServer
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
+from services.chassis.garbage import REQUESTS, spare_collector
 from services.chassis.health import Health
 from services.chassis.http import postgres_wait
 from services.chassis.http.application import EXTENSION
@@ -66,6 +67,7 @@ class ApiWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type inf
     def run(self) -> None:
         """Serve until SIGTERM, then drain."""
         health: Health = self.wsgi.extensions[EXTENSION].health
+        spare_collector(REQUESTS)
         servers = [self._serve(listener) for listener in self.sockets]
         while self.alive and not self._missed_the_end():
             self.notify()
