@@ -17,7 +17,15 @@ from typing import Any, Generic, TypeVar
 import sqlalchemy as sa
 
 from services.chassis import idempotency, logs, metrics
-from services.chassis.errors import OmsError, OutboxFull, Problem, RowExists, TransactionConflict, TransientError
+from services.chassis.errors import (
+    LockTimeout,
+    OmsError,
+    OutboxFull,
+    Problem,
+    RowExists,
+    TransactionConflict,
+    TransientError,
+)
 from services.chassis.events import Cause
 from services.chassis.idempotency import Answer, IdempotencyKey, Place, StoredAnswer
 from services.chassis.outbox import Outbox, is_full
@@ -27,6 +35,8 @@ U = TypeVar("U", bound=UnitOfWork)
 C_co = TypeVar("C_co", covariant=True)
 GROUP_MAX = 100
 _CONFLICT_TRIES = 3
+# Others wait while the commands of a group that met a held row are run one by one.
+_EACH_SECONDS = 3.0
 _LOOK_SECONDS = 1.0
 log = logs.logger(__name__)
 
@@ -197,21 +207,29 @@ class Commands(Generic[U]):
         metrics.GROUP_COMMIT_SIZE.observe(len(group))
         try:
             self._transact(group)
-        except TransientError as error:
-            for entry in group:
-                entry.error = error
-        except Exception as error:  # the group's common fate; each is tried alone
-            if len(group) == 1:
-                group[0].error = error
+        except Exception as error:
+            if len(group) == 1 or _is_of_all(error):
+                for entry in group:
+                    entry.error = error
                 return
             log.warning("group_failed", size=len(group), exc_info=error)
-            for entry in group:
+            self._run_each(group, error)
+
+    def _run_each(self, group: Sequence[_Entry[U]], error: Exception) -> None:
+        """Run each alone, since the fault may be of one; where they wait for rows, as many as there is time for."""
+        until = time.monotonic() + _EACH_SECONDS
+        for entry in group:
+            if isinstance(error, TransientError) and time.monotonic() > until:
+                entry.error = error
+            else:
                 self._run([entry])
 
     def _transact(self, group: Sequence[_Entry[U]]) -> None:
         for attempt in range(1, _CONFLICT_TRIES + 1):
             try:
                 self._transact_once(group)
+            except LockTimeout:
+                raise
             except (TransactionConflict, RowExists):
                 if attempt == _CONFLICT_TRIES:
                     raise
@@ -244,6 +262,11 @@ class Commands(Generic[U]):
         if is_full(connection, self._outbox_max_rows):
             raise OutboxFull(f"{self._outbox_max_rows} events wait to be published")
         self._next_look = now + _LOOK_SECONDS
+
+
+def _is_of_all(error: Exception) -> bool:
+    """Return whether an error would have met each of a group, whatever it asks for."""
+    return isinstance(error, TransientError) and not isinstance(error, TransactionConflict)
 
 
 def _claim(tx: Transaction, group: Sequence[_Entry[U]]) -> list[_Entry[U]]:

@@ -5,7 +5,7 @@ Invariant: what leaves this module as an error is the product's own (`errors`), 
 """
 
 import select
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,6 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from services.chassis import arrays, sending
 from services.chassis.errors import (
     DatabaseUnavailable,
+    LockTimeout,
     OmsError,
     OutcomeUnknown,
     RowExists,
@@ -40,14 +41,25 @@ _OPEN = (TRANSACTION_STATUS_ACTIVE, TRANSACTION_STATUS_INTRANS, TRANSACTION_STAT
 _TRY_LOCK = sa.text("SELECT pg_try_advisory_lock(:key)")
 # 08 connection, 53 out of resources, 57P shutdown: the server is not there for us right now.
 _AWAY = ("08", "53", "57P")
-_CONFLICT = ("40001", "40P01", "55P03")
 # For a transaction whose statements may take longer than others'.
 UNHURRIED = sa.text("SET LOCAL statement_timeout = 0")
-_CANCELLED, _UNIQUE = "57014", "23505"
+_OF_STATE: Mapping[str, type[OmsError]] = {
+    "23505": RowExists,
+    "40001": TransactionConflict,
+    "40P01": TransactionConflict,
+    "55P03": LockTimeout,
+    "57014": StatementTimeout,
+}
 
 
 def create_engine(
-    url: str, pool_size: int, application: str, connect_timeout: int = 2, statement_seconds: float = 30
+    url: str,
+    pool_size: int,
+    application: str,
+    *,
+    connect_timeout: int = 2,
+    statement_seconds: float = 30,
+    lock_seconds: float = 10,
 ) -> sa.Engine:
     """Return an engine whose connections fail fast.
 
@@ -57,6 +69,7 @@ def create_engine(
         application: name of the process in `pg_stat_activity`.
         connect_timeout: seconds to reach the server.
         statement_seconds: after which PostgreSQL cancels a statement; what may take longer says so itself.
+        lock_seconds: that a statement waits for a row which another transaction holds.
 
     """
     arrays.register()
@@ -77,8 +90,9 @@ def create_engine(
             "application_name": application,
             "connect_timeout": connect_timeout,
             # A transaction whose client froze must not hold row locks and vacuum's horizon for ever.
-            "options": "-c idle_in_transaction_session_timeout=60000 -c lock_timeout=10000"
-            f" -c statement_timeout={statement_seconds * 1000:.0f} {sending.OPTION}",
+            "options": "-c idle_in_transaction_session_timeout=60000"
+            f" -c lock_timeout={lock_seconds * 1000:.0f} -c statement_timeout={statement_seconds * 1000:.0f}"
+            f" {sending.OPTION}",
             "keepalives_idle": 5,
             "keepalives_interval": 2,
             "keepalives_count": 3,
@@ -235,13 +249,10 @@ def translate(error: DBAPIError | PoolTimeout) -> Exception:
     """Return the product's error for a driver's, or the driver's own where it is the statement's fault."""
     if isinstance(error, PoolTimeout):
         return DatabaseUnavailable("no free database connection in time")
-    state = getattr(error.orig, "pgcode", None)
-    if state == _CANCELLED:
-        return StatementTimeout(str(error.orig))
-    if state == _UNIQUE:
-        return RowExists(str(error.orig))
-    if state in _CONFLICT:
-        return TransactionConflict(str(error.orig))
+    state: str | None = getattr(error.orig, "pgcode", None)
+    known = _OF_STATE.get(state or "")
+    if known is not None:
+        return known(str(error.orig))
     if state is None or state.startswith(_AWAY) or error.connection_invalidated:
         return _unreachable(error, state)
     return error

@@ -44,6 +44,10 @@ class TransactionConflict(TransientError):
     """PostgreSQL broke off this transaction in favour of another (deadlock, serialization, lock timeout)."""
 
 
+class LockTimeout(TransactionConflict):
+    """Another transaction held a row for longer than we wait for it (SQLSTATE 55P03)."""
+
+
 class OutcomeUnknown(TransientError):
     """The connection was lost while committing: the work may or may not stand."""
 

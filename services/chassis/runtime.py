@@ -51,12 +51,14 @@ class Runtime(Generic[S, U]):
         service: its description.
         settings: its settings.
         health: what this process says about itself.
+        lock_seconds: that its statements wait for a row which another transaction holds.
 
     """
 
     service: Service[S, U]
     settings: S
     health: Health
+    lock_seconds: float = 10.0
 
     @cached_property
     def engine(self) -> sa.Engine:
@@ -67,6 +69,7 @@ class Runtime(Generic[S, U]):
             settings.database_pool_size,
             f"oms-{self.service.name}",
             statement_seconds=settings.statement_timeout_seconds,
+            lock_seconds=self.lock_seconds,
         )
 
     @cached_property

@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from services.chassis import logs
 from services.chassis.errors import (
     DatabaseUnavailable,
+    LockTimeout,
     OmsError,
     OutboxFull,
     OutcomeUnknown,
@@ -176,7 +177,8 @@ def _transient(error: OmsError) -> Problem:
     if isinstance(error, DatabaseUnavailable):
         return named("database_unavailable", "try again after the Retry-After seconds", headers=_RETRY_AFTER)
     if isinstance(error, TransactionConflict | StatementTimeout):
-        return named("database_busy", "try again after the Retry-After seconds", headers=_RETRY_AFTER)
+        held = "another transaction holds what this needs; " if isinstance(error, LockTimeout) else ""
+        return named("database_busy", f"{held}try again after the Retry-After seconds", headers=_RETRY_AFTER)
     if isinstance(error, OutboxFull):
         return named("outbox_full", "try again after the Retry-After seconds", headers={"Retry-After": "5"})
     if isinstance(error, OutcomeUnknown):

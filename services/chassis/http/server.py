@@ -24,6 +24,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from services.chassis import logs
 from services.chassis.errors import FatalError
 from services.chassis.health import Health
+from services.chassis.http import postgres_wait
 from services.chassis.http.assembly import assemble
 from services.chassis.http.prelude import METRICS_PREFIX, METRICS_VARIABLE
 from services.chassis.http.problems import CODES, ProblemAnswers, named
@@ -51,7 +52,7 @@ def serve(service: Service[S, U], settings: S) -> NoReturn:
     """
     logs.configure(service.name, settings.version, settings.log_level, settings.log_levels)
     serve_app(
-        lambda: assemble(Runtime(service, settings, Health())),
+        lambda: assemble(Runtime(service, settings, Health(), postgres_wait.LOCK_SECONDS)),
         host=settings.http_host,
         port=settings.http_port,
         workers=settings.http_workers,

@@ -1,0 +1,35 @@
+"""What the API answers while somebody holds the row of an order: an operator's open transaction, a batch that hangs."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+
+from tests.support.running_shop import Shop
+
+
+@contextmanager
+def held(shop: Shop, order_id: str) -> Iterator[None]:
+    engine = sa.create_engine(shop.stack.environment("order")["DATABASE_URL"])
+    with engine.begin() as connection:
+        connection.execute(sa.text("SELECT FROM orders WHERE id = :id FOR UPDATE"), {"id": order_id})
+        yield
+    engine.dispose()
+
+
+def test_an_order_whose_row_is_held_is_answered_as_busy_and_others_are_changed_meanwhile(shop: Shop) -> None:
+    order, *others = (shop.customer.placed((shop.sku(), 1)) for _ in range(9))
+    with ThreadPoolExecutor(len(others) + 1) as pool, held(shop, order["id"]):
+        began = time.monotonic()
+        waiting = pool.submit(shop.customer.cancel, order, wait=None)
+        answers = list(pool.map(lambda other: shop.customer.cancel(other, wait=None), others))
+        refused = waiting.result()
+        seconds = time.monotonic() - began
+    assert [answer.status_code for answer in answers] == [200] * len(others)
+    assert (refused.status_code, refused.json()["code"]) == (503, "database_busy")
+    assert refused.json()["detail"].startswith("another transaction holds what this needs")
+    assert refused.headers["Retry-After"] == "1"
+    assert seconds < 8, "the row is waited for twice at most: in a group, and alone"
+    assert shop.customer.cancel(order, wait=None).status_code == 200
