@@ -6,11 +6,13 @@ import sys
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 import requests
 
 from deploy.local.services import ROOT
+from services.chassis.events import from_micros
 from tests.support.code128 import barcodes
 from tests.support.eventually import eventually
 from tests.support.running_shop import Shop
@@ -155,6 +157,7 @@ def test_an_order_that_has_not_left_in_time_is_told_to_be_overdue_once(shop: Sho
     shipped(shop.admin, order, items=items(order, 1))
     (started,) = told(shop, order, "OrderProcessingStarted")
     assert started["ship_by"] > started["started_at"]
+    assert datetime.fromisoformat(order["ship_by"]) == from_micros(started["ship_by"])
     left = processing(shop, (shop.sku(), 1))
     shipped(shop.admin, left)
 

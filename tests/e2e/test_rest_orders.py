@@ -19,7 +19,8 @@ MEMBERS = {
     *("customer_email", "locale", "currency", "subtotal", "discount_amount", "tax_amount", "shipping_amount"),
     *("total_amount", "amount_due", "refunded_amount", "shipping_address", "billing_address", "shipping_method"),
     *("payment_method", "notes", "external_reference", "request_id", "metadata", "items", "status_history"),
-    *("shipments", "last_revision", "version", "created_at", "updated_at", "confirmed_at", "cancelled_at"),
+    *("shipments", "last_revision", "version", "created_at", "updated_at", "confirmed_at", "ship_by", "delivered_at"),
+    "cancelled_at",
 }
 ITEM_MEMBERS = {
     *("id", "sku", "product_name", "variant_name", "vendor_id", "quantity", "unit_price", "discount_amount"),

@@ -78,6 +78,8 @@ def order_of(view: OrderView, links: Mapping[str, str], parts: frozenset[str] = 
         created_at=from_micros(order.created_at),
         updated_at=from_micros(order.updated_at),
         confirmed_at=_time(order.confirmed_at),
+        ship_by=_time(order.ship_by),
+        delivered_at=_time(order.delivered_at),
         cancelled_at=_time(order.cancelled_at),
     )
 

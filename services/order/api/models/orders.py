@@ -164,6 +164,8 @@ class Order(BaseModel):
     created_at: datetime
     updated_at: datetime
     confirmed_at: datetime | None
+    ship_by: datetime | None = Field(description="until when all of it is to leave, null before it is processed")
+    delivered_at: datetime | None = Field(description="when the last of it arrived")
     cancelled_at: datetime | None
 
 
