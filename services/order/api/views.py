@@ -75,12 +75,7 @@ def order_of(view: OrderView, links: Mapping[str, str], parts: frozenset[str] = 
         shipments=_shipments(view, lines, links) if "shipments" in parts else None,
         last_revision=_last_revision(view),
         version=order.version,
-        created_at=from_micros(order.created_at),
-        updated_at=from_micros(order.updated_at),
-        confirmed_at=_time(order.confirmed_at),
-        ship_by=_time(order.ship_by),
-        delivered_at=_time(order.delivered_at),
-        cancelled_at=_time(order.cancelled_at),
+        **_times_of(order),
     )
 
 
@@ -177,6 +172,17 @@ def _money_of(view: OrderView, lines: Sequence[OrderLine]) -> dict[str, Any]:
         **sums_of(view.details.content, order.total_minor, money),
         "amount_due": money(order.amount_due_minor),
         "refunded_amount": money(order.refunded_minor),
+    }
+
+
+def _times_of(order: orders.Order) -> dict[str, Any]:
+    return {
+        "created_at": from_micros(order.created_at),
+        "updated_at": from_micros(order.updated_at),
+        "confirmed_at": _time(order.confirmed_at),
+        "ship_by": _time(order.ship_by),
+        "delivered_at": _time(order.delivered_at),
+        "cancelled_at": _time(order.cancelled_at),
     }
 
 
