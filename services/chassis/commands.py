@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from services.chassis import idempotency, logs, metrics
 from services.chassis.errors import (
+    DatabaseUnavailable,
     LockTimeout,
     OmsError,
     OutboxFull,
@@ -35,8 +36,9 @@ U = TypeVar("U", bound=UnitOfWork)
 C_co = TypeVar("C_co", covariant=True)
 GROUP_MAX = 100
 _CONFLICT_TRIES = 3
-# Others wait while the commands of a group that met a held row are run one by one.
-_EACH_SECONDS = 3.0
+# Where a group waited in vain for a row, its commands are run one by one, and have waited already. So many of them may
+# wait again, for others queue behind them: where a whole table is locked, all would.
+_HURRY, _HELD_MAX = sa.text("SET LOCAL lock_timeout = '200ms'"), 5
 _LOOK_SECONDS = 1.0
 log = logs.logger(__name__)
 
@@ -203,31 +205,32 @@ class Commands(Generic[U]):
             self._queue[0].leads = True
             self._queue[0].woken.set()
 
-    def _run(self, group: Sequence[_Entry[U]]) -> None:
+    def _run(self, group: Sequence[_Entry[U]], *, hurried: bool = False) -> None:
         metrics.GROUP_COMMIT_SIZE.observe(len(group))
         try:
-            self._transact(group)
+            self._transact(group, hurried)
         except Exception as error:
             if len(group) == 1 or _is_of_all(error):
                 for entry in group:
                     entry.error = error
                 return
             log.warning("group_failed", size=len(group), exc_info=error)
-            self._run_each(group, error)
+            self._run_each(group, hurried=isinstance(error, LockTimeout))
 
-    def _run_each(self, group: Sequence[_Entry[U]], error: Exception) -> None:
-        """Run each alone, since the fault may be of one; where they wait for rows, as many as there is time for."""
-        until = time.monotonic() + _EACH_SECONDS
+    def _run_each(self, group: Sequence[_Entry[U]], *, hurried: bool) -> None:
+        """Run each alone, since the fault may be of one: a bug, or a row that another transaction holds."""
+        held, stopped = 0, None
         for entry in group:
-            if isinstance(error, TransientError) and time.monotonic() > until:
-                entry.error = error
-            else:
-                self._run([entry])
+            entry.answer, entry.error = None, stopped
+            if stopped is None:
+                self._run([entry], hurried=hurried)
+                held += isinstance(entry.error, LockTimeout)
+                stopped = _stops(entry.error, held)
 
-    def _transact(self, group: Sequence[_Entry[U]]) -> None:
+    def _transact(self, group: Sequence[_Entry[U]], hurried: bool) -> None:
         for attempt in range(1, _CONFLICT_TRIES + 1):
             try:
-                self._transact_once(group)
+                self._transact_once(group, hurried)
             except LockTimeout:
                 raise
             except (TransactionConflict, RowExists):
@@ -236,8 +239,10 @@ class Commands(Generic[U]):
             else:
                 return
 
-    def _transact_once(self, group: Sequence[_Entry[U]]) -> None:
+    def _transact_once(self, group: Sequence[_Entry[U]], hurried: bool) -> None:
         with begin(self._engine, self._outbox()) as tx:
+            if hurried:
+                tx.connection.execute(_HURRY)
             self._require_room(tx.connection)
             todo = _claim(tx, group)
             uow = self._unit_of_work(tx)
@@ -267,6 +272,19 @@ class Commands(Generic[U]):
 def _is_of_all(error: Exception) -> bool:
     """Return whether an error would have met each of a group, whatever it asks for."""
     return isinstance(error, TransientError) and not isinstance(error, TransactionConflict)
+
+
+def _stops(error: Exception | None, held: int) -> TransientError | None:
+    """Return what the rest of a group is told without being run, None where they are to be run.
+
+    Args:
+        error: of the command before them.
+        held: how many commands waited in vain for a row.
+
+    """
+    if isinstance(error, DatabaseUnavailable):
+        return error
+    return TransactionConflict("others of its group waited for rows for too long") if held >= _HELD_MAX else None
 
 
 def _claim(tx: Transaction, group: Sequence[_Entry[U]]) -> list[_Entry[U]]:

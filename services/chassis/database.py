@@ -39,6 +39,8 @@ _TO_BEGIN = "oms.to_begin"
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; "
 _OPEN = (TRANSACTION_STATUS_ACTIVE, TRANSACTION_STATUS_INTRANS, TRANSACTION_STATUS_INERROR)
 _TRY_LOCK = sa.text("SELECT pg_try_advisory_lock(:key)")
+# That a statement waits for a row which another transaction holds.
+LOCK_SECONDS = 10.0
 # 08 connection, 53 out of resources, 57P shutdown: the server is not there for us right now.
 _AWAY = ("08", "53", "57P")
 # For a transaction whose statements may take longer than others'.
@@ -59,7 +61,7 @@ def create_engine(
     *,
     connect_timeout: int = 2,
     statement_seconds: float = 30,
-    lock_seconds: float = 10,
+    lock_seconds: float = LOCK_SECONDS,
 ) -> sa.Engine:
     """Return an engine whose connections fail fast.
 

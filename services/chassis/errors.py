@@ -5,6 +5,7 @@ OmsError
 ├── TransientError        the same work may succeed later: it is retried, never parked, never skipped
 │   ├── DatabaseUnavailable
 │   ├── TransactionConflict
+│   │   └── LockTimeout   another transaction held a row for too long (55P03)
 │   ├── OutboxFull        too many events wait to be published
 │   ├── OutcomeUnknown    the connection was lost while committing
 │   ├── BrokerUnavailable

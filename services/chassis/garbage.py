@@ -1,4 +1,4 @@
-"""How often Python's cyclic collector looks: seldom, since what we make is in no cycle and is freed without it."""
+"""How often Python's cyclic collector looks: seldom, since most of what we make is freed without it."""
 
 import gc
 

@@ -19,7 +19,7 @@ from services.chassis.breaker import Breaker
 from services.chassis.catalog_gate import ReadToEnd
 from services.chassis.commands import Commands
 from services.chassis.consumer import Consumer
-from services.chassis.database import create_engine, transaction
+from services.chassis.database import LOCK_SECONDS, create_engine, transaction
 from services.chassis.deadlines import Chore, Deadlines
 from services.chassis.end_offsets import EndOffsets
 from services.chassis.errors import SchemaMismatch
@@ -58,7 +58,7 @@ class Runtime(Generic[S, U]):
     service: Service[S, U]
     settings: S
     health: Health
-    lock_seconds: float = 10.0
+    lock_seconds: float = LOCK_SECONDS
 
     @cached_property
     def engine(self) -> sa.Engine:

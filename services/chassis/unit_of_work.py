@@ -99,11 +99,15 @@ class Transaction:
 
     def committed(self) -> None:
         """Run what `on_commit` was given."""
-        # Let go of, too: it may well know the unit of work, which knows us, and all that a batch has loaded would wait
-        # for the cyclic collector.
-        after, self._after = self._after, []
-        for work in after:
+        for work in self._after:
             work()
+
+    def ended(self) -> None:
+        """Let go of what `on_commit` was given.
+
+        It knows the unit of work, which knows us: in a cycle, all that was loaded would wait for Python's collector.
+        """
+        self._after.clear()
 
     def emit(self, event: Event, *, sequence: int, cause: Cause) -> str:
         """Put an event into the outbox and return its id.
@@ -143,13 +147,18 @@ class Transaction:
 @contextmanager
 def begin(engine: sa.Engine, outbox: Outbox) -> Iterator[Transaction]:
     """Lend a transaction, committed at the end of the block unless it is undone; raises as `database.transaction`."""
-    with transaction(engine) as connection:
-        tx = Transaction(connection, outbox)
-        yield tx
-        if tx.undone:
-            connection.rollback()
-    if not tx.undone:
-        tx.committed()
+    tx: Transaction | None = None
+    try:
+        with transaction(engine) as connection:
+            tx = Transaction(connection, outbox)
+            yield tx
+            if tx.undone:
+                connection.rollback()
+        if not tx.undone:
+            tx.committed()
+    finally:
+        if tx is not None:
+            tx.ended()
 
 
 class UnitOfWork(Protocol):

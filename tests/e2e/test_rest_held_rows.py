@@ -13,10 +13,12 @@ from tests.support.running_shop import Shop
 @contextmanager
 def held(shop: Shop, order_id: str) -> Iterator[None]:
     engine = sa.create_engine(shop.stack.environment("order")["DATABASE_URL"])
-    with engine.begin() as connection:
-        connection.execute(sa.text("SELECT FROM orders WHERE id = :id FOR UPDATE"), {"id": order_id})
-        yield
-    engine.dispose()
+    try:
+        with engine.begin() as connection:
+            connection.execute(sa.text("SELECT FROM orders WHERE id = :id FOR UPDATE"), {"id": order_id})
+            yield
+    finally:
+        engine.dispose()
 
 
 def test_an_order_whose_row_is_held_is_answered_as_busy_and_others_are_changed_meanwhile(shop: Shop) -> None:
@@ -30,6 +32,6 @@ def test_an_order_whose_row_is_held_is_answered_as_busy_and_others_are_changed_m
     assert [answer.status_code for answer in answers] == [200] * len(others)
     assert (refused.status_code, refused.json()["code"]) == (503, "database_busy")
     assert refused.json()["detail"].startswith("another transaction holds what this needs")
-    assert refused.headers["Retry-After"] == "1"
-    assert seconds < 8, "the row is waited for twice at most: in a group, and alone"
+    assert refused.headers["Retry-After"] == "5"
+    assert seconds < 20
     assert shop.customer.cancel(order, wait=None).status_code == 200

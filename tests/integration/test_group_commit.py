@@ -2,8 +2,10 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -155,12 +157,6 @@ def test_a_conflict_with_another_transaction_makes_the_group_run_again(
     assert len(entries(world)) == 4
 
 
-def wait_for_what_is_held(submitted: Any, uow: LedgerUnitOfWork) -> None:
-    """Wait, where a command says so, for a lock that the test has."""
-    if submitted.command.note == "held":
-        uow.tx.connection.execute(sa.text("SET LOCAL lock_timeout = '100ms'; SELECT pg_advisory_xact_lock(77)"))
-
-
 @pytest.fixture
 def _held(world: World) -> Iterator[None]:
     with world.process().engine.connect() as connection:
@@ -168,32 +164,41 @@ def _held(world: World) -> Iterator[None]:
         yield
 
 
-@pytest.mark.usefixtures("_held")
-def test_what_somebody_holds_fails_the_command_that_needs_it_and_no_other(
-    ledger: Ledger, world: World, commands: Commands[Any], pool: ThreadPoolExecutor
-) -> None:
-    ledger.before = wait_for_what_is_held
-    with while_one_runs(ledger, commands, pool) as submit:
-        futures = [submit(key, note) for key, note in (("A", "1"), ("B", "held"), ("C", "1"))]
-    assert outcomes(futures) == ["1", "LockTimeout", "1"]
-    assert entries(world) == [("A", "1"), ("C", "1")]
+@pytest.fixture
+def impatient(ledger: Ledger, world: World) -> Iterator[Commands[Any]]:
+    """Commands that wait for half a second for what is held; those with the note `held` need it."""
+
+    def script(submitted: Any, uow: LedgerUnitOfWork) -> None:
+        if submitted.command.note == "held":
+            uow.tx.connection.execute(sa.text("SELECT pg_advisory_xact_lock(77)"))
+
+    ledger.before = script
+    runtime = replace(world.runtime, lock_seconds=0.5)
+    yield runtime.commands()
+    runtime.engine.dispose()
 
 
 @pytest.mark.usefixtures("_held")
-def test_a_group_that_needs_much_of_what_is_held_keeps_nobody_waiting_for_each_of_it(
-    ledger: Ledger,
-    world: World,
-    commands: Commands[Any],
-    pool: ThreadPoolExecutor,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("notes", [["held", "1", "1", "1"], ["1", "held", "1", "held", "1"], ["1", "1", "held"]])
+def test_what_somebody_holds_fails_the_commands_that_need_it_and_no_other(
+    ledger: Ledger, world: World, impatient: Commands[Any], pool: ThreadPoolExecutor, notes: list[str]
 ) -> None:
-    monkeypatch.setattr(group_commit, "_EACH_SECONDS", 0.25)
-    ledger.before = wait_for_what_is_held
-    began = time.monotonic()
-    with while_one_runs(ledger, commands, pool) as submit:
-        futures = [submit(f"key {n}", "held") for n in range(40)]
-    assert outcomes(futures) == ["LockTimeout"] * 40
-    assert time.monotonic() - began < 40 * 0.1
+    with while_one_runs(ledger, impatient, pool) as submit:
+        futures = [submit(f"key {n}", note, f"idempotency {n}") for n, note in enumerate(notes)]
+    assert outcomes(futures) == ["LockTimeout" if note == "held" else "1" for note in notes]
+    assert entries(world) == [(f"key {n}", note) for n, note in enumerate(notes) if note != "held"]
+    assert world.one("SELECT count(*) FROM idempotency_keys") == notes.count("1")
+
+
+@pytest.mark.usefixtures("_held")
+def test_a_group_of_which_much_is_held_does_not_wait_for_each_of_it(
+    ledger: Ledger, world: World, impatient: Commands[Any], pool: ThreadPoolExecutor
+) -> None:
+    with while_one_runs(ledger, impatient, pool) as submit:
+        futures = [submit(f"key {n}", "held") for n in range(60)]
+        began = time.monotonic()
+    assert Counter(outcomes(futures)) == {"LockTimeout": 5, "TransactionConflict": 55}
+    assert time.monotonic() - began < 60 * 0.2
     assert entries(world) == []
 
 

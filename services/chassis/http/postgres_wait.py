@@ -11,7 +11,7 @@ from gevent.socket import wait_read, wait_write
 from psycopg2 import extensions
 
 CONNECT_SECONDS = 1.5
-# That a statement waits for a row which another transaction holds: its whole group waits with it.
+# That a statement waits for a row which another transaction holds: all that shares its transaction waits with it.
 LOCK_SECONDS = 3.0
 # Longer than that, short enough to shut down in time.
 STATEMENT_SECONDS = 8.0

@@ -176,9 +176,12 @@ class ProblemAnswers:
 def _transient(error: OmsError) -> Problem:
     if isinstance(error, DatabaseUnavailable):
         return named("database_unavailable", "try again after the Retry-After seconds", headers=_RETRY_AFTER)
+    if isinstance(error, LockTimeout):
+        # Whoever comes back at once keeps others waiting again: they share transactions.
+        detail = "another transaction holds what this needs; try again after the Retry-After seconds"
+        return named("database_busy", detail, headers={"Retry-After": "5"})
     if isinstance(error, TransactionConflict | StatementTimeout):
-        held = "another transaction holds what this needs; " if isinstance(error, LockTimeout) else ""
-        return named("database_busy", f"{held}try again after the Retry-After seconds", headers=_RETRY_AFTER)
+        return named("database_busy", "try again after the Retry-After seconds", headers=_RETRY_AFTER)
     if isinstance(error, OutboxFull):
         return named("outbox_full", "try again after the Retry-After seconds", headers={"Retry-After": "5"})
     if isinstance(error, OutcomeUnknown):

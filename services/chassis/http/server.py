@@ -52,7 +52,7 @@ def serve(service: Service[S, U], settings: S) -> NoReturn:
     """
     logs.configure(service.name, settings.version, settings.log_level, settings.log_levels)
     serve_app(
-        lambda: assemble(Runtime(service, settings, Health(), postgres_wait.LOCK_SECONDS)),
+        lambda: assemble(Runtime(service, settings, Health(), lock_seconds=postgres_wait.LOCK_SECONDS)),
         host=settings.http_host,
         port=settings.http_port,
         workers=settings.http_workers,

@@ -165,7 +165,7 @@ class Order(BaseModel):
     updated_at: datetime
     confirmed_at: datetime | None
     ship_by: datetime | None = Field(description="until when all of it is to leave, null before it is processed")
-    delivered_at: datetime | None = Field(description="when the last of it arrived")
+    delivered_at: datetime | None = Field(description="when the last of it arrived, null before")
     cancelled_at: datetime | None
 
 
