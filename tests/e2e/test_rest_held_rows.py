@@ -4,9 +4,11 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import sqlalchemy as sa
 
+from tests.support.eventually import eventually
 from tests.support.running_shop import Shop
 
 
@@ -21,8 +23,16 @@ def held(shop: Shop, order_id: str) -> Iterator[None]:
         engine.dispose()
 
 
+def _mail_is_told(shop: Shop, order_id: str) -> None:
+    told = shop.admin.get(f"{order_id}/timeline/").json()["data"]
+    assert any(entry["type"].endswith("NotificationSent") for entry in told)
+
+
 def test_an_order_whose_row_is_held_is_answered_as_busy_and_others_are_changed_meanwhile(shop: Shop) -> None:
     order, *others = (shop.customer.placed((shop.sku(), 1)) for _ in range(9))
+    # Else a worker that is told of several mails at once would wait for the held row, and hold those of the others.
+    for each in (order, *others):
+        eventually(partial(_mail_is_told, shop, each["id"]), within=30)
     with ThreadPoolExecutor(len(others) + 1) as pool, held(shop, order["id"]):
         began = time.monotonic()
         waiting = pool.submit(shop.customer.cancel, order, wait=None)
