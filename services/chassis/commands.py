@@ -36,9 +36,10 @@ U = TypeVar("U", bound=UnitOfWork)
 C_co = TypeVar("C_co", covariant=True)
 GROUP_MAX = 100
 _CONFLICT_TRIES = 3
-# Where a group waited in vain for a row, its commands are run one by one, and have waited already. So many of them may
-# wait again, for others queue behind them: where a whole table is locked, all would.
-_HURRY, _HELD_MAX = sa.text("SET LOCAL lock_timeout = '200ms'"), 5
+# Where a group waited in vain for a row, its commands are run one by one, and have waited already.
+_HURRY = sa.text("SET LOCAL lock_timeout = '200ms'")
+# So many of them may wait in vain once more, for others queue behind them: where a whole table is locked, all would.
+_HELD_MAX = 5
 _LOOK_SECONDS = 1.0
 log = logs.logger(__name__)
 
