@@ -17,18 +17,38 @@ HEADER: Final = '''\
 """The events as Python classes; the schemas are the contract, this is their translation.
 
 Ids are strings, times are whole microseconds since 1970-01-01 UTC, money is whole minor units of `currency`.
-`to_avro` and `from_avro` convert to and from the dictionary that an Avro codec without logical types reads
-and writes. `key` is the Kafka record's key.
+`to_bytes` and `read` convert to and from Avro's binary encoding by this schema, `to_avro` and `from_avro` to and
+from the dictionary that an Avro codec without logical types reads and writes. `key` is the Kafka record's key.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import Any, ClassVar, Final, Self, TypeAlias
+
+from schemas.binary import (
+    BOOLEANS,
+    INTS,
+    LONGS,
+    NULL,
+    VALUE,
+    blocks,
+    read_array,
+    read_boolean,
+    read_int,
+    read_long,
+    read_map,
+    read_nullable,
+    read_string,
+    read_symbol,
+    string,
+)
+from schemas.frozen import fast_init
 '''
 WIDTH: Final = 112
 PYTHON: Final = {"string": "str", "long": "int", "int": "int", "boolean": "bool"}
-CLASS: Final = "@dataclass(frozen=True, slots=True, kw_only=True)"
+CLASS: Final = "@fast_init\n@dataclass(frozen=True, slots=True, kw_only=True)"
 
 
 def render(catalog: Catalog) -> str:
@@ -48,14 +68,19 @@ def render(catalog: Catalog) -> str:
 
 def _enum(kind: Enum) -> str:
     members = [f'    {symbol.upper()} = "{symbol}"' for symbol in kind.symbols]
-    lookup = f"{_lookup(kind)}: Final = {{member.value: member for member in {kind.name}}}\n"
-    return "\n".join([f"class {kind.name}(StrEnum):", *_docstring(kind.doc, ()), "", *members, "", "", lookup])
+    tables = [
+        f"{_lookup(kind)}: Final = {{member.value: member for member in {kind.name}}}",
+        f"{_bytes(kind)}: Final = {{member: LONGS[index] for index, member in enumerate({kind.name})}}",
+        f"{_reader(kind)}: Final = partial(read_symbol, tuple({kind.name}))",
+        "",
+    ]
+    return "\n".join([f"class {kind.name}(StrEnum):", *_docstring(kind.doc, ()), "", *members, "", "", *tables])
 
 
 def _part(record: Record) -> str:
     fields = [f"    {_declaration(field)}" for field in record.fields]
     head = [CLASS, f"class {record.name}:", *_docstring(record.doc, record.fields)]
-    return "\n".join([*head, "", *fields, ""])
+    return "\n".join([*head, "", *fields, "", *_binary(record), ""])
 
 
 def _event(event: Schema) -> str:
@@ -74,6 +99,8 @@ def _event(event: Schema) -> str:
             "",
             *_key(event),
             "",
+            *_binary(record),
+            "",
             "    def to_avro(self) -> dict[str, object]:",
             '        """Return the record as an Avro codec writes it."""',
             f"        return {_encode(record, 'self', indent=8)}",
@@ -85,6 +112,72 @@ def _event(event: Schema) -> str:
             "",
         ]
     )
+
+
+def _binary(record: Record) -> list[str]:
+    """Write the methods that convert to and from Avro's binary encoding."""
+    written = [f"{_write(field.type, f'self.{field.name}')}," for field in record.fields]
+    read = [f"{field.name}, at = {_read(field.type)}" for field in record.fields]
+    arguments = [f"{field.name}={field.name}," for field in record.fields]
+    return [
+        "    def to_bytes(self) -> bytes:",
+        '        """Return the record in Avro\'s binary encoding."""',
+        '        return b"".join((',
+        *(f"            {line}" for line in written),
+        "        ))",
+        "",
+        "    @classmethod",
+        "    def read(cls, data: bytes, at: int) -> tuple[Self, int]:",
+        '        """Read the record at a place in Avro\'s binary encoding; see `schemas.binary`."""',
+        *(f"        {line}" for line in read),
+        "        return cls(",
+        *(f"            {line}" for line in arguments),
+        "        ), at",
+    ]
+
+
+def _write(kind: Type, value: str) -> str:
+    """Return the expression for `value`, a Python value of `kind`, in Avro's binary encoding."""
+    match kind:
+        case Nullable(of=of):
+            return f"NULL if {value} is None else VALUE + {_write(of, value)}"
+        case Array(items=items):
+            return f"blocks([{_write(items, 'item')} for item in {value}])"
+        case Map(values=values):
+            return f"blocks([string(name) + {_write(values, 'item')} for name, item in {value}.items()])"
+        case Primitive(name="string"):
+            return f"string({value})"
+        case Record():
+            return f"{value}.to_bytes()"
+        case Primitive() | Enum():
+            table = f"{kind.name.upper()}S" if isinstance(kind, Primitive) else _bytes(kind)
+            return f"{table}[{value}]"
+
+
+def _read(kind: Type) -> str:
+    """Return the expression that reads a value of `kind` at `at`, and gives the place behind it, too."""
+    match kind:
+        case Nullable(of=of):
+            return f"read_nullable(data, at, {_reader(of)})"
+        case Array(items=items):
+            return f"read_array(data, at, {_reader(items)})"
+        case Map(values=values):
+            return f"read_map(data, at, {_reader(values)})"
+        case _:
+            return f"{_reader(kind)}(data, at)"
+
+
+def _reader(kind: Type) -> str:
+    """Return the name of what reads a value of `kind`."""
+    match kind:
+        case Primitive(name=name):
+            return f"read_{name}"
+        case Enum():
+            return f"_read_{kind.name}"
+        case Record():
+            return f"{kind.name}.read"
+        case _:
+            return f"lambda data, at: {_read(kind)}"
 
 
 def _docstring(doc: str, fields: tuple[Field, ...]) -> list[str]:
@@ -211,6 +304,10 @@ def _loop_name(value: str) -> str:
 
 def _lookup(kind: Enum) -> str:
     return f"_{kind.name}_BY_SYMBOL"
+
+
+def _bytes(kind: Enum) -> str:
+    return f"_{kind.name}_BYTES"
 
 
 def _tables(catalog: Catalog) -> str:

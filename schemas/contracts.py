@@ -2,16 +2,37 @@
 """The events as Python classes; the schemas are the contract, this is their translation.
 
 Ids are strings, times are whole microseconds since 1970-01-01 UTC, money is whole minor units of `currency`.
-`to_avro` and `from_avro` convert to and from the dictionary that an Avro codec without logical types reads
-and writes. `key` is the Kafka record's key.
+`to_bytes` and `read` convert to and from Avro's binary encoding by this schema, `to_avro` and `from_avro` to and
+from the dictionary that an Avro codec without logical types reads and writes. `key` is the Kafka record's key.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import Any, ClassVar, Final, Self, TypeAlias
 
+from schemas.binary import (
+    BOOLEANS,
+    INTS,
+    LONGS,
+    NULL,
+    VALUE,
+    blocks,
+    read_array,
+    read_boolean,
+    read_int,
+    read_long,
+    read_map,
+    read_nullable,
+    read_string,
+    read_symbol,
+    string,
+)
+from schemas.frozen import fast_init
 
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackInStock:
     """A variant that was out of stock can be sold again.
@@ -41,6 +62,35 @@ class BackInStock:
         """The Kafka record's key: `sku`."""
         return self.sku
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.sku),
+            string(self.product_name),
+            string(self.variant_name),
+            NULL if self.vendor_id is None else VALUE + string(self.vendor_id),
+            LONGS[self.available],
+            LONGS[self.back_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        sku, at = read_string(data, at)
+        product_name, at = read_string(data, at)
+        variant_name, at = read_string(data, at)
+        vendor_id, at = read_nullable(data, at, read_string)
+        available, at = read_long(data, at)
+        back_at, at = read_long(data, at)
+        return cls(
+            sku=sku,
+            product_name=product_name,
+            variant_name=variant_name,
+            vendor_id=vendor_id,
+            available=available,
+            back_at=back_at,
+        ), at
+
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
         return {
@@ -65,6 +115,7 @@ class BackInStock:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LowStockReached:
     """What can be sold of a variant fell to its threshold. Said once an episode: again only after it had
@@ -97,6 +148,38 @@ class LowStockReached:
         """The Kafka record's key: `sku`."""
         return self.sku
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.sku),
+            string(self.product_name),
+            string(self.variant_name),
+            NULL if self.vendor_id is None else VALUE + string(self.vendor_id),
+            LONGS[self.available],
+            LONGS[self.threshold],
+            LONGS[self.reached_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        sku, at = read_string(data, at)
+        product_name, at = read_string(data, at)
+        variant_name, at = read_string(data, at)
+        vendor_id, at = read_nullable(data, at, read_string)
+        available, at = read_long(data, at)
+        threshold, at = read_long(data, at)
+        reached_at, at = read_long(data, at)
+        return cls(
+            sku=sku,
+            product_name=product_name,
+            variant_name=variant_name,
+            vendor_id=vendor_id,
+            available=available,
+            threshold=threshold,
+            reached_at=reached_at,
+        ), at
+
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
         return {
@@ -123,6 +206,7 @@ class LowStockReached:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutOfStock:
     """Nothing is left to promise of a variant at any location.
@@ -150,6 +234,32 @@ class OutOfStock:
         """The Kafka record's key: `sku`."""
         return self.sku
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.sku),
+            string(self.product_name),
+            string(self.variant_name),
+            NULL if self.vendor_id is None else VALUE + string(self.vendor_id),
+            LONGS[self.out_since],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        sku, at = read_string(data, at)
+        product_name, at = read_string(data, at)
+        variant_name, at = read_string(data, at)
+        vendor_id, at = read_nullable(data, at, read_string)
+        out_since, at = read_long(data, at)
+        return cls(
+            sku=sku,
+            product_name=product_name,
+            variant_name=variant_name,
+            vendor_id=vendor_id,
+            out_since=out_since,
+        ), at
+
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
         return {
@@ -172,6 +282,7 @@ class OutOfStock:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockAllocatedLine:
     """One SKU at one location.
@@ -185,7 +296,28 @@ class StockAllocatedLine:
     quantity: int
     location: str
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.sku),
+            LONGS[self.quantity],
+            string(self.location),
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        sku, at = read_string(data, at)
+        quantity, at = read_long(data, at)
+        location, at = read_string(data, at)
+        return cls(
+            sku=sku,
+            quantity=quantity,
+            location=location,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockAllocated:
     """The stock of a confirmed order is set aside for picking and no longer expires.
@@ -208,6 +340,26 @@ class StockAllocated:
     def key(self) -> str:
         """The Kafka record's key: `order_id`."""
         return self.order_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            blocks([item.to_bytes() for item in self.lines]),
+            LONGS[self.allocated_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        lines, at = read_array(data, at, StockAllocatedLine.read)
+        allocated_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            lines=lines,
+            allocated_at=allocated_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -241,6 +393,7 @@ class StockAllocated:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockRejectedShortage:
     """One SKU of which there is not enough.
@@ -256,7 +409,31 @@ class StockRejectedShortage:
     available: int
     expected_at: int | None = None
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.sku),
+            LONGS[self.requested],
+            LONGS[self.available],
+            NULL if self.expected_at is None else VALUE + LONGS[self.expected_at],
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        sku, at = read_string(data, at)
+        requested, at = read_long(data, at)
+        available, at = read_long(data, at)
+        expected_at, at = read_nullable(data, at, read_long)
+        return cls(
+            sku=sku,
+            requested=requested,
+            available=available,
+            expected_at=expected_at,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockRejected:
     """The order, or its revision, does not fit into the stock; nothing is reserved for it, not even the lines
@@ -283,6 +460,29 @@ class StockRejected:
     def key(self) -> str:
         """The Kafka record's key: `order_id`."""
         return self.order_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            NULL if self.revision is None else VALUE + INTS[self.revision],
+            blocks([item.to_bytes() for item in self.shortages]),
+            LONGS[self.rejected_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        revision, at = read_nullable(data, at, read_int)
+        shortages, at = read_array(data, at, StockRejectedShortage.read)
+        rejected_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            revision=revision,
+            shortages=shortages,
+            rejected_at=rejected_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -320,6 +520,7 @@ class StockRejected:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockReleasedLine:
     """One SKU at one location.
@@ -333,7 +534,28 @@ class StockReleasedLine:
     quantity: int
     location: str
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.sku),
+            LONGS[self.quantity],
+            string(self.location),
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        sku, at = read_string(data, at)
+        quantity, at = read_long(data, at)
+        location, at = read_string(data, at)
+        return cls(
+            sku=sku,
+            quantity=quantity,
+            location=location,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockReleased:
     """Nothing is held for the order any more.
@@ -358,6 +580,29 @@ class StockReleased:
     def key(self) -> str:
         """The Kafka record's key: `order_id`."""
         return self.order_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            blocks([item.to_bytes() for item in self.lines]),
+            BOOLEANS[self.restocked],
+            LONGS[self.released_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        lines, at = read_array(data, at, StockReleasedLine.read)
+        restocked, at = read_boolean(data, at)
+        released_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            lines=lines,
+            restocked=restocked,
+            released_at=released_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -393,6 +638,7 @@ class StockReleased:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockReservationExpiredLine:
     """One SKU at one location.
@@ -406,7 +652,28 @@ class StockReservationExpiredLine:
     quantity: int
     location: str
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.sku),
+            LONGS[self.quantity],
+            string(self.location),
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        sku, at = read_string(data, at)
+        quantity, at = read_long(data, at)
+        location, at = read_string(data, at)
+        return cls(
+            sku=sku,
+            quantity=quantity,
+            location=location,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockReservationExpired:
     """The order was not confirmed in time; its units are available again.
@@ -429,6 +696,26 @@ class StockReservationExpired:
     def key(self) -> str:
         """The Kafka record's key: `order_id`."""
         return self.order_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            blocks([item.to_bytes() for item in self.lines]),
+            LONGS[self.expired_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        lines, at = read_array(data, at, StockReservationExpiredLine.read)
+        expired_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            lines=lines,
+            expired_at=expired_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -462,6 +749,7 @@ class StockReservationExpired:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockReservedLine:
     """One SKU at one location.
@@ -475,7 +763,28 @@ class StockReservedLine:
     quantity: int
     location: str
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.sku),
+            LONGS[self.quantity],
+            string(self.location),
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        sku, at = read_string(data, at)
+        quantity, at = read_long(data, at)
+        location, at = read_string(data, at)
+        return cls(
+            sku=sku,
+            quantity=quantity,
+            location=location,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockReserved:
     """Every line of the order, or of its revision, is reserved: nobody else can buy these units until they are
@@ -504,6 +813,32 @@ class StockReserved:
     def key(self) -> str:
         """The Kafka record's key: `order_id`."""
         return self.order_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            NULL if self.revision is None else VALUE + INTS[self.revision],
+            blocks([item.to_bytes() for item in self.lines]),
+            NULL if self.expires_at is None else VALUE + LONGS[self.expires_at],
+            LONGS[self.reserved_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        revision, at = read_nullable(data, at, read_int)
+        lines, at = read_array(data, at, StockReservedLine.read)
+        expires_at, at = read_nullable(data, at, read_long)
+        reserved_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            revision=revision,
+            lines=lines,
+            expires_at=expires_at,
+            reserved_at=reserved_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -541,6 +876,7 @@ class StockReserved:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockRestockedLine:
     """One SKU at one location.
@@ -554,7 +890,28 @@ class StockRestockedLine:
     quantity: int
     location: str
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.sku),
+            LONGS[self.quantity],
+            string(self.location),
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        sku, at = read_string(data, at)
+        quantity, at = read_long(data, at)
+        location, at = read_string(data, at)
+        return cls(
+            sku=sku,
+            quantity=quantity,
+            location=location,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockRestocked:
     """Units of a return are on hand again: those that arrived undamaged and can be sold.
@@ -579,6 +936,29 @@ class StockRestocked:
     def key(self) -> str:
         """The Kafka record's key: `order_id`."""
         return self.order_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            string(self.return_id),
+            blocks([item.to_bytes() for item in self.lines]),
+            LONGS[self.restocked_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        return_id, at = read_string(data, at)
+        lines, at = read_array(data, at, StockRestockedLine.read)
+        restocked_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            return_id=return_id,
+            lines=lines,
+            restocked_at=restocked_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -614,6 +994,7 @@ class StockRestocked:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockShippedLine:
     """One SKU of the shipment.
@@ -625,7 +1006,25 @@ class StockShippedLine:
     sku: str
     quantity: int
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.sku),
+            LONGS[self.quantity],
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        sku, at = read_string(data, at)
+        quantity, at = read_long(data, at)
+        return cls(
+            sku=sku,
+            quantity=quantity,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockShipped:
     """A shipment's units have left the stock: on hand and allocated went down by them.
@@ -652,6 +1051,32 @@ class StockShipped:
     def key(self) -> str:
         """The Kafka record's key: `order_id`."""
         return self.order_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            string(self.shipment_id),
+            string(self.location),
+            blocks([item.to_bytes() for item in self.lines]),
+            LONGS[self.shipped_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        shipment_id, at = read_string(data, at)
+        location, at = read_string(data, at)
+        lines, at = read_array(data, at, StockShippedLine.read)
+        shipped_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            shipment_id=shipment_id,
+            location=location,
+            lines=lines,
+            shipped_at=shipped_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -687,6 +1112,7 @@ class StockShipped:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockShortfallShortage:
     """One SKU of which there is not enough.
@@ -702,7 +1128,31 @@ class StockShortfallShortage:
     available: int
     expected_at: int | None = None
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.sku),
+            LONGS[self.requested],
+            LONGS[self.available],
+            NULL if self.expected_at is None else VALUE + LONGS[self.expected_at],
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        sku, at = read_string(data, at)
+        requested, at = read_long(data, at)
+        available, at = read_long(data, at)
+        expected_at, at = read_nullable(data, at, read_long)
+        return cls(
+            sku=sku,
+            requested=requested,
+            available=available,
+            expected_at=expected_at,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockShortfall:
     """A confirmed order's stock cannot be allocated: its reservation had expired and the units were gone.
@@ -726,6 +1176,26 @@ class StockShortfall:
     def key(self) -> str:
         """The Kafka record's key: `order_id`."""
         return self.order_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            blocks([item.to_bytes() for item in self.shortages]),
+            LONGS[self.found_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        shortages, at = read_array(data, at, StockShortfallShortage.read)
+        found_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            shortages=shortages,
+            found_at=found_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -761,6 +1231,7 @@ class StockShortfall:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantPublished:
     """The catalog's latest word on a variant: what it is called and costs. Readers keep the highest version.
@@ -798,6 +1269,47 @@ class VariantPublished:
         """The Kafka record's key: `sku`."""
         return self.sku
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.sku),
+            string(self.product_name),
+            string(self.variant_name),
+            NULL if self.vendor_id is None else VALUE + string(self.vendor_id),
+            LONGS[self.price_minor],
+            string(self.currency),
+            NULL if self.low_stock_threshold is None else VALUE + LONGS[self.low_stock_threshold],
+            BOOLEANS[self.active],
+            LONGS[self.version],
+            LONGS[self.published_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        sku, at = read_string(data, at)
+        product_name, at = read_string(data, at)
+        variant_name, at = read_string(data, at)
+        vendor_id, at = read_nullable(data, at, read_string)
+        price_minor, at = read_long(data, at)
+        currency, at = read_string(data, at)
+        low_stock_threshold, at = read_nullable(data, at, read_long)
+        active, at = read_boolean(data, at)
+        version, at = read_long(data, at)
+        published_at, at = read_long(data, at)
+        return cls(
+            sku=sku,
+            product_name=product_name,
+            variant_name=variant_name,
+            vendor_id=vendor_id,
+            price_minor=price_minor,
+            currency=currency,
+            low_stock_threshold=low_stock_threshold,
+            active=active,
+            version=version,
+            published_at=published_at,
+        ), at
+
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
         return {
@@ -830,6 +1342,7 @@ class VariantPublished:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantRetired:
     """The variant is gone from the catalog and cannot be ordered any more. Readers keep the highest version.
@@ -852,6 +1365,26 @@ class VariantRetired:
     def key(self) -> str:
         """The Kafka record's key: `sku`."""
         return self.sku
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.sku),
+            LONGS[self.version],
+            LONGS[self.retired_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        sku, at = read_string(data, at)
+        version, at = read_long(data, at)
+        retired_at, at = read_long(data, at)
+        return cls(
+            sku=sku,
+            version=version,
+            retired_at=retired_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -879,6 +1412,8 @@ class NotificationFailedChannel(StrEnum):
 
 
 _NotificationFailedChannel_BY_SYMBOL: Final = {member.value: member for member in NotificationFailedChannel}
+_NotificationFailedChannel_BYTES: Final = {member: LONGS[index] for index, member in enumerate(NotificationFailedChannel)}
+_read_NotificationFailedChannel: Final = partial(read_symbol, tuple(NotificationFailedChannel))
 
 
 class NotificationFailedAudience(StrEnum):
@@ -890,8 +1425,11 @@ class NotificationFailedAudience(StrEnum):
 
 
 _NotificationFailedAudience_BY_SYMBOL: Final = {member.value: member for member in NotificationFailedAudience}
+_NotificationFailedAudience_BYTES: Final = {member: LONGS[index] for index, member in enumerate(NotificationFailedAudience)}
+_read_NotificationFailedAudience: Final = partial(read_symbol, tuple(NotificationFailedAudience))
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationFailed:
     """A notification was given up: the mail server refused it for good, or all retries were used.
@@ -931,6 +1469,44 @@ class NotificationFailed:
             return self.sku
         raise ValueError("NotificationFailed needs one of: order_id, sku")
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.notification_id),
+            NULL if self.order_id is None else VALUE + string(self.order_id),
+            NULL if self.sku is None else VALUE + string(self.sku),
+            string(self.template),
+            _NotificationFailedChannel_BYTES[self.channel],
+            _NotificationFailedAudience_BYTES[self.audience],
+            string(self.code),
+            NULL if self.smtp_status is None else VALUE + INTS[self.smtp_status],
+            LONGS[self.failed_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        notification_id, at = read_string(data, at)
+        order_id, at = read_nullable(data, at, read_string)
+        sku, at = read_nullable(data, at, read_string)
+        template, at = read_string(data, at)
+        channel, at = _read_NotificationFailedChannel(data, at)
+        audience, at = _read_NotificationFailedAudience(data, at)
+        code, at = read_string(data, at)
+        smtp_status, at = read_nullable(data, at, read_int)
+        failed_at, at = read_long(data, at)
+        return cls(
+            notification_id=notification_id,
+            order_id=order_id,
+            sku=sku,
+            template=template,
+            channel=channel,
+            audience=audience,
+            code=code,
+            smtp_status=smtp_status,
+            failed_at=failed_at,
+        ), at
+
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
         return {
@@ -969,6 +1545,8 @@ class NotificationSentChannel(StrEnum):
 
 
 _NotificationSentChannel_BY_SYMBOL: Final = {member.value: member for member in NotificationSentChannel}
+_NotificationSentChannel_BYTES: Final = {member: LONGS[index] for index, member in enumerate(NotificationSentChannel)}
+_read_NotificationSentChannel: Final = partial(read_symbol, tuple(NotificationSentChannel))
 
 
 class NotificationSentAudience(StrEnum):
@@ -980,8 +1558,11 @@ class NotificationSentAudience(StrEnum):
 
 
 _NotificationSentAudience_BY_SYMBOL: Final = {member.value: member for member in NotificationSentAudience}
+_NotificationSentAudience_BYTES: Final = {member: LONGS[index] for index, member in enumerate(NotificationSentAudience)}
+_read_NotificationSentAudience: Final = partial(read_symbol, tuple(NotificationSentAudience))
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationSent:
     """A notification was handed over: the mail server accepted it. Who received it is not said, only what it
@@ -1017,6 +1598,38 @@ class NotificationSent:
         if self.sku is not None:
             return self.sku
         raise ValueError("NotificationSent needs one of: order_id, sku")
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.notification_id),
+            NULL if self.order_id is None else VALUE + string(self.order_id),
+            NULL if self.sku is None else VALUE + string(self.sku),
+            string(self.template),
+            _NotificationSentChannel_BYTES[self.channel],
+            _NotificationSentAudience_BYTES[self.audience],
+            LONGS[self.sent_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        notification_id, at = read_string(data, at)
+        order_id, at = read_nullable(data, at, read_string)
+        sku, at = read_nullable(data, at, read_string)
+        template, at = read_string(data, at)
+        channel, at = _read_NotificationSentChannel(data, at)
+        audience, at = _read_NotificationSentAudience(data, at)
+        sent_at, at = read_long(data, at)
+        return cls(
+            notification_id=notification_id,
+            order_id=order_id,
+            sku=sku,
+            template=template,
+            channel=channel,
+            audience=audience,
+            sent_at=sent_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -1063,6 +1676,8 @@ class OrderCancelledReason(StrEnum):
 
 
 _OrderCancelledReason_BY_SYMBOL: Final = {member.value: member for member in OrderCancelledReason}
+_OrderCancelledReason_BYTES: Final = {member: LONGS[index] for index, member in enumerate(OrderCancelledReason)}
+_read_OrderCancelledReason: Final = partial(read_symbol, tuple(OrderCancelledReason))
 
 
 class OrderCancelledPreviousStatus(StrEnum):
@@ -1076,8 +1691,11 @@ class OrderCancelledPreviousStatus(StrEnum):
 
 
 _OrderCancelledPreviousStatus_BY_SYMBOL: Final = {member.value: member for member in OrderCancelledPreviousStatus}
+_OrderCancelledPreviousStatus_BYTES: Final = {member: LONGS[index] for index, member in enumerate(OrderCancelledPreviousStatus)}
+_read_OrderCancelledPreviousStatus: Final = partial(read_symbol, tuple(OrderCancelledPreviousStatus))
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCancelledShippedLine:
     """Units of one order line that had left before.
@@ -1091,7 +1709,28 @@ class OrderCancelledShippedLine:
     sku: str
     quantity: int
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.item_id),
+            string(self.sku),
+            LONGS[self.quantity],
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        item_id, at = read_string(data, at)
+        sku, at = read_string(data, at)
+        quantity, at = read_long(data, at)
+        return cls(
+            item_id=item_id,
+            sku=sku,
+            quantity=quantity,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCancelled:
     """The order is off. Inventory releases whatever it holds for it, also when this arrives before OrderPlaced.
@@ -1128,6 +1767,47 @@ class OrderCancelled:
     def key(self) -> str:
         """The Kafka record's key: `order_id`."""
         return self.order_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            string(self.order_number),
+            _OrderCancelledReason_BYTES[self.reason],
+            _OrderCancelledPreviousStatus_BYTES[self.previous_status],
+            BOOLEANS[self.restock],
+            blocks([item.to_bytes() for item in self.shipped_lines]),
+            BOOLEANS[self.notify_customer],
+            LONGS[self.refund_minor],
+            string(self.currency),
+            LONGS[self.cancelled_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        order_number, at = read_string(data, at)
+        reason, at = _read_OrderCancelledReason(data, at)
+        previous_status, at = _read_OrderCancelledPreviousStatus(data, at)
+        restock, at = read_boolean(data, at)
+        shipped_lines, at = read_array(data, at, OrderCancelledShippedLine.read)
+        notify_customer, at = read_boolean(data, at)
+        refund_minor, at = read_long(data, at)
+        currency, at = read_string(data, at)
+        cancelled_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            order_number=order_number,
+            reason=reason,
+            previous_status=previous_status,
+            restock=restock,
+            shipped_lines=shipped_lines,
+            notify_customer=notify_customer,
+            refund_minor=refund_minor,
+            currency=currency,
+            cancelled_at=cancelled_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -1175,6 +1855,7 @@ class OrderCancelled:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderConfirmed:
     """The order is binding: paid, or accepted on account. Inventory allocates what it had reserved.
@@ -1212,6 +1893,44 @@ class OrderConfirmed:
         """The Kafka record's key: `order_id`."""
         return self.order_id
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            string(self.order_number),
+            NULL if self.customer_id is None else VALUE + string(self.customer_id),
+            string(self.currency),
+            LONGS[self.total_minor],
+            string(self.payment_method),
+            NULL if self.payment_provider is None else VALUE + string(self.payment_provider),
+            NULL if self.payment_reference is None else VALUE + string(self.payment_reference),
+            LONGS[self.confirmed_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        order_number, at = read_string(data, at)
+        customer_id, at = read_nullable(data, at, read_string)
+        currency, at = read_string(data, at)
+        total_minor, at = read_long(data, at)
+        payment_method, at = read_string(data, at)
+        payment_provider, at = read_nullable(data, at, read_string)
+        payment_reference, at = read_nullable(data, at, read_string)
+        confirmed_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            order_number=order_number,
+            customer_id=customer_id,
+            currency=currency,
+            total_minor=total_minor,
+            payment_method=payment_method,
+            payment_provider=payment_provider,
+            payment_reference=payment_reference,
+            confirmed_at=confirmed_at,
+        ), at
+
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
         return {
@@ -1242,6 +1961,7 @@ class OrderConfirmed:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderDeliveredLine:
     """One order line's part in the shipment.
@@ -1255,7 +1975,28 @@ class OrderDeliveredLine:
     sku: str
     quantity: int
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.item_id),
+            string(self.sku),
+            LONGS[self.quantity],
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        item_id, at = read_string(data, at)
+        sku, at = read_string(data, at)
+        quantity, at = read_long(data, at)
+        return cls(
+            item_id=item_id,
+            sku=sku,
+            quantity=quantity,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderDelivered:
     """A shipment reached the customer.
@@ -1288,6 +2029,41 @@ class OrderDelivered:
     def key(self) -> str:
         """The Kafka record's key: `order_id`."""
         return self.order_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            string(self.order_number),
+            string(self.shipment_id),
+            NULL if self.shipment_number is None else VALUE + string(self.shipment_number),
+            string(self.location),
+            blocks([item.to_bytes() for item in self.lines]),
+            BOOLEANS[self.complete],
+            LONGS[self.delivered_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        order_number, at = read_string(data, at)
+        shipment_id, at = read_string(data, at)
+        shipment_number, at = read_nullable(data, at, read_string)
+        location, at = read_string(data, at)
+        lines, at = read_array(data, at, OrderDeliveredLine.read)
+        complete, at = read_boolean(data, at)
+        delivered_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            order_number=order_number,
+            shipment_id=shipment_id,
+            shipment_number=shipment_number,
+            location=location,
+            lines=lines,
+            complete=complete,
+            delivered_at=delivered_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -1331,6 +2107,7 @@ class OrderDelivered:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderDetailsChangedAddress:
     """A postal address.
@@ -1358,7 +2135,49 @@ class OrderDetailsChangedAddress:
     country_code: str
     phone: str | None = None
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.first_name),
+            string(self.last_name),
+            NULL if self.company is None else VALUE + string(self.company),
+            string(self.address1),
+            NULL if self.address2 is None else VALUE + string(self.address2),
+            string(self.city),
+            NULL if self.state_province is None else VALUE + string(self.state_province),
+            string(self.postal_code),
+            string(self.country_code),
+            NULL if self.phone is None else VALUE + string(self.phone),
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        first_name, at = read_string(data, at)
+        last_name, at = read_string(data, at)
+        company, at = read_nullable(data, at, read_string)
+        address1, at = read_string(data, at)
+        address2, at = read_nullable(data, at, read_string)
+        city, at = read_string(data, at)
+        state_province, at = read_nullable(data, at, read_string)
+        postal_code, at = read_string(data, at)
+        country_code, at = read_string(data, at)
+        phone, at = read_nullable(data, at, read_string)
+        return cls(
+            first_name=first_name,
+            last_name=last_name,
+            company=company,
+            address1=address1,
+            address2=address2,
+            city=city,
+            state_province=state_province,
+            postal_code=postal_code,
+            country_code=country_code,
+            phone=phone,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderDetailsChanged:
     """The addresses or the shipping method of an order were changed before it left. Who has the address of
@@ -1408,6 +2227,62 @@ class OrderDetailsChanged:
     def key(self) -> str:
         """The Kafka record's key: `order_id`."""
         return self.order_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            string(self.order_number),
+            LONGS[self.version],
+            INTS[self.revision],
+            NULL if self.shipping_address is None else VALUE + self.shipping_address.to_bytes(),
+            NULL if self.billing_address is None else VALUE + self.billing_address.to_bytes(),
+            NULL if self.shipping_method is None else VALUE + string(self.shipping_method),
+            NULL if self.label is None else VALUE + string(self.label),
+            LONGS[self.subtotal_minor],
+            LONGS[self.discount_minor],
+            LONGS[self.shipping_minor],
+            LONGS[self.tax_minor],
+            LONGS[self.total_minor],
+            string(self.currency),
+            LONGS[self.changed_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        order_number, at = read_string(data, at)
+        version, at = read_long(data, at)
+        revision, at = read_int(data, at)
+        shipping_address, at = read_nullable(data, at, OrderDetailsChangedAddress.read)
+        billing_address, at = read_nullable(data, at, OrderDetailsChangedAddress.read)
+        shipping_method, at = read_nullable(data, at, read_string)
+        label, at = read_nullable(data, at, read_string)
+        subtotal_minor, at = read_long(data, at)
+        discount_minor, at = read_long(data, at)
+        shipping_minor, at = read_long(data, at)
+        tax_minor, at = read_long(data, at)
+        total_minor, at = read_long(data, at)
+        currency, at = read_string(data, at)
+        changed_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            order_number=order_number,
+            version=version,
+            revision=revision,
+            shipping_address=shipping_address,
+            billing_address=billing_address,
+            shipping_method=shipping_method,
+            label=label,
+            subtotal_minor=subtotal_minor,
+            discount_minor=discount_minor,
+            shipping_minor=shipping_minor,
+            tax_minor=tax_minor,
+            total_minor=total_minor,
+            currency=currency,
+            changed_at=changed_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -1495,6 +2370,7 @@ class OrderDetailsChanged:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderPlacedLine:
     """One order line as it was sold: a snapshot that later catalog changes do not touch.
@@ -1523,7 +2399,49 @@ class OrderPlacedLine:
     tax_minor: int
     total_minor: int
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.item_id),
+            string(self.sku),
+            string(self.product_name),
+            string(self.variant_name),
+            NULL if self.vendor_id is None else VALUE + string(self.vendor_id),
+            LONGS[self.quantity],
+            LONGS[self.unit_price_minor],
+            LONGS[self.discount_minor],
+            LONGS[self.tax_minor],
+            LONGS[self.total_minor],
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        item_id, at = read_string(data, at)
+        sku, at = read_string(data, at)
+        product_name, at = read_string(data, at)
+        variant_name, at = read_string(data, at)
+        vendor_id, at = read_nullable(data, at, read_string)
+        quantity, at = read_long(data, at)
+        unit_price_minor, at = read_long(data, at)
+        discount_minor, at = read_long(data, at)
+        tax_minor, at = read_long(data, at)
+        total_minor, at = read_long(data, at)
+        return cls(
+            item_id=item_id,
+            sku=sku,
+            product_name=product_name,
+            variant_name=variant_name,
+            vendor_id=vendor_id,
+            quantity=quantity,
+            unit_price_minor=unit_price_minor,
+            discount_minor=discount_minor,
+            tax_minor=tax_minor,
+            total_minor=total_minor,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderPlaced:
     """The order service accepted an order and wrote it down with its prices. Inventory answers with
@@ -1578,6 +2496,71 @@ class OrderPlaced:
     def key(self) -> str:
         """The Kafka record's key: `order_id`."""
         return self.order_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            string(self.order_number),
+            NULL if self.request_id is None else VALUE + string(self.request_id),
+            NULL if self.customer_id is None else VALUE + string(self.customer_id),
+            NULL if self.customer_email is None else VALUE + string(self.customer_email),
+            string(self.locale),
+            string(self.currency),
+            blocks([item.to_bytes() for item in self.lines]),
+            LONGS[self.subtotal_minor],
+            LONGS[self.discount_minor],
+            LONGS[self.shipping_minor],
+            LONGS[self.tax_minor],
+            LONGS[self.total_minor],
+            string(self.shipping_method),
+            string(self.payment_method),
+            NULL if self.hold_seconds is None else VALUE + LONGS[self.hold_seconds],
+            NULL if self.external_reference is None else VALUE + string(self.external_reference),
+            LONGS[self.placed_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        order_number, at = read_string(data, at)
+        request_id, at = read_nullable(data, at, read_string)
+        customer_id, at = read_nullable(data, at, read_string)
+        customer_email, at = read_nullable(data, at, read_string)
+        locale, at = read_string(data, at)
+        currency, at = read_string(data, at)
+        lines, at = read_array(data, at, OrderPlacedLine.read)
+        subtotal_minor, at = read_long(data, at)
+        discount_minor, at = read_long(data, at)
+        shipping_minor, at = read_long(data, at)
+        tax_minor, at = read_long(data, at)
+        total_minor, at = read_long(data, at)
+        shipping_method, at = read_string(data, at)
+        payment_method, at = read_string(data, at)
+        hold_seconds, at = read_nullable(data, at, read_long)
+        external_reference, at = read_nullable(data, at, read_string)
+        placed_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            order_number=order_number,
+            request_id=request_id,
+            customer_id=customer_id,
+            customer_email=customer_email,
+            locale=locale,
+            currency=currency,
+            lines=lines,
+            subtotal_minor=subtotal_minor,
+            discount_minor=discount_minor,
+            shipping_minor=shipping_minor,
+            tax_minor=tax_minor,
+            total_minor=total_minor,
+            shipping_method=shipping_method,
+            payment_method=payment_method,
+            hold_seconds=hold_seconds,
+            external_reference=external_reference,
+            placed_at=placed_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -1655,6 +2638,7 @@ class OrderPlaced:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderProcessingStartedAddress:
     """A postal address.
@@ -1682,7 +2666,49 @@ class OrderProcessingStartedAddress:
     country_code: str
     phone: str | None = None
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.first_name),
+            string(self.last_name),
+            NULL if self.company is None else VALUE + string(self.company),
+            string(self.address1),
+            NULL if self.address2 is None else VALUE + string(self.address2),
+            string(self.city),
+            NULL if self.state_province is None else VALUE + string(self.state_province),
+            string(self.postal_code),
+            string(self.country_code),
+            NULL if self.phone is None else VALUE + string(self.phone),
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        first_name, at = read_string(data, at)
+        last_name, at = read_string(data, at)
+        company, at = read_nullable(data, at, read_string)
+        address1, at = read_string(data, at)
+        address2, at = read_nullable(data, at, read_string)
+        city, at = read_string(data, at)
+        state_province, at = read_nullable(data, at, read_string)
+        postal_code, at = read_string(data, at)
+        country_code, at = read_string(data, at)
+        phone, at = read_nullable(data, at, read_string)
+        return cls(
+            first_name=first_name,
+            last_name=last_name,
+            company=company,
+            address1=address1,
+            address2=address2,
+            city=city,
+            state_province=state_province,
+            postal_code=postal_code,
+            country_code=country_code,
+            phone=phone,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderProcessingStartedLine:
     """One line to pick at one location.
@@ -1700,7 +2726,34 @@ class OrderProcessingStartedLine:
     location: str
     vendor_id: str | None = None
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.item_id),
+            string(self.sku),
+            LONGS[self.quantity],
+            string(self.location),
+            NULL if self.vendor_id is None else VALUE + string(self.vendor_id),
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        item_id, at = read_string(data, at)
+        sku, at = read_string(data, at)
+        quantity, at = read_long(data, at)
+        location, at = read_string(data, at)
+        vendor_id, at = read_nullable(data, at, read_string)
+        return cls(
+            item_id=item_id,
+            sku=sku,
+            quantity=quantity,
+            location=location,
+            vendor_id=vendor_id,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderProcessingStarted:
     """The warehouse may pick: the pick order, with the address that the goods go to.
@@ -1735,6 +2788,44 @@ class OrderProcessingStarted:
     def key(self) -> str:
         """The Kafka record's key: `order_id`."""
         return self.order_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            string(self.order_number),
+            self.ship_to.to_bytes(),
+            string(self.shipping_method),
+            blocks([item.to_bytes() for item in self.lines]),
+            NULL if self.shipment_number is None else VALUE + string(self.shipment_number),
+            NULL if self.label is None else VALUE + string(self.label),
+            NULL if self.ship_by is None else VALUE + LONGS[self.ship_by],
+            LONGS[self.started_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        order_number, at = read_string(data, at)
+        ship_to, at = OrderProcessingStartedAddress.read(data, at)
+        shipping_method, at = read_string(data, at)
+        lines, at = read_array(data, at, OrderProcessingStartedLine.read)
+        shipment_number, at = read_nullable(data, at, read_string)
+        label, at = read_nullable(data, at, read_string)
+        ship_by, at = read_nullable(data, at, read_long)
+        started_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            order_number=order_number,
+            ship_to=ship_to,
+            shipping_method=shipping_method,
+            lines=lines,
+            shipment_number=shipment_number,
+            label=label,
+            ship_by=ship_by,
+            started_at=started_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -1806,6 +2897,7 @@ class OrderProcessingStarted:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRefunded:
     """Everything that was paid for a delivered order has been paid back; the order has come to its end.
@@ -1832,6 +2924,32 @@ class OrderRefunded:
     def key(self) -> str:
         """The Kafka record's key: `order_id`."""
         return self.order_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            string(self.order_number),
+            LONGS[self.amount_minor],
+            string(self.currency),
+            LONGS[self.refunded_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        order_number, at = read_string(data, at)
+        amount_minor, at = read_long(data, at)
+        currency, at = read_string(data, at)
+        refunded_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            order_number=order_number,
+            amount_minor=amount_minor,
+            currency=currency,
+            refunded_at=refunded_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -1867,8 +2985,11 @@ class OrderRequestRejectedRequestType(StrEnum):
 
 
 _OrderRequestRejectedRequestType_BY_SYMBOL: Final = {member.value: member for member in OrderRequestRejectedRequestType}
+_OrderRequestRejectedRequestType_BYTES: Final = {member: LONGS[index] for index, member in enumerate(OrderRequestRejectedRequestType)}
+_read_OrderRequestRejectedRequestType: Final = partial(read_symbol, tuple(OrderRequestRejectedRequestType))
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequestRejectedError:
     """One thing that is wrong with the request.
@@ -1884,7 +3005,28 @@ class OrderRequestRejectedError:
     code: str
     detail: str
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.pointer),
+            string(self.code),
+            string(self.detail),
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        pointer, at = read_string(data, at)
+        code, at = read_string(data, at)
+        detail, at = read_string(data, at)
+        return cls(
+            pointer=pointer,
+            code=code,
+            detail=detail,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequestRejected:
     """A storefront's request was refused: an OrderRequested became no order, or a PaymentReported or
@@ -1916,6 +3058,35 @@ class OrderRequestRejected:
     def key(self) -> str:
         """The Kafka record's key: `request_id`."""
         return self.request_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.request_id),
+            _OrderRequestRejectedRequestType_BYTES[self.request_type],
+            NULL if self.order_id is None else VALUE + string(self.order_id),
+            string(self.code),
+            blocks([item.to_bytes() for item in self.errors]),
+            LONGS[self.rejected_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        request_id, at = read_string(data, at)
+        request_type, at = _read_OrderRequestRejectedRequestType(data, at)
+        order_id, at = read_nullable(data, at, read_string)
+        code, at = read_string(data, at)
+        errors, at = read_array(data, at, OrderRequestRejectedError.read)
+        rejected_at, at = read_long(data, at)
+        return cls(
+            request_id=request_id,
+            request_type=request_type,
+            order_id=order_id,
+            code=code,
+            errors=errors,
+            rejected_at=rejected_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -1955,6 +3126,7 @@ class OrderRequestRejected:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRevisedLine:
     """One order line as it is sold now: a snapshot that later catalog changes do not touch.
@@ -1983,7 +3155,49 @@ class OrderRevisedLine:
     tax_minor: int
     total_minor: int
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.item_id),
+            string(self.sku),
+            string(self.product_name),
+            string(self.variant_name),
+            NULL if self.vendor_id is None else VALUE + string(self.vendor_id),
+            LONGS[self.quantity],
+            LONGS[self.unit_price_minor],
+            LONGS[self.discount_minor],
+            LONGS[self.tax_minor],
+            LONGS[self.total_minor],
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        item_id, at = read_string(data, at)
+        sku, at = read_string(data, at)
+        product_name, at = read_string(data, at)
+        variant_name, at = read_string(data, at)
+        vendor_id, at = read_nullable(data, at, read_string)
+        quantity, at = read_long(data, at)
+        unit_price_minor, at = read_long(data, at)
+        discount_minor, at = read_long(data, at)
+        tax_minor, at = read_long(data, at)
+        total_minor, at = read_long(data, at)
+        return cls(
+            item_id=item_id,
+            sku=sku,
+            product_name=product_name,
+            variant_name=variant_name,
+            vendor_id=vendor_id,
+            quantity=quantity,
+            unit_price_minor=unit_price_minor,
+            discount_minor=discount_minor,
+            tax_minor=tax_minor,
+            total_minor=total_minor,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRevised:
     """The order has other lines now, and their stock is held. Replaces the lines and totals that were told
@@ -2027,6 +3241,56 @@ class OrderRevised:
     def key(self) -> str:
         """The Kafka record's key: `order_id`."""
         return self.order_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            string(self.order_number),
+            INTS[self.revision],
+            blocks([item.to_bytes() for item in self.lines]),
+            LONGS[self.subtotal_minor],
+            LONGS[self.discount_minor],
+            LONGS[self.shipping_minor],
+            LONGS[self.tax_minor],
+            LONGS[self.total_minor],
+            string(self.currency),
+            LONGS[self.amount_due_minor],
+            LONGS[self.refund_due_minor],
+            LONGS[self.revised_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        order_number, at = read_string(data, at)
+        revision, at = read_int(data, at)
+        lines, at = read_array(data, at, OrderRevisedLine.read)
+        subtotal_minor, at = read_long(data, at)
+        discount_minor, at = read_long(data, at)
+        shipping_minor, at = read_long(data, at)
+        tax_minor, at = read_long(data, at)
+        total_minor, at = read_long(data, at)
+        currency, at = read_string(data, at)
+        amount_due_minor, at = read_long(data, at)
+        refund_due_minor, at = read_long(data, at)
+        revised_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            order_number=order_number,
+            revision=revision,
+            lines=lines,
+            subtotal_minor=subtotal_minor,
+            discount_minor=discount_minor,
+            shipping_minor=shipping_minor,
+            tax_minor=tax_minor,
+            total_minor=total_minor,
+            currency=currency,
+            amount_due_minor=amount_due_minor,
+            refund_due_minor=refund_due_minor,
+            revised_at=revised_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -2107,8 +3371,11 @@ class OrderRevisionRejectedReason(StrEnum):
 
 
 _OrderRevisionRejectedReason_BY_SYMBOL: Final = {member.value: member for member in OrderRevisionRejectedReason}
+_OrderRevisionRejectedReason_BYTES: Final = {member: LONGS[index] for index, member in enumerate(OrderRevisionRejectedReason)}
+_read_OrderRevisionRejectedReason: Final = partial(read_symbol, tuple(OrderRevisionRejectedReason))
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRevisionRejectedShortage:
     """One SKU of which there is not enough.
@@ -2124,7 +3391,31 @@ class OrderRevisionRejectedShortage:
     available: int
     expected_at: int | None = None
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.sku),
+            LONGS[self.requested],
+            LONGS[self.available],
+            NULL if self.expected_at is None else VALUE + LONGS[self.expected_at],
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        sku, at = read_string(data, at)
+        requested, at = read_long(data, at)
+        available, at = read_long(data, at)
+        expected_at, at = read_nullable(data, at, read_long)
+        return cls(
+            sku=sku,
+            requested=requested,
+            available=available,
+            expected_at=expected_at,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRevisionRejected:
     """A revision came to nothing; the order is as it was, and so is what is held for it.
@@ -2153,6 +3444,35 @@ class OrderRevisionRejected:
     def key(self) -> str:
         """The Kafka record's key: `order_id`."""
         return self.order_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            string(self.order_number),
+            INTS[self.revision],
+            _OrderRevisionRejectedReason_BYTES[self.reason],
+            blocks([item.to_bytes() for item in self.shortages]),
+            LONGS[self.rejected_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        order_number, at = read_string(data, at)
+        revision, at = read_int(data, at)
+        reason, at = _read_OrderRevisionRejectedReason(data, at)
+        shortages, at = read_array(data, at, OrderRevisionRejectedShortage.read)
+        rejected_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            order_number=order_number,
+            revision=revision,
+            reason=reason,
+            shortages=shortages,
+            rejected_at=rejected_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -2194,6 +3514,7 @@ class OrderRevisionRejected:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRevisionRequestedLine:
     """One line as it is to be.
@@ -2207,7 +3528,28 @@ class OrderRevisionRequestedLine:
     sku: str
     quantity: int
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.item_id),
+            string(self.sku),
+            LONGS[self.quantity],
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        item_id, at = read_string(data, at)
+        sku, at = read_string(data, at)
+        quantity, at = read_long(data, at)
+        return cls(
+            item_id=item_id,
+            sku=sku,
+            quantity=quantity,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRevisionRequested:
     """The order is to have other lines. Inventory reserves what it needs more, while what was held stays held,
@@ -2235,6 +3577,32 @@ class OrderRevisionRequested:
     def key(self) -> str:
         """The Kafka record's key: `order_id`."""
         return self.order_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            string(self.order_number),
+            INTS[self.revision],
+            blocks([item.to_bytes() for item in self.lines]),
+            LONGS[self.requested_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        order_number, at = read_string(data, at)
+        revision, at = read_int(data, at)
+        lines, at = read_array(data, at, OrderRevisionRequestedLine.read)
+        requested_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            order_number=order_number,
+            revision=revision,
+            lines=lines,
+            requested_at=requested_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -2272,6 +3640,7 @@ class OrderRevisionRequested:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderShippedLine:
     """One order line's part in the shipment.
@@ -2285,7 +3654,28 @@ class OrderShippedLine:
     sku: str
     quantity: int
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.item_id),
+            string(self.sku),
+            LONGS[self.quantity],
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        item_id, at = read_string(data, at)
+        sku, at = read_string(data, at)
+        quantity, at = read_long(data, at)
+        return cls(
+            item_id=item_id,
+            sku=sku,
+            quantity=quantity,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderShipped:
     """A shipment left its location. Inventory takes its units out of stock.
@@ -2335,6 +3725,62 @@ class OrderShipped:
     def key(self) -> str:
         """The Kafka record's key: `order_id`."""
         return self.order_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            string(self.order_number),
+            string(self.shipment_id),
+            NULL if self.shipment_number is None else VALUE + string(self.shipment_number),
+            NULL if self.vendor_id is None else VALUE + string(self.vendor_id),
+            string(self.location),
+            string(self.carrier),
+            NULL if self.tracking_number is None else VALUE + string(self.tracking_number),
+            NULL if self.follow_url is None else VALUE + string(self.follow_url),
+            NULL if self.tracking_url is None else VALUE + string(self.tracking_url),
+            NULL if self.estimated_delivery is None else VALUE + string(self.estimated_delivery),
+            blocks([item.to_bytes() for item in self.lines]),
+            BOOLEANS[self.complete],
+            BOOLEANS[self.unexpected],
+            LONGS[self.shipped_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        order_number, at = read_string(data, at)
+        shipment_id, at = read_string(data, at)
+        shipment_number, at = read_nullable(data, at, read_string)
+        vendor_id, at = read_nullable(data, at, read_string)
+        location, at = read_string(data, at)
+        carrier, at = read_string(data, at)
+        tracking_number, at = read_nullable(data, at, read_string)
+        follow_url, at = read_nullable(data, at, read_string)
+        tracking_url, at = read_nullable(data, at, read_string)
+        estimated_delivery, at = read_nullable(data, at, read_string)
+        lines, at = read_array(data, at, OrderShippedLine.read)
+        complete, at = read_boolean(data, at)
+        unexpected, at = read_boolean(data, at)
+        shipped_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            order_number=order_number,
+            shipment_id=shipment_id,
+            shipment_number=shipment_number,
+            vendor_id=vendor_id,
+            location=location,
+            carrier=carrier,
+            tracking_number=tracking_number,
+            follow_url=follow_url,
+            tracking_url=tracking_url,
+            estimated_delivery=estimated_delivery,
+            lines=lines,
+            complete=complete,
+            unexpected=unexpected,
+            shipped_at=shipped_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -2410,8 +3856,11 @@ class OrderTrackingUpdatedType(StrEnum):
 
 
 _OrderTrackingUpdatedType_BY_SYMBOL: Final = {member.value: member for member in OrderTrackingUpdatedType}
+_OrderTrackingUpdatedType_BYTES: Final = {member: LONGS[index] for index, member in enumerate(OrderTrackingUpdatedType)}
+_read_OrderTrackingUpdatedType: Final = partial(read_symbol, tuple(OrderTrackingUpdatedType))
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderTrackingUpdated:
     """A carrier told something of a shipment. Information only: that a shipment is delivered is said by
@@ -2453,6 +3902,50 @@ class OrderTrackingUpdated:
         """The Kafka record's key: `order_id`."""
         return self.order_id
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            string(self.order_number),
+            string(self.shipment_id),
+            string(self.shipment_number),
+            string(self.carrier),
+            NULL if self.tracking_number is None else VALUE + string(self.tracking_number),
+            string(self.carrier_event_id),
+            _OrderTrackingUpdatedType_BYTES[self.type],
+            LONGS[self.occurred_at],
+            NULL if self.place is None else VALUE + string(self.place),
+            LONGS[self.recorded_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        order_number, at = read_string(data, at)
+        shipment_id, at = read_string(data, at)
+        shipment_number, at = read_string(data, at)
+        carrier, at = read_string(data, at)
+        tracking_number, at = read_nullable(data, at, read_string)
+        carrier_event_id, at = read_string(data, at)
+        type, at = _read_OrderTrackingUpdatedType(data, at)
+        occurred_at, at = read_long(data, at)
+        place, at = read_nullable(data, at, read_string)
+        recorded_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            order_number=order_number,
+            shipment_id=shipment_id,
+            shipment_number=shipment_number,
+            carrier=carrier,
+            tracking_number=tracking_number,
+            carrier_event_id=carrier_event_id,
+            type=type,
+            occurred_at=occurred_at,
+            place=place,
+            recorded_at=recorded_at,
+        ), at
+
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
         return {
@@ -2487,6 +3980,7 @@ class OrderTrackingUpdated:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundFailed:
     """A refund could not be paid; it is still due, and people have to see to it.
@@ -2520,6 +4014,41 @@ class RefundFailed:
         """The Kafka record's key: `order_id`."""
         return self.order_id
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            string(self.order_number),
+            string(self.refund_id),
+            string(self.provider),
+            LONGS[self.amount_minor],
+            string(self.currency),
+            string(self.code),
+            LONGS[self.failed_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        order_number, at = read_string(data, at)
+        refund_id, at = read_string(data, at)
+        provider, at = read_string(data, at)
+        amount_minor, at = read_long(data, at)
+        currency, at = read_string(data, at)
+        code, at = read_string(data, at)
+        failed_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            order_number=order_number,
+            refund_id=refund_id,
+            provider=provider,
+            amount_minor=amount_minor,
+            currency=currency,
+            code=code,
+            failed_at=failed_at,
+        ), at
+
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
         return {
@@ -2548,6 +4077,7 @@ class RefundFailed:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundIssued:
     """A refund was paid.
@@ -2583,6 +4113,44 @@ class RefundIssued:
         """The Kafka record's key: `order_id`."""
         return self.order_id
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            string(self.order_number),
+            string(self.refund_id),
+            string(self.provider),
+            NULL if self.provider_reference is None else VALUE + string(self.provider_reference),
+            LONGS[self.amount_minor],
+            LONGS[self.refunded_total_minor],
+            string(self.currency),
+            LONGS[self.settled_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        order_number, at = read_string(data, at)
+        refund_id, at = read_string(data, at)
+        provider, at = read_string(data, at)
+        provider_reference, at = read_nullable(data, at, read_string)
+        amount_minor, at = read_long(data, at)
+        refunded_total_minor, at = read_long(data, at)
+        currency, at = read_string(data, at)
+        settled_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            order_number=order_number,
+            refund_id=refund_id,
+            provider=provider,
+            provider_reference=provider_reference,
+            amount_minor=amount_minor,
+            refunded_total_minor=refunded_total_minor,
+            currency=currency,
+            settled_at=settled_at,
+        ), at
+
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
         return {
@@ -2613,6 +4181,7 @@ class RefundIssued:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundRequestedLine:
     """Units of one order line that are paid back.
@@ -2626,7 +4195,28 @@ class RefundRequestedLine:
     sku: str
     quantity: int
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.item_id),
+            string(self.sku),
+            LONGS[self.quantity],
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        item_id, at = read_string(data, at)
+        sku, at = read_string(data, at)
+        quantity, at = read_long(data, at)
+        return cls(
+            item_id=item_id,
+            sku=sku,
+            quantity=quantity,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundRequested:
     """Money is due back to a payment: whoever settles payments pays it and reports what became of it. The
@@ -2666,6 +4256,50 @@ class RefundRequested:
     def key(self) -> str:
         """The Kafka record's key: `order_id`."""
         return self.order_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            string(self.order_number),
+            string(self.refund_id),
+            string(self.provider),
+            string(self.reference),
+            LONGS[self.amount_minor],
+            string(self.currency),
+            string(self.reason),
+            blocks([item.to_bytes() for item in self.lines]),
+            LONGS[self.shipping_minor],
+            LONGS[self.requested_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        order_number, at = read_string(data, at)
+        refund_id, at = read_string(data, at)
+        provider, at = read_string(data, at)
+        reference, at = read_string(data, at)
+        amount_minor, at = read_long(data, at)
+        currency, at = read_string(data, at)
+        reason, at = read_string(data, at)
+        lines, at = read_array(data, at, RefundRequestedLine.read)
+        shipping_minor, at = read_long(data, at)
+        requested_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            order_number=order_number,
+            refund_id=refund_id,
+            provider=provider,
+            reference=reference,
+            amount_minor=amount_minor,
+            currency=currency,
+            reason=reason,
+            lines=lines,
+            shipping_minor=shipping_minor,
+            requested_at=requested_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -2715,6 +4349,7 @@ class RefundRequested:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnApproved:
     """The goods of a return may be sent back.
@@ -2744,6 +4379,35 @@ class ReturnApproved:
         """The Kafka record's key: `order_id`."""
         return self.order_id
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            string(self.order_number),
+            string(self.return_id),
+            string(self.return_number),
+            BOOLEANS[self.expected],
+            LONGS[self.approved_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        order_number, at = read_string(data, at)
+        return_id, at = read_string(data, at)
+        return_number, at = read_string(data, at)
+        expected, at = read_boolean(data, at)
+        approved_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            order_number=order_number,
+            return_id=return_id,
+            return_number=return_number,
+            expected=expected,
+            approved_at=approved_at,
+        ), at
+
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
         return {
@@ -2768,6 +4432,7 @@ class ReturnApproved:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnDeclined:
     """A return was refused; the goods stay with the customer.
@@ -2796,6 +4461,35 @@ class ReturnDeclined:
     def key(self) -> str:
         """The Kafka record's key: `order_id`."""
         return self.order_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            string(self.order_number),
+            string(self.return_id),
+            string(self.return_number),
+            string(self.reason),
+            LONGS[self.declined_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        order_number, at = read_string(data, at)
+        return_id, at = read_string(data, at)
+        return_number, at = read_string(data, at)
+        reason, at = read_string(data, at)
+        declined_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            order_number=order_number,
+            return_id=return_id,
+            return_number=return_number,
+            reason=reason,
+            declined_at=declined_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -2832,8 +4526,11 @@ class ReturnReceivedLineDisposition(StrEnum):
 
 
 _ReturnReceivedLineDisposition_BY_SYMBOL: Final = {member.value: member for member in ReturnReceivedLineDisposition}
+_ReturnReceivedLineDisposition_BYTES: Final = {member: LONGS[index] for index, member in enumerate(ReturnReceivedLineDisposition)}
+_read_ReturnReceivedLineDisposition: Final = partial(read_symbol, tuple(ReturnReceivedLineDisposition))
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnReceivedLine:
     """Units of one order line that arrived this time.
@@ -2851,7 +4548,34 @@ class ReturnReceivedLine:
     damaged: int
     disposition: ReturnReceivedLineDisposition
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.item_id),
+            string(self.sku),
+            LONGS[self.received],
+            LONGS[self.damaged],
+            _ReturnReceivedLineDisposition_BYTES[self.disposition],
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        item_id, at = read_string(data, at)
+        sku, at = read_string(data, at)
+        received, at = read_long(data, at)
+        damaged, at = read_long(data, at)
+        disposition, at = _read_ReturnReceivedLineDisposition(data, at)
+        return cls(
+            item_id=item_id,
+            sku=sku,
+            received=received,
+            damaged=damaged,
+            disposition=disposition,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnReceived:
     """Goods of a return arrived, perhaps not all of them. Inventory puts the undamaged units with the
@@ -2888,6 +4612,44 @@ class ReturnReceived:
     def key(self) -> str:
         """The Kafka record's key: `order_id`."""
         return self.order_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            string(self.order_number),
+            string(self.return_id),
+            string(self.return_number),
+            string(self.receipt_id),
+            string(self.location),
+            blocks([item.to_bytes() for item in self.lines]),
+            BOOLEANS[self.complete],
+            LONGS[self.received_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        order_number, at = read_string(data, at)
+        return_id, at = read_string(data, at)
+        return_number, at = read_string(data, at)
+        receipt_id, at = read_string(data, at)
+        location, at = read_string(data, at)
+        lines, at = read_array(data, at, ReturnReceivedLine.read)
+        complete, at = read_boolean(data, at)
+        received_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            order_number=order_number,
+            return_id=return_id,
+            return_number=return_number,
+            receipt_id=receipt_id,
+            location=location,
+            lines=lines,
+            complete=complete,
+            received_at=received_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -2937,6 +4699,7 @@ class ReturnReceived:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnRequestedLine:
     """Units of one order line that are to come back.
@@ -2952,7 +4715,31 @@ class ReturnRequestedLine:
     quantity: int
     reason: str
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.item_id),
+            string(self.sku),
+            LONGS[self.quantity],
+            string(self.reason),
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        item_id, at = read_string(data, at)
+        sku, at = read_string(data, at)
+        quantity, at = read_long(data, at)
+        reason, at = read_string(data, at)
+        return cls(
+            item_id=item_id,
+            sku=sku,
+            quantity=quantity,
+            reason=reason,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnRequested:
     """Goods are to come back.
@@ -2984,6 +4771,38 @@ class ReturnRequested:
     def key(self) -> str:
         """The Kafka record's key: `order_id`."""
         return self.order_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            string(self.order_number),
+            string(self.return_id),
+            string(self.return_number),
+            blocks([item.to_bytes() for item in self.lines]),
+            BOOLEANS[self.expected],
+            LONGS[self.requested_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        order_number, at = read_string(data, at)
+        return_id, at = read_string(data, at)
+        return_number, at = read_string(data, at)
+        lines, at = read_array(data, at, ReturnRequestedLine.read)
+        expected, at = read_boolean(data, at)
+        requested_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            order_number=order_number,
+            return_id=return_id,
+            return_number=return_number,
+            lines=lines,
+            expected=expected,
+            requested_at=requested_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -3027,6 +4846,7 @@ class ReturnRequested:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShipmentOverdueLine:
     """Units of one order line that have not left.
@@ -3040,7 +4860,28 @@ class ShipmentOverdueLine:
     sku: str
     quantity: int
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.item_id),
+            string(self.sku),
+            LONGS[self.quantity],
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        item_id, at = read_string(data, at)
+        sku, at = read_string(data, at)
+        quantity, at = read_long(data, at)
+        return cls(
+            item_id=item_id,
+            sku=sku,
+            quantity=quantity,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShipmentOverdue:
     """Units of an order should have left by now. Told once for its ship_by.
@@ -3067,6 +4908,32 @@ class ShipmentOverdue:
     def key(self) -> str:
         """The Kafka record's key: `order_id`."""
         return self.order_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            string(self.order_number),
+            LONGS[self.ship_by],
+            blocks([item.to_bytes() for item in self.lines]),
+            LONGS[self.overdue_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        order_number, at = read_string(data, at)
+        ship_by, at = read_long(data, at)
+        lines, at = read_array(data, at, ShipmentOverdueLine.read)
+        overdue_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            order_number=order_number,
+            ship_by=ship_by,
+            lines=lines,
+            overdue_at=overdue_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -3117,8 +4984,11 @@ class OrderCancellationRequestedReason(StrEnum):
 
 
 _OrderCancellationRequestedReason_BY_SYMBOL: Final = {member.value: member for member in OrderCancellationRequestedReason}
+_OrderCancellationRequestedReason_BYTES: Final = {member: LONGS[index] for index, member in enumerate(OrderCancellationRequestedReason)}
+_read_OrderCancellationRequestedReason: Final = partial(read_symbol, tuple(OrderCancellationRequestedReason))
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCancellationRequested:
     """A storefront asks for an order to be cancelled: the same as POST /api/v1/orders/{id}/cancel/. Answered by
@@ -3149,6 +5019,35 @@ class OrderCancellationRequested:
         """The Kafka record's key: `order_id`."""
         return self.order_id
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            _OrderCancellationRequestedReason_BYTES[self.reason],
+            BOOLEANS[self.restock],
+            BOOLEANS[self.refund],
+            BOOLEANS[self.notify_customer],
+            LONGS[self.requested_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        reason, at = _read_OrderCancellationRequestedReason(data, at)
+        restock, at = read_boolean(data, at)
+        refund, at = read_boolean(data, at)
+        notify_customer, at = read_boolean(data, at)
+        requested_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            reason=reason,
+            restock=restock,
+            refund=refund,
+            notify_customer=notify_customer,
+            requested_at=requested_at,
+        ), at
+
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
         return {
@@ -3173,6 +5072,7 @@ class OrderCancellationRequested:
         )
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequestedItem:
     """One wanted line.
@@ -3184,7 +5084,25 @@ class OrderRequestedItem:
     sku: str
     quantity: int
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.sku),
+            LONGS[self.quantity],
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        sku, at = read_string(data, at)
+        quantity, at = read_long(data, at)
+        return cls(
+            sku=sku,
+            quantity=quantity,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequestedAddress:
     """A postal address.
@@ -3212,7 +5130,49 @@ class OrderRequestedAddress:
     country_code: str
     phone: str | None = None
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.first_name),
+            string(self.last_name),
+            NULL if self.company is None else VALUE + string(self.company),
+            string(self.address1),
+            NULL if self.address2 is None else VALUE + string(self.address2),
+            string(self.city),
+            NULL if self.state_province is None else VALUE + string(self.state_province),
+            string(self.postal_code),
+            string(self.country_code),
+            NULL if self.phone is None else VALUE + string(self.phone),
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        first_name, at = read_string(data, at)
+        last_name, at = read_string(data, at)
+        company, at = read_nullable(data, at, read_string)
+        address1, at = read_string(data, at)
+        address2, at = read_nullable(data, at, read_string)
+        city, at = read_string(data, at)
+        state_province, at = read_nullable(data, at, read_string)
+        postal_code, at = read_string(data, at)
+        country_code, at = read_string(data, at)
+        phone, at = read_nullable(data, at, read_string)
+        return cls(
+            first_name=first_name,
+            last_name=last_name,
+            company=company,
+            address1=address1,
+            address2=address2,
+            city=city,
+            state_province=state_province,
+            postal_code=postal_code,
+            country_code=country_code,
+            phone=phone,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequestedDiscount:
     """A discount that the storefront granted on the whole order.
@@ -3224,7 +5184,25 @@ class OrderRequestedDiscount:
     code: str
     amount_minor: int
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.code),
+            LONGS[self.amount_minor],
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        code, at = read_string(data, at)
+        amount_minor, at = read_long(data, at)
+        return cls(
+            code=code,
+            amount_minor=amount_minor,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequestedPayment:
     """A payment that the customer made before the order was asked for.
@@ -3241,7 +5219,31 @@ class OrderRequestedPayment:
     amount_minor: int
     currency: str
 
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.provider),
+            string(self.reference),
+            LONGS[self.amount_minor],
+            string(self.currency),
+        ))
 
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        provider, at = read_string(data, at)
+        reference, at = read_string(data, at)
+        amount_minor, at = read_long(data, at)
+        currency, at = read_string(data, at)
+        return cls(
+            provider=provider,
+            reference=reference,
+            amount_minor=amount_minor,
+            currency=currency,
+        ), at
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequested:
     """A storefront asks for an order to be placed: the same as POST /api/v1/orders/, plus the customer.
@@ -3294,6 +5296,65 @@ class OrderRequested:
     def key(self) -> str:
         """The Kafka record's key: `request_id`."""
         return self.request_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.request_id),
+            NULL if self.customer_id is None else VALUE + string(self.customer_id),
+            NULL if self.customer_email is None else VALUE + string(self.customer_email),
+            blocks([item.to_bytes() for item in self.items]),
+            self.shipping_address.to_bytes(),
+            NULL if self.billing_address is None else VALUE + self.billing_address.to_bytes(),
+            NULL if self.shipping_method is None else VALUE + string(self.shipping_method),
+            NULL if self.payment_method is None else VALUE + string(self.payment_method),
+            NULL if self.notes is None else VALUE + string(self.notes),
+            NULL if self.locale is None else VALUE + string(self.locale),
+            NULL if self.external_reference is None else VALUE + string(self.external_reference),
+            blocks([string(name) + string(item) for name, item in self.metadata.items()]),
+            blocks([item.to_bytes() for item in self.discounts]),
+            NULL if self.expected_total_minor is None else VALUE + LONGS[self.expected_total_minor],
+            NULL if self.currency is None else VALUE + string(self.currency),
+            NULL if self.payment is None else VALUE + self.payment.to_bytes(),
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        request_id, at = read_string(data, at)
+        customer_id, at = read_nullable(data, at, read_string)
+        customer_email, at = read_nullable(data, at, read_string)
+        items, at = read_array(data, at, OrderRequestedItem.read)
+        shipping_address, at = OrderRequestedAddress.read(data, at)
+        billing_address, at = read_nullable(data, at, OrderRequestedAddress.read)
+        shipping_method, at = read_nullable(data, at, read_string)
+        payment_method, at = read_nullable(data, at, read_string)
+        notes, at = read_nullable(data, at, read_string)
+        locale, at = read_nullable(data, at, read_string)
+        external_reference, at = read_nullable(data, at, read_string)
+        metadata, at = read_map(data, at, read_string)
+        discounts, at = read_array(data, at, OrderRequestedDiscount.read)
+        expected_total_minor, at = read_nullable(data, at, read_long)
+        currency, at = read_nullable(data, at, read_string)
+        payment, at = read_nullable(data, at, OrderRequestedPayment.read)
+        return cls(
+            request_id=request_id,
+            customer_id=customer_id,
+            customer_email=customer_email,
+            items=items,
+            shipping_address=shipping_address,
+            billing_address=billing_address,
+            shipping_method=shipping_method,
+            payment_method=payment_method,
+            notes=notes,
+            locale=locale,
+            external_reference=external_reference,
+            metadata=metadata,
+            discounts=discounts,
+            expected_total_minor=expected_total_minor,
+            currency=currency,
+            payment=payment,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""
@@ -3428,8 +5489,11 @@ class PaymentReportedOutcome(StrEnum):
 
 
 _PaymentReportedOutcome_BY_SYMBOL: Final = {member.value: member for member in PaymentReportedOutcome}
+_PaymentReportedOutcome_BYTES: Final = {member: LONGS[index] for index, member in enumerate(PaymentReportedOutcome)}
+_read_PaymentReportedOutcome: Final = partial(read_symbol, tuple(PaymentReportedOutcome))
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentReported:
     """A storefront tells what became of a payment. Captured, it is as POST /api/v1/orders/{id}/confirm/:
@@ -3464,6 +5528,38 @@ class PaymentReported:
     def key(self) -> str:
         """The Kafka record's key: `order_id`."""
         return self.order_id
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
+        return b"".join((
+            string(self.order_id),
+            string(self.provider),
+            string(self.reference),
+            LONGS[self.amount_minor],
+            string(self.currency),
+            _PaymentReportedOutcome_BYTES[self.outcome],
+            LONGS[self.reported_at],
+        ))
+
+    @classmethod
+    def read(cls, data: bytes, at: int) -> tuple[Self, int]:
+        """Read the record at a place in Avro's binary encoding; see `schemas.binary`."""
+        order_id, at = read_string(data, at)
+        provider, at = read_string(data, at)
+        reference, at = read_string(data, at)
+        amount_minor, at = read_long(data, at)
+        currency, at = read_string(data, at)
+        outcome, at = _read_PaymentReportedOutcome(data, at)
+        reported_at, at = read_long(data, at)
+        return cls(
+            order_id=order_id,
+            provider=provider,
+            reference=reference,
+            amount_minor=amount_minor,
+            currency=currency,
+            outcome=outcome,
+            reported_at=reported_at,
+        ), at
 
     def to_avro(self) -> dict[str, object]:
         """Return the record as an Avro codec writes it."""

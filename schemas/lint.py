@@ -25,6 +25,8 @@ PERSONAL: Final = re.compile(
     r"(^|_)(e?mail|phone|address\d?|(first|last|full|given|family|customer|contact|recipient)_name|recipient|company"
     r"|street|city|state_province|postal_code|zip|country_code|notes?|ship_to|bill_to|birth(day|_?date)|iban|ip)$"
 )
+# What the generated classes need for themselves.
+TAKEN: Final = re.compile(r"self|cls|data|at|key|read(_.*)?|to_bytes|to_avro|from_avro")
 FIELD_NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 CO_PARTITIONED: Final = ("order.events.v1", "inventory.events.v1")
 
@@ -59,6 +61,8 @@ def _names(event: Schema) -> Iterator[str]:
     for path, _, field in walk(event.record):
         if not FIELD_NAME.fullmatch(field.name) or keyword.iskeyword(field.name):
             yield f"{path} is not a usable name: lower case with underscores, no keyword"
+        elif TAKEN.fullmatch(field.name):
+            yield f"{path} is not a usable name: the generated class needs it for itself"
 
 
 def _enums(event: Schema) -> Iterator[str]:

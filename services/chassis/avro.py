@@ -18,7 +18,7 @@ from services.chassis.errors import SchemaMismatch, UndecodableEvent
 from services.chassis.events import Event
 
 _FRAME = struct.Struct(">bI")
-# What fastavro and the event classes raise for bytes that are something else, or (the last two) for the schema of a
+# What the event classes and fastavro raise for bytes that are something else, or (the last two) for the schema of a
 # stranger that cannot be read as ours.
 _UNREADABLE = (
     EOFError,
@@ -87,6 +87,12 @@ class EventClass(Protocol):
 
     def from_avro(self, record: Mapping[str, object]) -> Event:
         """Build the event from a decoded Avro record."""
+
+    def read(self, data: bytes, at: int) -> tuple[Event, int]:
+        """Read the event from bytes that this build's schema wrote; return it, and the place behind it.
+
+        A last text that is cut off is returned short, with a place behind the end of the bytes.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,24 +212,20 @@ class Codec:
     def __init__(self, classes: Mapping[str, EventClass], schemas: SchemaSource) -> None:
         self._classes = classes
         self._schemas = schemas
-        self._frames: dict[str, tuple[bytes, Parsed]] = {}
+        self._frames: dict[str, bytes] = {}
 
     def encode(self, event: Event) -> bytes:
         """Return the framed bytes of an event."""
-        known = self._frames.get(event.FULLNAME)
-        if known is None:
+        frame = self._frames.get(event.FULLNAME)
+        if frame is None:
             writer = self._schemas.current(event.FULLNAME)
-            known = self._frames[event.FULLNAME] = (_FRAME.pack(0, writer.id), writer.schema)
-        frame, schema = known
-        buffer = BytesIO()
-        buffer.write(frame)
-        fastavro.schemaless_writer(buffer, schema, event.to_avro())
-        return buffer.getvalue()
+            frame = self._frames[event.FULLNAME] = _FRAME.pack(0, writer.id)
+        return frame + event.to_bytes()
 
     def type_of(self, value: bytes | None) -> str | None:
         """Return the fullname that a record's schema id stands for, or None where there is no such schema."""
         try:
-            return self._writer_of(value).fullname
+            return self._writer_of(value or b"").fullname
         except UndecodableEvent:
             return None
 
@@ -239,32 +241,39 @@ class Codec:
             TransientError: the schema of its id cannot be had now.
 
         """
-        writer = self._writer_of(value)
+        data = value or b""
+        writer = self._writer_of(data)
         if ce_type is not None and ce_type != writer.fullname:
             raise UndecodableEvent(f"ce_type says {ce_type}, the schema id says {writer.fullname}")
         event_class = self._classes.get(writer.fullname)
         if event_class is None:
             raise UndecodableEvent(f"this build has no event {writer.fullname}")
-        reader = self._schemas.current(writer.fullname)
-        body = BytesIO(value or b"")
-        body.seek(_FRAME.size)
+        ours = self._schemas.current(writer.fullname)
         try:
-            # Resolving costs three times a plain read, so only where the writer was another version.
-            resolve = None if reader.id == writer.id else reader.schema
-            record = fastavro.schemaless_reader(body, writer.schema, resolve)
-            event = event_class.from_avro(record)  # type: ignore[arg-type]  # fastavro's records are mappings here
+            # Resolving costs several times a plain read, so only where the writer was another version.
+            plain = ours.id == writer.id
+            event, end = event_class.read(data, _FRAME.size) if plain else _resolved(event_class, data, writer, ours)
         except _UNREADABLE as error:
             raise UndecodableEvent(
                 f"{writer.fullname}: the body does not fit its schema ({type(error).__name__})"
             ) from error
-        if body.tell() != len(value or b""):
-            raise UndecodableEvent(f"{writer.fullname}: {len(value or b'') - body.tell()} bytes too many")
+        if end != len(data):
+            wrong = f"{len(data) - end} bytes too many" if end < len(data) else f"{end - len(data)} bytes are missing"
+            raise UndecodableEvent(f"{writer.fullname}: {wrong}")
         return event
 
-    def _writer_of(self, value: bytes | None) -> WriterSchema:
-        if value is None or len(value) < _FRAME.size:
-            raise UndecodableEvent(f"{0 if value is None else len(value)} bytes are too few for a framed record")
+    def _writer_of(self, value: bytes) -> WriterSchema:
+        if len(value) < _FRAME.size:
+            raise UndecodableEvent(f"{len(value)} bytes are too few for a framed record")
         magic, schema_id = _FRAME.unpack_from(value)
         if magic != 0:
             raise UndecodableEvent(f"the first byte is {magic}, not 0")
         return self._schemas.by_id(schema_id)
+
+
+def _resolved(event_class: EventClass, data: bytes, writer: WriterSchema, ours: WriterSchema) -> tuple[Event, int]:
+    """Read an event that another version of its schema wrote; as `EventClass.read`."""
+    body = BytesIO(data)
+    body.seek(_FRAME.size)
+    record = fastavro.schemaless_reader(body, writer.schema, ours.schema)
+    return event_class.from_avro(record), body.tell()  # type: ignore[arg-type]  # fastavro's records are mappings here

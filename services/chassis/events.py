@@ -38,7 +38,10 @@ class Event(Protocol):
         """The Kafka key: the id of what the event is about."""
 
     def to_avro(self) -> dict[str, object]:
-        """Return the record as the Avro encoder takes it."""
+        """Return the record as a dictionary, as an Avro codec takes it."""
+
+    def to_bytes(self) -> bytes:
+        """Return the record in Avro's binary encoding."""
 
 
 E_co = TypeVar("E_co", covariant=True)

@@ -179,6 +179,12 @@ def test_names_and_symbols_in_another_style_are_named(folder: SchemaFolder) -> N
     complaint(folder, "the symbol NO_MONEY is not lower case")
 
 
+@pytest.mark.parametrize("name", ["at", "data", "key", "read_long", "to_bytes"])
+def test_a_name_that_the_generated_class_needs_is_refused(folder: SchemaFolder, name: str) -> None:
+    folder.edit(folder.schema("order/OrderCancelled"), lambda schema: field(schema, "restock").update(name=name))
+    complaint(folder, f"OrderCancelled.{name} is not a usable name: the generated class needs it")
+
+
 def test_a_missing_example_is_named(folder: SchemaFolder) -> None:
     folder.example("order/OrderShipped").unlink()
     complaint(folder, "OrderShipped.json", "is missing")

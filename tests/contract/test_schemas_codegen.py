@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from schemas.catalog import load
-from schemas.examples import decode, from_hex
+from schemas.examples import FRAME_BYTES, decode, from_hex
 from tests.contract.schema_folder import SchemaFolder
 
 DOC = {"doc": 'Made up, with a \\ and """ and a "quote"'}
@@ -105,6 +105,8 @@ def test_such_an_event_keeps_its_values_from_the_wire_and_back(
     frame = from_hex(folder.example("order/Everything").with_suffix(".hex"))
     event = contracts.Everything.from_avro(decode(frame, writer=schema, reader=schema))
     assert event.to_avro() == {**EXAMPLE, **change}
+    assert event.to_bytes() == frame[FRAME_BYTES:]
+    assert contracts.Everything.read(frame, FRAME_BYTES) == (event, len(frame))
 
 
 def test_values_inside_are_of_the_generated_types(contracts: ModuleType) -> None:

@@ -45,7 +45,9 @@ def test_an_event_makes_exactly_the_bytes_of_its_example(schema: Schema) -> None
     fastavro.schemaless_writer(
         body, fastavro.parse_schema(without_logical_types(schema.source)), event.to_avro(), strict=True
     )
-    assert body.getvalue() == from_hex(CATALOG.example_json(schema).with_suffix(".hex"))[FRAME_BYTES:]
+    golden = from_hex(CATALOG.example_json(schema).with_suffix(".hex"))[FRAME_BYTES:]
+    assert body.getvalue() == event.to_bytes() == golden
+    assert type(event).read(golden, 0) == (event, len(golden))
 
 
 @each_event
@@ -142,16 +144,6 @@ def test_defaults_of_the_schema_are_defaults_of_the_class() -> None:
     )
     assert (requested.metadata, requested.discounts, requested.billing_address) == ({}, (), None)
     assert contracts.OrderRequested.from_avro(requested.to_avro()) == requested
-
-
-def test_the_generated_module_imports_the_standard_library_alone() -> None:
-    lines = (CONTRACT / "contracts.py").read_text(encoding="utf-8").splitlines()
-    assert {line.split()[1] for line in lines if line.startswith(("from ", "import "))} == {
-        "collections.abc",
-        "dataclasses",
-        "enum",
-        "typing",
-    }
 
 
 def test_every_id_that_we_make_is_a_uuid_of_version_7_in_the_examples() -> None:
