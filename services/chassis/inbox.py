@@ -58,7 +58,7 @@ def claim(connection: sa.Connection, consumer: str, event_ids: Iterable[str]) ->
     if not ids:
         return set(), None
     claimed = connection.execute(CLAIM, {"consumer": consumer, "ids": ids}).all()
-    return {row.event_id for row in claimed}, claimed[0].now if claimed else None
+    return {event_id for event_id, _ in claimed}, claimed[0].now if claimed else None
 
 
 def advance(connection: sa.Connection, consumer: str, positions: Sequence[Position]) -> None:

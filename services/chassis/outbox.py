@@ -6,9 +6,9 @@ that counts it. `headers` holds what only the moment of emission knows; the rela
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from pydantic_core import to_json
@@ -37,8 +37,7 @@ SELECT coalesce((SELECT extract(epoch FROM clock_timestamp() - created_at)::floa
 """)
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
+class OutboxRow(NamedTuple):
     """One event to be published; fields as the table's columns."""
 
     id: str
@@ -110,15 +109,16 @@ def _rfc3339(now: datetime) -> str:
 
 
 def _columns(aggregatetype: str, rows: Sequence[OutboxRow]) -> dict[str, object]:
+    ids, aggregateids, types, payloads, topics, headers, sequences = map(list, zip(*rows, strict=True))
     return {
-        "ids": [row.id for row in rows],
+        "ids": ids,
         "aggregatetypes": [aggregatetype] * len(rows),
-        "aggregateids": [row.aggregateid for row in rows],
-        "types": [row.type for row in rows],
-        "payloads": [row.payload for row in rows],
-        "topics": [row.topic for row in rows],
-        "headers": [row.headers for row in rows],
-        "sequences": [row.sequence for row in rows],
+        "aggregateids": aggregateids,
+        "types": types,
+        "payloads": payloads,
+        "topics": topics,
+        "headers": headers,
+        "sequences": sequences,
     }
 
 

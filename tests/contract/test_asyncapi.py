@@ -26,7 +26,7 @@ from services.chassis.avro import Codec, FolderSchemas
 from services.chassis.events import Cause, from_micros
 from services.chassis.health import Health
 from services.chassis.outbox import Outbox
-from services.chassis.relay import Relay
+from services.chassis.relay import Relay, Waiting
 from services.chassis.window import Window
 from tests.contract.schema_folder import CONTRACT
 from tests.support.references import references, resolve
@@ -142,7 +142,8 @@ def headers_of(cause: Cause) -> dict[str, str]:
         batch_max=1,
         flush_seconds=1,
     )
-    return {name: bytes(value).decode() for name, value in relay._headers(row)}  # type: ignore[arg-type]
+    columns = {**row._asdict(), "payload": memoryview(row.payload), "headers": json.loads(row.headers)}
+    return {name: str(value) for name, value in relay._headers(Waiting(seq=1, **columns))}
 
 
 def headers_schema(name: str) -> Json:

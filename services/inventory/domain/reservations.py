@@ -7,6 +7,7 @@ what is held is held once; a second OrderPlaced for a known order changes and te
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from schemas.contracts import (
     OrderCancelled,
@@ -55,8 +56,7 @@ class ReservationStatus(StrEnum):
     CANCELLED_FIRST = "cancelled_first"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """Units of a SKU held at a location."""
 
     sku: str

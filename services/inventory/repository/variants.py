@@ -40,7 +40,8 @@ def lock(connection: sa.Connection, skus: Iterable[str]) -> dict[str, Variant]:
     wanted = sorted(set(skus))
     if not wanted:
         return {}
-    return {row.sku: Variant(*row) for row in connection.execute(LOCK_SKUS, {"skus": wanted}).all()}
+    found = [Variant(*row) for row in connection.execute(LOCK_SKUS, {"skus": wanted}).all()]
+    return {variant.sku: variant for variant in found}
 
 
 def insert(connection: sa.Connection, variants: Sequence[Variant]) -> None:

@@ -122,19 +122,17 @@ def lock(connection: sa.Connection, order_ids: Iterable[str]) -> dict[str, Order
     wanted = sorted(set(order_ids))
     if not wanted:
         return {}
-    return {row.id: to_order(row) for row in connection.execute(LOCK_ORDERS, {"ids": wanted}).all()}
+    return _by_id(connection.execute(LOCK_ORDERS, {"ids": wanted}).all())
 
 
 def lock_of_customer(connection: sa.Connection, customer_id: str) -> dict[str, Order]:
     """Lock all orders of a customer."""
-    rows = connection.execute(LOCK_OF_CUSTOMER, {"customer_id": customer_id})
-    return {row.id: to_order(row) for row in rows}
+    return _by_id(connection.execute(LOCK_OF_CUSTOMER, {"customer_id": customer_id}).all())
 
 
 def lock_overdue(connection: sa.Connection, until: datetime, longest: timedelta, limit: int) -> dict[str, Order]:
     """Lock orders whose deadline passed by `until`, was `longest` at most, and that no parked event could settle."""
-    rows = connection.execute(LOCK_OVERDUE, {"until": until, "longest": longest, "limit": limit})
-    return {row.id: to_order(row) for row in rows}
+    return _by_id(connection.execute(LOCK_OVERDUE, {"until": until, "longest": longest, "limit": limit}).all())
 
 
 def count_overdue(connection: sa.Connection) -> int:
@@ -144,7 +142,7 @@ def count_overdue(connection: sa.Connection) -> int:
 
 def lock_late(connection: sa.Connection, until: datetime, limit: int) -> dict[str, Order]:
     """Lock orders that should have left by `until` and have not, and of which nobody was told so."""
-    return {row.id: to_order(row) for row in connection.execute(LOCK_LATE, {"until": until, "limit": limit})}
+    return _by_id(connection.execute(LOCK_LATE, {"until": until, "limit": limit}).all())
 
 
 def count_late(connection: sa.Connection) -> int:
@@ -184,6 +182,10 @@ def update(connection: sa.Connection, orders: Sequence[Order]) -> None:
     """Write the state of orders whose rows are locked."""
     if orders:
         connection.execute(UPDATE_ORDERS, _state_columns(orders))
+
+
+def _by_id(rows: Sequence[sa.Row[Any]]) -> dict[str, Order]:
+    return {order.id: order for order in map(to_order, rows)}
 
 
 def to_order(row: sa.Row[Any]) -> Order:
