@@ -13,19 +13,21 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 Reader = Callable[[bytes, int], tuple[T, int]]
+_REMEMBERED = 10_000
 # A text's length that is one byte long and not negative has neither of these bits.
 _MORE_OR_NEGATIVE = 0x81
 
 
 class _Varints(dict[int, bytes]):
-    """Whole numbers of so many bits in zigzag and base 128; those that come often are kept.
+    """Whole numbers of so many bits in zigzag and base 128.
 
+    They are remembered, for the events of a batch have few times and amounts; all are forgotten when they are many.
     A number that does not fit raises OverflowError, what is no number TypeError.
     """
 
     def __init__(self, bits: int) -> None:
+        super().__init__()
         self._bits = bits
-        super().__init__((number, self.__missing__(number)) for number in range(-64, 8192))
 
     def __missing__(self, number: int) -> bytes:
         if not isinstance(number, int):
@@ -38,7 +40,10 @@ class _Varints(dict[int, bytes]):
             written.append(left & 0x7F | 0x80)
             left >>= 7
         written.append(left)
-        return bytes(written)
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        remembered = self[number] = bytes(written)
+        return remembered
 
 
 LONGS: Final = _Varints(64)
