@@ -56,6 +56,7 @@ LAYERS = {
     "domain": Layer(
         (CONTRACTS, "own.domain"),
         {
+            "schemas.frozen": "frozen classes of which every order makes some",
             f"{_CHASSIS}.money": "arithmetic of ISO 4217: refusals tell amounts as callers write them",
             "iso3166": "a table of countries",
         },

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from schemas.frozen import fast_init
 from services.order.domain.payments import Payment
 from services.order.domain.pricing import NO_TAX, ShippingMethod, TaxRate
 
@@ -30,6 +31,7 @@ class Discount:
     amount: Amount
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderDraft:
     """What is wanted, wherever it came from (REST or Kafka).
@@ -66,6 +68,7 @@ class OrderDraft:
     billing_address_id: str | None = None
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogVariant:
     """A variant as the catalog's projection knows it."""

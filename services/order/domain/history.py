@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from schemas.frozen import fast_init
 from services.order.domain.statuses import OrderStatus
 
 
@@ -22,6 +23,7 @@ class Actor:
 SYSTEM = Actor(type="system", id="order")
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """A history row: what became of an order, why, and by whom."""

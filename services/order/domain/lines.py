@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
+from schemas.frozen import fast_init
 from services.order.domain.statuses import FulfillmentStatus
 
 # Where goods lie in a shop that has said nothing of locations.
@@ -19,8 +21,7 @@ class Shortage:
     expected_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """Units of a SKU that inventory holds for the order at a location."""
 
     sku: str
@@ -28,6 +29,7 @@ class Held:
     quantity: int
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderLine:
     """A line, with what the catalog said when it was added; amounts in minor units.
@@ -108,5 +110,5 @@ def held_without(held: Sequence[Held], location: str, units: Mapping[str, int]) 
     for place in held:
         gone = units.get(place.sku, 0) if place.location == location else 0
         if place.quantity > gone:
-            rest.append(replace(place, quantity=place.quantity - gone))
+            rest.append(place._replace(quantity=place.quantity - gone))
     return tuple(rest)

@@ -14,6 +14,7 @@ from schemas.contracts import (
     OrderCancelledShippedLine,
     OrderConfirmed,
 )
+from schemas.frozen import fast_init
 from services.order.domain.history import Actor, Change, When
 from services.order.domain.lines import Held, OrderLine, Shortage
 from services.order.domain.refusals import Refusal, RefusalCode
@@ -239,6 +240,7 @@ class Order:
         self.note_change(self.status, reason, when, public=False)
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderContent:
     """What an order is about, as it was placed or edited since.

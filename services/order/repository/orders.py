@@ -262,7 +262,7 @@ def _state_columns(orders: Sequence[Order]) -> dict[str, object]:
         "shortages": [
             _json([[s.sku, s.requested, s.available, s.expected_at] for s in order.shortages]) for order in orders
         ],
-        "held": [_json([[h.sku, h.location, h.quantity] for h in order.held]) for order in orders],
+        "held": [_json(order.held) for order in orders],
         "reserved_until": [_moment(order.reserved_until) for order in orders],
         "deadlines": [_moment(order.deadline_at) for order in orders],
         "stuck": [order.stuck_reason for order in orders],
