@@ -3,9 +3,10 @@
 The generated classes write and read themselves with these. A library goes through the schema for every value, and
 asks a stream for every byte: an order's events, decoded by three services, cost a tenth of its CPU so.
 
-What reads is given the bytes and a place in them, and returns the value and the place behind it. It raises ValueError
-or IndexError for bytes that are no such value. A text that is cut off at the end is returned short, with a place
-behind the end of the bytes: whoever reads a whole record compares the two.
+What reads is given the bytes (`bytes`, not a view of them) and a place in them, and returns the value and the place
+behind it. It raises ValueError or IndexError for bytes that are no such value, whoever wrote them, in a time that grows
+with their number. A text that is cut off at the end is returned short, with a place behind the end of the bytes:
+whoever reads a whole record compares the two.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +15,8 @@ from typing import Final, TypeVar
 T = TypeVar("T")
 Reader = Callable[[bytes, int], tuple[T, int]]
 _REMEMBERED = 10_000
+# Bytes that a number of 64 bits may have.
+_LONGEST = 10
 # A text's length that is one byte long and not negative has neither of these bits.
 _MORE_OR_NEGATIVE = 0x81
 
@@ -22,7 +25,8 @@ class _Varints(dict[int, bytes]):
     """Whole numbers of so many bits in zigzag and base 128.
 
     They are remembered, for the events of a batch have few times and amounts; all are forgotten when they are many.
-    A number that does not fit raises OverflowError, what is no number TypeError.
+    A number that does not fit raises OverflowError, what is no number TypeError, unless it equals one that is
+    remembered (1.0): that has the same bytes.
     """
 
     def __init__(self, bits: int) -> None:
@@ -42,7 +46,7 @@ class _Varints(dict[int, bytes]):
         written.append(left)
         if len(self) >= _REMEMBERED:
             self.clear()
-        remembered = self[number] = bytes(written)
+        remembered = self[int(number)] = bytes(written)
         return remembered
 
 
@@ -71,11 +75,14 @@ def read_long(data: bytes, at: int) -> tuple[int, int]:
     at += 1
     number, shift = byte & 0x7F, 7
     while byte > 0x7F:
+        # Of a stranger's million bytes the number would grow, and each byte take longer than the one before.
+        if shift >= 7 * _LONGEST:
+            raise ValueError("a number has more than ten bytes")
         byte = data[at]
         at += 1
         number |= (byte & 0x7F) << shift
         shift += 7
-    if shift > 63 and number >> 64:
+    if number >> 64:
         raise ValueError("a number has more than 64 bits")
     return number >> 1 ^ -(number & 1), at
 

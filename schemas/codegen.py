@@ -148,7 +148,8 @@ def _write(kind: Type, value: str) -> str:
         case Primitive(name="string"):
             return f"string({value})"
         case Record():
-            return f"{value}.to_bytes()"
+            # By the class' name: an object of another class has none of its fields, instead of bytes of its own.
+            return f"{kind.name}.to_bytes({value})"
         case Primitive() | Enum():
             table = f"{kind.name.upper()}S" if isinstance(kind, Primitive) else _bytes(kind)
             return f"{table}[{value}]"

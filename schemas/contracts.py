@@ -345,7 +345,7 @@ class StockAllocated:
         """Return the record in Avro's binary encoding."""
         return b"".join((
             string(self.order_id),
-            blocks([item.to_bytes() for item in self.lines]),
+            blocks([StockAllocatedLine.to_bytes(item) for item in self.lines]),
             LONGS[self.allocated_at],
         ))
 
@@ -466,7 +466,7 @@ class StockRejected:
         return b"".join((
             string(self.order_id),
             NULL if self.revision is None else VALUE + INTS[self.revision],
-            blocks([item.to_bytes() for item in self.shortages]),
+            blocks([StockRejectedShortage.to_bytes(item) for item in self.shortages]),
             LONGS[self.rejected_at],
         ))
 
@@ -585,7 +585,7 @@ class StockReleased:
         """Return the record in Avro's binary encoding."""
         return b"".join((
             string(self.order_id),
-            blocks([item.to_bytes() for item in self.lines]),
+            blocks([StockReleasedLine.to_bytes(item) for item in self.lines]),
             BOOLEANS[self.restocked],
             LONGS[self.released_at],
         ))
@@ -701,7 +701,7 @@ class StockReservationExpired:
         """Return the record in Avro's binary encoding."""
         return b"".join((
             string(self.order_id),
-            blocks([item.to_bytes() for item in self.lines]),
+            blocks([StockReservationExpiredLine.to_bytes(item) for item in self.lines]),
             LONGS[self.expired_at],
         ))
 
@@ -819,7 +819,7 @@ class StockReserved:
         return b"".join((
             string(self.order_id),
             NULL if self.revision is None else VALUE + INTS[self.revision],
-            blocks([item.to_bytes() for item in self.lines]),
+            blocks([StockReservedLine.to_bytes(item) for item in self.lines]),
             NULL if self.expires_at is None else VALUE + LONGS[self.expires_at],
             LONGS[self.reserved_at],
         ))
@@ -942,7 +942,7 @@ class StockRestocked:
         return b"".join((
             string(self.order_id),
             string(self.return_id),
-            blocks([item.to_bytes() for item in self.lines]),
+            blocks([StockRestockedLine.to_bytes(item) for item in self.lines]),
             LONGS[self.restocked_at],
         ))
 
@@ -1058,7 +1058,7 @@ class StockShipped:
             string(self.order_id),
             string(self.shipment_id),
             string(self.location),
-            blocks([item.to_bytes() for item in self.lines]),
+            blocks([StockShippedLine.to_bytes(item) for item in self.lines]),
             LONGS[self.shipped_at],
         ))
 
@@ -1181,7 +1181,7 @@ class StockShortfall:
         """Return the record in Avro's binary encoding."""
         return b"".join((
             string(self.order_id),
-            blocks([item.to_bytes() for item in self.shortages]),
+            blocks([StockShortfallShortage.to_bytes(item) for item in self.shortages]),
             LONGS[self.found_at],
         ))
 
@@ -1776,7 +1776,7 @@ class OrderCancelled:
             _OrderCancelledReason_BYTES[self.reason],
             _OrderCancelledPreviousStatus_BYTES[self.previous_status],
             BOOLEANS[self.restock],
-            blocks([item.to_bytes() for item in self.shipped_lines]),
+            blocks([OrderCancelledShippedLine.to_bytes(item) for item in self.shipped_lines]),
             BOOLEANS[self.notify_customer],
             LONGS[self.refund_minor],
             string(self.currency),
@@ -2038,7 +2038,7 @@ class OrderDelivered:
             string(self.shipment_id),
             NULL if self.shipment_number is None else VALUE + string(self.shipment_number),
             string(self.location),
-            blocks([item.to_bytes() for item in self.lines]),
+            blocks([OrderDeliveredLine.to_bytes(item) for item in self.lines]),
             BOOLEANS[self.complete],
             LONGS[self.delivered_at],
         ))
@@ -2235,8 +2235,8 @@ class OrderDetailsChanged:
             string(self.order_number),
             LONGS[self.version],
             INTS[self.revision],
-            NULL if self.shipping_address is None else VALUE + self.shipping_address.to_bytes(),
-            NULL if self.billing_address is None else VALUE + self.billing_address.to_bytes(),
+            NULL if self.shipping_address is None else VALUE + OrderDetailsChangedAddress.to_bytes(self.shipping_address),
+            NULL if self.billing_address is None else VALUE + OrderDetailsChangedAddress.to_bytes(self.billing_address),
             NULL if self.shipping_method is None else VALUE + string(self.shipping_method),
             NULL if self.label is None else VALUE + string(self.label),
             LONGS[self.subtotal_minor],
@@ -2507,7 +2507,7 @@ class OrderPlaced:
             NULL if self.customer_email is None else VALUE + string(self.customer_email),
             string(self.locale),
             string(self.currency),
-            blocks([item.to_bytes() for item in self.lines]),
+            blocks([OrderPlacedLine.to_bytes(item) for item in self.lines]),
             LONGS[self.subtotal_minor],
             LONGS[self.discount_minor],
             LONGS[self.shipping_minor],
@@ -2794,9 +2794,9 @@ class OrderProcessingStarted:
         return b"".join((
             string(self.order_id),
             string(self.order_number),
-            self.ship_to.to_bytes(),
+            OrderProcessingStartedAddress.to_bytes(self.ship_to),
             string(self.shipping_method),
-            blocks([item.to_bytes() for item in self.lines]),
+            blocks([OrderProcessingStartedLine.to_bytes(item) for item in self.lines]),
             NULL if self.shipment_number is None else VALUE + string(self.shipment_number),
             NULL if self.label is None else VALUE + string(self.label),
             NULL if self.ship_by is None else VALUE + LONGS[self.ship_by],
@@ -3066,7 +3066,7 @@ class OrderRequestRejected:
             _OrderRequestRejectedRequestType_BYTES[self.request_type],
             NULL if self.order_id is None else VALUE + string(self.order_id),
             string(self.code),
-            blocks([item.to_bytes() for item in self.errors]),
+            blocks([OrderRequestRejectedError.to_bytes(item) for item in self.errors]),
             LONGS[self.rejected_at],
         ))
 
@@ -3248,7 +3248,7 @@ class OrderRevised:
             string(self.order_id),
             string(self.order_number),
             INTS[self.revision],
-            blocks([item.to_bytes() for item in self.lines]),
+            blocks([OrderRevisedLine.to_bytes(item) for item in self.lines]),
             LONGS[self.subtotal_minor],
             LONGS[self.discount_minor],
             LONGS[self.shipping_minor],
@@ -3452,7 +3452,7 @@ class OrderRevisionRejected:
             string(self.order_number),
             INTS[self.revision],
             _OrderRevisionRejectedReason_BYTES[self.reason],
-            blocks([item.to_bytes() for item in self.shortages]),
+            blocks([OrderRevisionRejectedShortage.to_bytes(item) for item in self.shortages]),
             LONGS[self.rejected_at],
         ))
 
@@ -3584,7 +3584,7 @@ class OrderRevisionRequested:
             string(self.order_id),
             string(self.order_number),
             INTS[self.revision],
-            blocks([item.to_bytes() for item in self.lines]),
+            blocks([OrderRevisionRequestedLine.to_bytes(item) for item in self.lines]),
             LONGS[self.requested_at],
         ))
 
@@ -3740,7 +3740,7 @@ class OrderShipped:
             NULL if self.follow_url is None else VALUE + string(self.follow_url),
             NULL if self.tracking_url is None else VALUE + string(self.tracking_url),
             NULL if self.estimated_delivery is None else VALUE + string(self.estimated_delivery),
-            blocks([item.to_bytes() for item in self.lines]),
+            blocks([OrderShippedLine.to_bytes(item) for item in self.lines]),
             BOOLEANS[self.complete],
             BOOLEANS[self.unexpected],
             LONGS[self.shipped_at],
@@ -4268,7 +4268,7 @@ class RefundRequested:
             LONGS[self.amount_minor],
             string(self.currency),
             string(self.reason),
-            blocks([item.to_bytes() for item in self.lines]),
+            blocks([RefundRequestedLine.to_bytes(item) for item in self.lines]),
             LONGS[self.shipping_minor],
             LONGS[self.requested_at],
         ))
@@ -4622,7 +4622,7 @@ class ReturnReceived:
             string(self.return_number),
             string(self.receipt_id),
             string(self.location),
-            blocks([item.to_bytes() for item in self.lines]),
+            blocks([ReturnReceivedLine.to_bytes(item) for item in self.lines]),
             BOOLEANS[self.complete],
             LONGS[self.received_at],
         ))
@@ -4779,7 +4779,7 @@ class ReturnRequested:
             string(self.order_number),
             string(self.return_id),
             string(self.return_number),
-            blocks([item.to_bytes() for item in self.lines]),
+            blocks([ReturnRequestedLine.to_bytes(item) for item in self.lines]),
             BOOLEANS[self.expected],
             LONGS[self.requested_at],
         ))
@@ -4915,7 +4915,7 @@ class ShipmentOverdue:
             string(self.order_id),
             string(self.order_number),
             LONGS[self.ship_by],
-            blocks([item.to_bytes() for item in self.lines]),
+            blocks([ShipmentOverdueLine.to_bytes(item) for item in self.lines]),
             LONGS[self.overdue_at],
         ))
 
@@ -5303,19 +5303,19 @@ class OrderRequested:
             string(self.request_id),
             NULL if self.customer_id is None else VALUE + string(self.customer_id),
             NULL if self.customer_email is None else VALUE + string(self.customer_email),
-            blocks([item.to_bytes() for item in self.items]),
-            self.shipping_address.to_bytes(),
-            NULL if self.billing_address is None else VALUE + self.billing_address.to_bytes(),
+            blocks([OrderRequestedItem.to_bytes(item) for item in self.items]),
+            OrderRequestedAddress.to_bytes(self.shipping_address),
+            NULL if self.billing_address is None else VALUE + OrderRequestedAddress.to_bytes(self.billing_address),
             NULL if self.shipping_method is None else VALUE + string(self.shipping_method),
             NULL if self.payment_method is None else VALUE + string(self.payment_method),
             NULL if self.notes is None else VALUE + string(self.notes),
             NULL if self.locale is None else VALUE + string(self.locale),
             NULL if self.external_reference is None else VALUE + string(self.external_reference),
             blocks([string(name) + string(item) for name, item in self.metadata.items()]),
-            blocks([item.to_bytes() for item in self.discounts]),
+            blocks([OrderRequestedDiscount.to_bytes(item) for item in self.discounts]),
             NULL if self.expected_total_minor is None else VALUE + LONGS[self.expected_total_minor],
             NULL if self.currency is None else VALUE + string(self.currency),
-            NULL if self.payment is None else VALUE + self.payment.to_bytes(),
+            NULL if self.payment is None else VALUE + OrderRequestedPayment.to_bytes(self.payment),
         ))
 
     @classmethod

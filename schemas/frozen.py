@@ -13,21 +13,27 @@ _MISSING = dataclasses.MISSING
 
 
 def fast_init(cls: type[T]) -> type[T]:
-    """Give a frozen, slotted dataclass an `__init__` of the same arguments that assigns.
+    """Give a frozen dataclass an `__init__` of the same arguments that assigns.
 
     Args:
-        cls: the class; it has neither a `__post_init__` nor fields without an argument. Subclasses add no fields.
+        cls: made with `slots=True` and `kw_only=True`; every field is an argument, and there is no `__post_init__`.
+            A subclass has empty `__slots__`.
+
+    Raises:
+        TypeError: it is another kind of class.
 
     """
     fields = dataclasses.fields(cls)  # type: ignore[arg-type]  # whatever else is given fails here
-    open_class = type(cls.__name__, (), {"__slots__": tuple(field.name for field in fields)})
+    slots = tuple(field.name for field in fields)
+    plain = hasattr(cls, "__post_init__") or not all(field.init and field.kw_only for field in fields)
+    if plain or tuple(vars(cls).get("__slots__", ())) != slots:
+        raise TypeError(f"{cls.__name__} is no dataclass with slots, kw_only, and no more than its arguments")
+    open_class = type(cls.__name__, (), {"__slots__": slots})
     scope: dict[str, Any] = {"_set": object.__setattr__, "_open": open_class, "_missing": _MISSING}
-    arguments: list[str] = ["self"]
     # The class of the instance may be a subclass.
     lines = [" _class = self.__class__", " _set(self, '__class__', _open)"]
+    arguments = ["self", "*"]
     for field in fields:
-        if field.kw_only and "*" not in arguments:
-            arguments.append("*")
         argument, line = _field(field, scope)
         arguments.append(argument)
         lines.append(line)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from schemas import binary
 from schemas.catalog import Catalog, Schema, Topic
 from schemas.model import Enum, Field, Nullable, Primitive, Record, innermost, named_types, walk
 
@@ -25,8 +26,11 @@ PERSONAL: Final = re.compile(
     r"(^|_)(e?mail|phone|address\d?|(first|last|full|given|family|customer|contact|recipient)_name|recipient|company"
     r"|street|city|state_province|postal_code|zip|country_code|notes?|ship_to|bill_to|birth(day|_?date)|iban|ip)$"
 )
-# What the generated classes need for themselves.
-TAKEN: Final = re.compile(r"self|cls|data|at|key|read(_.*)?|to_bytes|to_avro|from_avro")
+# What the generated classes need for themselves: arguments, methods, and what their methods read fields with.
+TAKEN: Final = frozenset(
+    {"self", "cls", "data", "at", "key", "to_bytes", "read", "to_avro", "from_avro"}
+    | {name for name in vars(binary) if name.startswith("read_")}
+)
 FIELD_NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 CO_PARTITIONED: Final = ("order.events.v1", "inventory.events.v1")
 
@@ -61,7 +65,7 @@ def _names(event: Schema) -> Iterator[str]:
     for path, _, field in walk(event.record):
         if not FIELD_NAME.fullmatch(field.name) or keyword.iskeyword(field.name):
             yield f"{path} is not a usable name: lower case with underscores, no keyword"
-        elif TAKEN.fullmatch(field.name):
+        elif field.name in TAKEN:
             yield f"{path} is not a usable name: the generated class needs it for itself"
 
 

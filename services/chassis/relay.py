@@ -56,6 +56,7 @@ PERMANENT = {
     KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001  # the same
 }
 log = logs.logger(__name__)
+# The client would cut a text at a NUL; PostgreSQL, where all of them come from, keeps none.
 Header = tuple[str, str | bytes | None]
 
 
@@ -134,7 +135,7 @@ class Relay:
         self._make_producer = producer
         self._producer: Producer | None = None
         self._source = source
-        self._constant: dict[tuple[str, int], tuple[Header, ...]] = {}
+        self._headers_of_type: dict[tuple[str, int], tuple[Header, ...]] = {}
         self._health = health
         self._window = window
         self._batch_max = batch_max
@@ -231,9 +232,9 @@ class Relay:
         """Return the CloudEvents headers (binary mode, version 1.0) of a row."""
         # The id in the frame, not this build's newest: the row may have been written by another build.
         schema_id = int.from_bytes(row.payload[1:5])
-        constant = self._constant.get((row.type, schema_id))
+        constant = self._headers_of_type.get((row.type, schema_id))
         if constant is None:
-            constant = self._constant[row.type, schema_id] = self._constant_headers(row.type, schema_id)
+            constant = self._headers_of_type[row.type, schema_id] = self._constant_headers(row.type, schema_id)
         return [
             *constant,
             ("ce_id", row.id),

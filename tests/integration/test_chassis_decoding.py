@@ -26,6 +26,13 @@ def test_every_example_decodes_to_its_event() -> None:
         assert type(CODEC.decode(value, EVENTS[name].FULLNAME)) is EVENTS[name]
 
 
+@pytest.mark.parametrize("name", sorted(VALUES))
+def test_what_is_cut_off_anywhere_is_undecodable(name: str) -> None:
+    for length in range(len(VALUES[name])):
+        with pytest.raises(UndecodableEvent):
+            CODEC.decode(VALUES[name][:length], EVENTS[name].FULLNAME)
+
+
 @settings(max_examples=1000, deadline=None)
 @given(
     name=st.sampled_from(sorted(VALUES)),
