@@ -43,7 +43,9 @@ GAUGES = (
         sa.text("SELECT extract(epoch FROM min(audited_at))::float8 FROM audits HAVING count(*) > 0"),
     ),
 )
-_STEP_SECONDS = 1.0
+_PAUSE_SECONDS = 1.0
+# Between two signs of life.
+_BEAT_SECONDS = 5.0
 # Another worker may have audited meanwhile, or may have died while it did.
 _LOOK_SECONDS = 10.0
 # What failed by a fault of its own fails again: its load is not put on the database without a pause.
@@ -77,7 +79,7 @@ class Auditor:
             self._beat()
             if time.monotonic() >= next_look:
                 next_look = time.monotonic() + self._look(stop)
-            stop.wait(_STEP_SECONDS)
+            stop.wait(min(max(next_look - time.monotonic(), 0.0), _BEAT_SECONDS))
 
     def _look(self, stop: threading.Event) -> float:
         """Audit if it is time, and return for how many seconds there is nothing to be done."""
@@ -88,7 +90,7 @@ class Auditor:
                 self._audit_alone(stop)
         except TransientError as error:
             log.warning("audit_put_off", error=type(error).__name__)
-            return _STEP_SECONDS
+            return _PAUSE_SECONDS
         except Exception as error:
             if stop.is_set():
                 log.info("audit_broken_off", error=type(error).__name__)

@@ -33,10 +33,11 @@ from services.chassis.unit_of_work import UnitOfWork
 from services.chassis.window import Window
 
 U = TypeVar("U", bound=UnitOfWork)
-_IDLE_POLL_SECONDS = 0.5
+_IDLE_POLL_SECONDS = 1.0
 # For what already lies there.
 _SWEEP_SECONDS = 0.0005
-_LOOK_SECONDS = 1.0
+# A little less than an idle poll, so that each one is followed by a look.
+_LOOK_SECONDS = 0.9
 # How long parked keys may be tried before fresh records have their turn again.
 _RETRY_SECONDS = 0.1
 _BACKOFF_SECONDS = 0.2

@@ -16,14 +16,16 @@ from typing import Generic, TypeVar
 import sqlalchemy as sa
 
 from services.chassis import logs, metrics
-from services.chassis.database import DEADLINES_LOCK, each_alone, session, statements, transaction, try_session_lock
+from services.chassis.database import DEADLINES_LOCK, each_alone, session, transaction, try_session_lock
 from services.chassis.errors import TransientError
 from services.chassis.health import Health, Reason
 from services.chassis.outbox import Outbox
+from services.chassis.sending import often
 from services.chassis.unit_of_work import Due, Transaction, UnitOfWork, begin
 
-# Whole since when: the last tick came in time, no partition is behind, and no event waits to be published.
-TICK = sa.text("""
+# Whole since when: the last tick came in time, no partition is behind, and no event waits to be published. What has
+# passed is counted with it, each kind for itself: one statement, since an idle system does little else.
+TICK = """
 UPDATE deadline_watch SET ticked_at = clock_timestamp(), whole_since = CASE WHEN
     ticked_at > clock_timestamp() - make_interval(secs => :away)
     AND NOT EXISTS (SELECT FROM consumer_progress
@@ -32,8 +34,8 @@ UPDATE deadline_watch SET ticked_at = clock_timestamp(), whole_since = CASE WHEN
     AND NOT EXISTS (SELECT FROM (SELECT created_at FROM outbox ORDER BY seq LIMIT 1) oldest
                     WHERE created_at < clock_timestamp() - make_interval(secs => :away))
     THEN whole_since ELSE clock_timestamp() END
-RETURNING clock_timestamp() AS now, whole_since
-""")
+RETURNING clock_timestamp() AS now, whole_since, ARRAY[{passed}]::bigint[] AS passed
+"""
 REACHED = sa.text("""
 SELECT least(
     (SELECT min(coalesce(caught_up_at, '-infinity')) FROM consumer_progress
@@ -56,14 +58,14 @@ class Deadline(Generic[U]):
     Args:
         name: for logs.
         topics: that could still bring what is awaited.
-        passed: how many deadlines have passed by now, whether or not they may fire.
+        passed: counts the deadlines that have passed by now, whether or not they may fire: one number.
         fire: locks those that are due, ends them, and returns how many it were.
 
     """
 
     name: str
     topics: tuple[str, ...]
-    passed: Callable[[U], int]
+    passed: sa.TextClause
     fire: Callable[[U, Due], int]
 
 
@@ -112,6 +114,7 @@ class Deadlines(Generic[U]):
     ) -> None:
         self._engine = engine
         self._deadlines = deadlines
+        self._tick = often(TICK.format(passed=", ".join(f"({deadline.passed.text})" for deadline in deadlines)))
         self._chores = chores
         # Not all that the database has rows of: nobody catches up on a topic that an older build read.
         self._places = {"consumers": [consumer for consumer, _ in reads], "topics": [topic for _, topic in reads]}
@@ -143,32 +146,31 @@ class Deadlines(Generic[U]):
         while not stop.is_set():
             self._health.beat("deadlines")
             # On the session that holds the lock, so that one who lost it stops here.
-            row = elected.execute(TICK, {"away": self._away_seconds, **self._places}).one()
+            row = elected.execute(self._tick, {"away": self._away_seconds, **self._places}).one()
             elected.commit()
             self._health.report("deadlines", None)
-            for deadline in self._deadlines:
-                self._look(deadline, row.now, row.whole_since)
+            for deadline, passed in zip(self._deadlines, row.passed, strict=True):
+                if passed:  # which is rare
+                    self._fire_all(deadline, passed, row.now, row.whole_since)
             self._do_chores(row.now)
             stop.wait(self._poll_seconds)
 
-    def _look(self, deadline: Deadline[U], now: datetime, whole_since: datetime) -> None:
+    def _fire_all(self, deadline: Deadline[U], passed: int, now: datetime, whole_since: datetime) -> None:
         whole = now - whole_since
         longest = whole if whole < timedelta(seconds=self._grace_max) else _ANY_LENGTH
-        left = 0
+        left = passed
         with _fault_logged(deadline.name):
             fired = _LIMIT
             while fired == _LIMIT:
-                fired, left = self._fire(deadline, longest)
-        if left:
+                fired = self._fire(deadline, longest)
+                left -= fired
+        # More may have been fired than were counted before.
+        if left > 0:
             metrics.DEADLINES_DEFERRED.inc(left)
             log.info("deadlines_deferred", deadline=deadline.name, count=left, whole_since=whole_since.isoformat())
 
-    def _fire(self, deadline: Deadline[U], longest: timedelta) -> tuple[int, int]:
-        """Fire what is due, and return how many it were and how many more have passed."""
-        with statements(self._engine) as connection:
-            passed = deadline.passed(self._unit_of_work(Transaction(connection, self._outbox())))
-        if not passed:  # what almost every look finds
-            return 0, 0
+    def _fire(self, deadline: Deadline[U], longest: timedelta) -> int:
+        """Fire what is due, up to the limit, and return how many it were."""
         with begin(self._engine, self._outbox()) as tx:
             uow = self._unit_of_work(tx)
             places = {**self._places, "bringing": list(deadline.topics)}
@@ -178,8 +180,7 @@ class Deadlines(Generic[U]):
             tx.finish()
         if fired:
             log.info("deadlines_fired", deadline=deadline.name, count=fired)
-        # Each statement sees what was committed by then: more may be fired than were counted before.
-        return fired, max(passed - fired, 0)
+        return fired
 
     def _do_chores(self, now: datetime) -> None:
         for chore in self._chores:

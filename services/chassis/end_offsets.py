@@ -20,7 +20,8 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from services.chassis.errors import BrokerUnavailable
 
-_EVERY_SECONDS = 1.0
+# A little less than an idle consumer's poll, after which it asks.
+_EVERY_SECONDS = 0.9
 _REFRESH_SECONDS = 1.0
 Place = tuple[str, int]
 
@@ -64,17 +65,17 @@ class EndOffsets:
         """Return, for each partition that has reached a looked-up end, when that look was (`time.monotonic`).
 
         A moment and not an age, since the caller may have to wait for a database before it can write it down.
-        The question to the broker is sent in one call and its answer taken in a later one; only after a failure the
-        broker is waited for, a second at most.
+        The question to the broker is sent in one call and its answer taken in a later one, which asks the next; only
+        after a failure the broker is waited for, a second at most.
         """
         now = time.monotonic()
         if self._asked:
             self._take_answers()
-        elif now - self._asked_at >= _EVERY_SECONDS:
-            self._ask(now)
         looks = {place: asked_at for place, (end, asked_at) in self._targets.items() if self._positions[place] >= end}
         for place in looks:
             del self._targets[place]
+        if not self._asked and now - self._asked_at >= _EVERY_SECONDS:
+            self._ask(now)
         return looks
 
     def _ask(self, now: float) -> None:

@@ -28,6 +28,8 @@ def make_consumer(settings: ServiceSettings, group: str, statistics: Callable[[s
         "auto.offset.reset": "earliest",
         "isolation.level": "read_committed",
         "check.crcs": True,
+        # How long the broker keeps a question open where it has nothing: each one wakes both sides. A record ends it.
+        "fetch.wait.max.ms": 1_000,
         "enable.partition.eof": True,
         "statistics.interval.ms": 15_000,
         "stats_cb": statistics,

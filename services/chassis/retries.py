@@ -15,11 +15,12 @@ from services.chassis.errors import TransientError
 from services.chassis.handling import Handling
 from services.chassis.incoming import Reader
 from services.chassis.outbox import Outbox
+from services.chassis.sending import often
 from services.chassis.tally import Tally
 from services.chassis.unit_of_work import Deferral, UnitOfWork, begin
 
 # One statement, since an idle system does little else.
-LOOK = sa.text(f"""
+LOOK = often(f"""
 WITH caught_up AS ({inbox.CAUGHT_UP}), open AS ({breaker.OPEN}), due AS ({parking.FIRST_DUE})
 SELECT open.topic AS open_topic, open.fingerprint, due.topic, due.key
 FROM (VALUES (1)) look LEFT JOIN open ON true LEFT JOIN due ON true

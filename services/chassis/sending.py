@@ -3,7 +3,8 @@
 Parsing and planning cost PostgreSQL more than a set-based statement over a few rows does. The driver sends text, so
 a statement is prepared by name, in the message of an execution, and then executed by that name (PostgreSQL manual,
 PREPARE). A plan suits the tables as they were when it was made: one from the first second of an installation would
-read whole tables for good. So it lives for two seconds, and what comes a few times only in that time is not prepared.
+read whole tables for good. So it is let go after two seconds, or, where it comes only a few times a second as the
+looks of an idle system do, after a minute; and it is made at the fourth execution only.
 
 A write whose result nobody reads is sent with the next statement of its transaction, COMMIT at the latest: one round
 trip instead of six, each of which costs two switches of processes, and on a busy machine a place in its queue. What
@@ -26,7 +27,8 @@ from sqlalchemy.engine import ExceptionContext
 OPTION = "-c plan_cache_mode=force_generic_plan"
 # A connection on which each statement is a transaction of its own (`database.statements`): nothing can wait there.
 EACH_ALONE = "oms_each_alone"
-_LIVES_SECONDS = 2.0
+_LIVES_SECONDS, _LIVES_MAX_SECONDS = 2.0, 60.0
+_BUSY_PER_SECOND = 4
 _OFTEN = 3
 _OFTEN_OPTION, _DEFERRED_OPTION = "oms_often", "oms_deferred"
 _PARAMETER = re.compile(r"%\((\w+)\)s")
@@ -80,6 +82,12 @@ class _Plan:
     came: int = 0
     name: str = ""
 
+    def is_old(self, now: float) -> bool:
+        """Return whether to count, and plan, anew."""
+        age = now - self.since
+        is_busy = self.came > _BUSY_PER_SECOND * age
+        return age > (_LIVES_SECONDS if is_busy else _LIVES_MAX_SECONDS)
+
 
 class Session:
     """One session of the database: what is prepared there, and what waits to be sent."""
@@ -93,7 +101,7 @@ class Session:
     def message(self, statement: str, now: float) -> str:
         """Return what to send for a statement that comes often; both in the driver's form."""
         plan = self._plans.get(statement)
-        if plan is None or now - plan.since > _LIVES_SECONDS:
+        if plan is None or plan.is_old(now):
             if plan is not None and plan.name:
                 self._free += f"DEALLOCATE {plan.name}; "
             plan = self._plans[statement] = _Plan(now)

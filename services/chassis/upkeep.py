@@ -17,7 +17,9 @@ from services.chassis.errors import TransientError
 from services.chassis.health import Health
 from services.chassis.watching import watched
 
-_STANDBY_SECONDS = 1.0
+_STANDBY_SECONDS = 5.0
+# Between two signs of life.
+_BEAT_SECONDS = 5.0
 # What failed by a fault of its own fails again: its load is not put on the database without a pause.
 _FAILED_SECONDS = 60.0
 # A rest is so many times as long as the longest step before it: what is derived may be late for a while, and must not
@@ -99,9 +101,9 @@ class Upkeep:
 
     def _rest(self, seconds: float, stop: threading.Event) -> None:
         """Wait, and be alive meanwhile."""
-        while seconds > 0 and not stop.wait(min(seconds, 1.0)):
+        while seconds > 0 and not stop.wait(min(seconds, _BEAT_SECONDS)):
             self._beat()
-            seconds -= 1.0
+            seconds -= _BEAT_SECONDS
 
     def _beat(self) -> None:
         self._health.beat(self._name)

@@ -25,7 +25,7 @@ def _deadlines(_settings: InventorySettings) -> list[Deadline[InventoryUnitOfWor
         Deadline(
             name="reservation",
             topics=(contracts.OrderConfirmed.TOPIC,),
-            passed=InventoryUnitOfWork.count_overdue,
+            passed=reservations.COUNT_OVERDUE,
             fire=expire_reservations,
         )
     ]

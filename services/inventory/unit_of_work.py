@@ -83,10 +83,6 @@ class InventoryUnitOfWork:
         self._lock_skus({line.sku for reservation in self._reservations.values() for line in reservation.lines})
         return list(self._reservations.values())
 
-    def count_overdue(self) -> int:
-        """Return how many reservations' deadlines have passed by now."""
-        return reservations.count_overdue(self.tx.connection)
-
     def audit(self) -> Audit:
         """Audit the books; the first and last thing that is asked of a unit of work."""
         return audit.run(self.tx.connection)

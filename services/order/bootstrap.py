@@ -37,6 +37,7 @@ from services.order.handlers.shipments import tell_overdue
 from services.order.handlers.stock import end_overdue
 from services.order.repository import analytics_facts, gauges
 from services.order.repository import audit as books
+from services.order.repository import orders as orders_table
 from services.order.settings import OrderSettings
 from services.order.unit_of_work import OrderUnitOfWork
 
@@ -49,11 +50,11 @@ def _deadlines(_settings: OrderSettings) -> list[Deadline[OrderUnitOfWork]]:
         Deadline(
             name="saga",
             topics=(contracts.StockReserved.TOPIC,),
-            passed=OrderUnitOfWork.count_overdue,
+            passed=orders_table.COUNT_OVERDUE,
             fire=end_overdue,
         ),
         # A matter of the calendar: nothing that could still come changes it.
-        Deadline(name="ship_by", topics=(), passed=OrderUnitOfWork.count_late, fire=tell_overdue),
+        Deadline(name="ship_by", topics=(), passed=orders_table.COUNT_LATE, fire=tell_overdue),
     ]
 
 

@@ -190,18 +190,10 @@ class OrderUnitOfWork:
         self._orders = orders.lock_overdue(self.tx.connection, due.until, due.longest, due.limit)
         return list(self._orders.values())
 
-    def count_overdue(self) -> int:
-        """Return how many orders' deadlines have passed by now."""
-        return orders.count_overdue(self.tx.connection)
-
     def lock_late(self, due: Due) -> list[Order]:
         """Lock orders that should have left."""
         self._orders = orders.lock_late(self.tx.connection, due.until, due.limit)
         return list(self._orders.values())
-
-    def count_late(self) -> int:
-        """Return how many orders should have left by now, untold."""
-        return orders.count_late(self.tx.connection)
 
     def audit(self) -> Audit:
         """Audit the books; the first and last thing that is asked of a unit of work."""

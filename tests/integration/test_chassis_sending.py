@@ -60,15 +60,29 @@ def test_what_comes_often_is_prepared_once_and_nothing_else(engine: sa.Engine) -
     assert len(names(engine)) == 1
 
 
-def test_a_plan_is_given_up_after_its_time(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+NEVER_BUSY = {"_BUSY_PER_SECOND": 1e9}
+
+
+@pytest.mark.parametrize(
+    ("patched", "given_up"),
+    [
+        ({"_LIVES_SECONDS": 0.0}, True),
+        ({"_LIVES_SECONDS": 0.0} | NEVER_BUSY, False),
+        ({"_LIVES_MAX_SECONDS": 0.0} | NEVER_BUSY, True),
+    ],
+)
+def test_a_plan_is_given_up_after_its_time_which_is_longer_where_it_comes_rarely(
+    engine: sa.Engine, monkeypatch: pytest.MonkeyPatch, patched: dict[str, float], *, given_up: bool
+) -> None:
     twice(engine, 4)
     (first,) = names(engine)
-    monkeypatch.setattr(sending, "_LIVES_SECONDS", 0.0)
+    for name, value in patched.items():
+        monkeypatch.setattr(sending, name, value)
     twice(engine, 1)
     monkeypatch.undo()
     twice(engine, 10)
     (second,) = names(engine)
-    assert second != first
+    assert (second != first) is given_up
 
 
 @pytest.mark.parametrize("at", [4, 5])

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from deploy.local.databases import Databases
 from schemas import contracts
@@ -272,14 +273,30 @@ def test_a_reservation_that_is_being_confirmed_is_not_waited_for_and_does_not_ex
     expired(world, other)
 
 
+def test_a_look_that_finds_nothing_is_one_statement(world: World) -> None:
+    """An idle system does little else."""
+    reserve(world, overdue="-1 hour")
+    process = world.process()
+    sent: list[str] = []
+    sa.event.listen(process.engine, "before_cursor_execute", lambda *call: sent.append(call[2]))
+    with running(process.deadlines().run):
+        some_looks(world)
+    looks = [statement for statement in sent if "deadline_watch" in statement]
+    others = [statement for statement in sent if statement not in looks]
+    assert len(looks) >= 4
+    assert [statement for statement in others if "pg_try_advisory_lock" not in statement] == ["COMMIT"]
+
+
 def test_a_deadline_whose_handler_raises_does_not_end_the_worker(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The reservation's SKU holds less than it does: nothing can be let go. Chores and consumers go on."""
     broken = reserve(world)
     world.rows("UPDATE stock_levels SET reserved = 0")
+    deferred = counting("oms_deadlines_deferred_total")
     with running(world.runtime.deadlines().run):
         eventually(lambda: failed(caplog, times=3), within=10)
+        assert deferred() >= 2
         world.rows("UPDATE stock_levels SET reserved = 1")
         eventually(lambda: expired(world, broken), within=10)
 

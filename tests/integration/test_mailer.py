@@ -300,6 +300,21 @@ def test_under_resend_a_mail_of_unknown_outcome_comes_again_with_its_message_id(
     assert [(sequence, type(event)) for _, sequence, event in world.emitted()] == [(1, NotificationSent)]
 
 
+def test_a_mailer_goes_on_looking_for_claims_that_end_while_it_runs(
+    world: World, sink: Sink, mailer: Mailer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mailer_module, "_SETTLINGS", 1000)  # within the length of a claim: every 0.3 seconds
+    die_in_the_window(world, sink)
+    send_all(mailer)
+    end_claims(world)
+    eventually(lambda: _sends(mailer), within=10)
+    assert world.notifications() == [("order_placed", "sent")]
+
+
+def _sends(mailer: Mailer) -> None:
+    assert mailer.send_due(NEVER) == 1
+
+
 def test_under_hold_a_mail_of_unknown_outcome_waits_for_an_operator(
     world: World, sink: Sink, mailer: Mailer, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,8 @@ from services.chassis.errors import FatalError
 from services.chassis.health import Health, HealthAnswer
 from services.chassis.http.exposition import exposition
 
+# A request wakes the server at once; this is for being shut down only.
+_SHUTDOWN_LOOK_SECONDS = 2.0
 log = logs.logger(__name__)
 
 
@@ -28,7 +30,7 @@ def serve_probes(health: Health, host: str, port: int) -> ThreadingHTTPServer:
         server = _Server((host, port), health)
     except OSError as error:
         raise FatalError(f"cannot listen on {host}:{port} (HTTP_HOST, METRICS_PORT): {error.strerror}") from error
-    Thread(target=server.serve_forever, name="probes", daemon=True).start()
+    Thread(target=server.serve_forever, args=(_SHUTDOWN_LOOK_SECONDS,), name="probes", daemon=True).start()
     return server
 
 

@@ -58,11 +58,6 @@ def lock_overdue(connection: sa.Connection, until: datetime, longest: timedelta,
     return _by_order(connection.execute(LOCK_OVERDUE, {"until": until, "longest": longest, "limit": limit}).all())
 
 
-def count_overdue(connection: sa.Connection) -> int:
-    """Return how many deadlines have passed by now."""
-    return int(connection.execute(COUNT_OVERDUE).scalar_one())
-
-
 def insert(connection: sa.Connection, reservations: Sequence[Reservation]) -> None:
     """Add reservations that have no row yet."""
     if reservations:

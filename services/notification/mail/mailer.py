@@ -35,6 +35,8 @@ from services.notification.settings import NotificationSettings
 NAME = "mailer"
 _PAUSE_SECONDS, _PAUSE_MAX_SECONDS = 0.5, 15.0
 _GATHER_SECONDS = 0.2
+# So often within the length of a claim it is looked for those that have ended.
+_SETTLINGS = 60
 # What a template or facts that do not fit raise: the mail waits for a better build, the others go on.
 _UNRENDERABLE = (TemplateError, LookupError, TypeError, ValueError)
 # What a try, or a claim without one, is counted as.
@@ -72,6 +74,7 @@ class Mailer:
         self._terms = settings.delivery_terms
         self._sender = settings.sender
         self._renderer = Renderer()
+        self._next_settling = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Send until `stop` is set; the mail that is being sent is finished, claims on others are given back."""
@@ -105,11 +108,14 @@ class Mailer:
 
         """
         settings = self._settings
+        now = time.monotonic()
         # Nothing is begun in the second half of a claim, so that each try ends within it.
-        until = time.monotonic() + settings.mail_lease_seconds / 2
+        until = now + settings.mail_lease_seconds / 2
         with statements(self._engine) as connection:
-            for found in queue.settle_overdue(connection, settings.mail_unknown_outcome):
-                _note_unknown(found, settings.mail_unknown_outcome.value)
+            if now >= self._next_settling:
+                for found in queue.settle_overdue(connection, settings.mail_unknown_outcome):
+                    _note_unknown(found, settings.mail_unknown_outcome.value)
+                self._next_settling = now + settings.mail_lease_seconds / _SETTLINGS
             claim = queue.claim(connection, settings.claim_size, settings.mail_lease_seconds)
         self._work_off(claim, until, stop)
         return len(claim.deliveries)

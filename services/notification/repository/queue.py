@@ -38,25 +38,20 @@ UNCLAIM = sa.text("""
 UPDATE notifications SET status = 'queued', claim = NULL, due_at = now(), updated_at = now()
 WHERE id = ANY(:ids ::uuid[]) AND claim = :claim ::uuid
 """)
-# Their claims ended without a result: the mailer died, or lost the mail server's answer.
-_OVERDUE = """
-SELECT id FROM notifications WHERE status = 'sending' AND due_at < now() LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED
-"""
-HOLD_OVERDUE = sa.text(f"""
-WITH overdue AS ({_OVERDUE})
+# Overdue are those whose claim ended without a result: the mailer died, or lost the mail server's answer.
+HOLD_OVERDUE = often("""
+WITH overdue AS (
+    SELECT id FROM notifications WHERE status = 'sending' AND due_at < now() LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED)
 UPDATE notifications n SET status = 'held', claim = NULL, failure = 'outcome_unknown', updated_at = now()
 FROM overdue WHERE n.id = overdue.id RETURNING n.id::text, n.template
 """)
-REQUEUE_OVERDUE = sa.text(f"""
-WITH overdue AS ({_OVERDUE})
+REQUEUE_OVERDUE = often("""
+WITH overdue AS (
+    SELECT id FROM notifications WHERE status = 'held' OR (status = 'sending' AND due_at < now())
+    LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED)
 UPDATE notifications n SET status = 'queued', claim = NULL, due_at = now(), failure = 'outcome_unknown',
     updated_at = now()
 FROM overdue WHERE n.id = overdue.id RETURNING n.id::text, n.template
-""")
-REQUEUE_HELD = sa.text("""
-WITH held AS (SELECT id FROM notifications WHERE status = 'held' LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED)
-UPDATE notifications n SET status = 'queued', due_at = now(), updated_at = now()
-FROM held WHERE n.id = held.id RETURNING n.id::text, n.template
 """)
 
 
@@ -110,13 +105,8 @@ def unclaim(connection: sa.Connection, claim_id: str, deliveries: Sequence[Deliv
 
 def settle_overdue(connection: sa.Connection, policy: UnknownOutcome) -> list[Overdue]:
     """Hold, or queue once more, what was being sent when its claim ended; a change of policy frees what was held."""
-    if policy is UnknownOutcome.HOLD:
-        return _overdue(connection, HOLD_OVERDUE)
-    return _overdue(connection, REQUEUE_OVERDUE) + _overdue(connection, REQUEUE_HELD)
-
-
-def _overdue(connection: sa.Connection, statement: sa.TextClause) -> list[Overdue]:
-    return [Overdue(row.id, row.template) for row in connection.execute(statement)]
+    rows = connection.execute(HOLD_OVERDUE if policy is UnknownOutcome.HOLD else REQUEUE_OVERDUE)
+    return [Overdue(row.id, row.template) for row in rows]
 
 
 def _delivery(row: sa.Row[Any]) -> Delivery:

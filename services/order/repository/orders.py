@@ -135,19 +135,9 @@ def lock_overdue(connection: sa.Connection, until: datetime, longest: timedelta,
     return _by_id(connection.execute(LOCK_OVERDUE, {"until": until, "longest": longest, "limit": limit}).all())
 
 
-def count_overdue(connection: sa.Connection) -> int:
-    """Return how many deadlines have passed by now."""
-    return int(connection.execute(COUNT_OVERDUE).scalar_one())
-
-
 def lock_late(connection: sa.Connection, until: datetime, limit: int) -> dict[str, Order]:
     """Lock orders that should have left by `until` and have not, and of which nobody was told so."""
     return _by_id(connection.execute(LOCK_LATE, {"until": until, "limit": limit}).all())
-
-
-def count_late(connection: sa.Connection) -> int:
-    """Return how many orders should have left by now, and nobody was told that they have not."""
-    return int(connection.execute(COUNT_LATE).scalar_one())
 
 
 def count_open(connection: sa.Connection, customer_ids: Iterable[str]) -> dict[str, int]:
