@@ -58,7 +58,8 @@ class Deadline(Generic[U]):
     Args:
         name: for logs.
         topics: that could still bring what is awaited.
-        passed: counts the deadlines that have passed by now, whether or not they may fire: one number.
+        passed: counts the deadlines that have passed by now, whether or not they may fire: one number, without
+            parameters.
         fire: locks those that are due, ends them, and returns how many it were.
 
     """
