@@ -19,6 +19,8 @@ from typing import Any
 _READ = 65536
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = b"content-length:"
+# How long the sockets are waited for at most, since a load has to end in its time.
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +166,8 @@ def _drive(load: Load, selector: Any, idle: list[_Connection]) -> Sent:
                 break
             idle.pop().send(load.requests[sent], due)
             sent += 1
-        for key, _ in selector.select(_patience(load, began, sent, total)):
+        patience = _patience(load, began, sent) if idle and sent < total else _LOOK_SECONDS
+        for key, _ in selector.select(patience):
             connection: _Connection = key.data
             status = connection.receive()
             if status is not None:
@@ -174,8 +177,12 @@ def _drive(load: Load, selector: Any, idle: list[_Connection]) -> Sent:
     return Sent(began, time.monotonic(), sorted(latencies), statuses)
 
 
-def _patience(load: Load, began: float, sent: int, total: int) -> float:
-    """Return how long the sockets may be waited for: until the next request is due, a second at most."""
-    if load.rate is None or sent == total:
-        return 1.0
-    return min(max(began + sent / load.rate - time.monotonic(), 0.0), 1.0)
+def _patience(load: Load, began: float, sent: int) -> float:
+    """Return how long the sockets may be waited for while a connection is free: until the next request is due.
+
+    Where none is, only an answer is waited for, however late that request is: who kept looking whether it may be sent
+    would take a core from the server that is to answer, and keep it slow.
+    """
+    if load.rate is None:
+        return _LOOK_SECONDS
+    return min(max(began + sent / load.rate - time.monotonic(), 0.0), _LOOK_SECONDS)

@@ -259,6 +259,14 @@ def test_a_request_that_had_to_wait_for_its_turn_is_late_from_when_it_was_due(se
     assert sent.latencies[2] >= 0.58
 
 
+def test_a_sender_that_waits_for_answers_leaves_the_cores_to_the_server(server: tuple[str, int]) -> None:
+    """While every connection is taken and the next request is overdue."""
+    host, port = server
+    before = time.thread_time()
+    send(Load(host=host, port=port, requests=[get("/slow")] * 3, connections=1, rate=1000))
+    assert time.thread_time() - before < 0.1
+
+
 def test_requests_are_sent_at_their_rate(server: tuple[str, int]) -> None:
     host, port = server
     sent = send(Load(host=host, port=port, requests=[get("/")] * 20, connections=4, rate=50))
