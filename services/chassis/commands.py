@@ -257,7 +257,7 @@ class Commands(Generic[U]):
             for entry in todo:
                 _render(entry, uow)
             if not tx.undone:
-                _store(tx.connection, group, todo)
+                _store(tx.connection, todo)
                 tx.finish()
 
     def _require_room(self, connection: sa.Connection) -> None:
@@ -316,16 +316,14 @@ def _render(entry: _Entry[U], uow: U) -> None:
         entry.error = refusal
 
 
-def _store(connection: sa.Connection, group: Sequence[_Entry[U]], done: Sequence[_Entry[U]]) -> None:
-    answers = {
-        (entry.caller, entry.idempotency.key): (entry.idempotency.request_hash, entry.answer)
-        for entry in done
-        if entry.idempotency is not None
-    }
-    # Of those, too, that were answered before: what was claimed for their parts is free again.
-    for entry in group:
-        told = {} if entry.answer is None else entry.answer.parts
+def _store(connection: sa.Connection, done: Sequence[_Entry[U]]) -> None:
+    answers: dict[Place, tuple[str, Answer]] = {}
+    for entry in done:
+        if entry.answer is None:
+            continue
+        if entry.idempotency is not None:
+            answers[entry.caller, entry.idempotency.key] = (entry.idempotency.request_hash, entry.answer)
         for part in entry.parts:
-            if part.key not in entry.submitted.answered:
-                answers[entry.caller, part.key] = (part.request_hash, told.get(part.key))
-    idempotency.settle(connection, answers)
+            if part.key in entry.answer.parts and part.key not in entry.submitted.answered:
+                answers[entry.caller, part.key] = (part.request_hash, entry.answer.parts[part.key])
+    idempotency.store(connection, answers)

@@ -1,9 +1,10 @@
 """Stored answers: the same request with the same key gets the same answer, once carried out.
 
-Invariant: the claim of a key, the effect of its request and the answer commit together; a refused request leaves
+Invariant: the effect of a request and its answer commit together, while its key is held; a refused request leaves
 nothing behind, so that it may be sent again once the facts have changed.
 """
 
+import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -16,25 +17,20 @@ from services.chassis.sending import deferred, often
 
 Place = tuple[str, str]
 
-# Sorted, so that two groups that hold the same keys wait for each other instead of deadlocking. A key that a
-# running transaction holds is waited for: it is answered from there, or free again.
-CLAIM_KEYS = often("""
-INSERT INTO idempotency_keys (caller, key) SELECT * FROM unnest(:callers ::text[], :keys ::text[])
-ON CONFLICT DO NOTHING RETURNING caller, key, now()
-""")
-READ_ANSWERS = sa.text("""
-SELECT caller, key, request_hash, status, headers, body FROM idempotency_keys
-JOIN unnest(:callers ::text[], :keys ::text[]) d(caller, key) USING (caller, key)
+# Who comes with a key that a running transaction holds waits here, and what is read next sees the answer of that one,
+# or that it was refused. A number is held and not a row: so a key is written once, with its answer, instead of claimed,
+# updated, or taken away again. Sorted, so that two groups that hold the same keys wait for each other instead of
+# deadlocking.
+HOLD_KEYS = deferred("SELECT pg_advisory_xact_lock(number) FROM unnest(:numbers ::bigint[]) number")
+READ_ANSWERS = often("""
+SELECT now(), i.* FROM (SELECT) once LEFT JOIN (
+    SELECT caller, key, request_hash, status, headers, body FROM idempotency_keys
+    JOIN unnest(:callers ::text[], :keys ::text[]) d(caller, key) USING (caller, key)) i ON true
 """)
 STORE_ANSWERS = deferred("""
-UPDATE idempotency_keys i SET request_hash = d.hash, status = d.status, headers = d.headers, body = d.body
-FROM unnest(:callers ::text[], :keys ::text[], :hashes ::text[], :statuses ::int[], :headers ::jsonb[],
-            :bodies ::bytea[]) d(caller, key, hash, status, headers, body)
-WHERE i.caller = d.caller AND i.key = d.key
-""")
-FREE_KEYS = sa.text("""
-DELETE FROM idempotency_keys i USING unnest(:callers ::text[], :keys ::text[]) d(caller, key)
-WHERE i.caller = d.caller AND i.key = d.key
+INSERT INTO idempotency_keys (caller, key, request_hash, status, headers, body)
+SELECT * FROM unnest(:callers ::text[], :keys ::text[], :hashes ::text[], :statuses ::int[], :headers ::jsonb[],
+                     :bodies ::bytea[])
 """)
 PRUNE = sa.text("""
 DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
@@ -79,44 +75,42 @@ class StoredAnswer:
 
 
 def claim(connection: sa.Connection, places: Collection[Place]) -> tuple[dict[Place, StoredAnswer], datetime | None]:
-    """Claim (caller, key) pairs.
+    """Hold (caller, key) pairs until the transaction ends.
 
     Returns:
-        The stored answers of those that were taken before, and the transaction's time if some were not.
+        The stored answers of those that were carried out before, and the transaction's time if there is any pair.
 
     """
     if not places:
         return {}, None
-    claimed = connection.execute(CLAIM_KEYS, _columns(sorted(places))).all()
-    now = claimed[0].now if claimed else None
-    taken = sorted(set(places) - {(row.caller, row.key) for row in claimed})
-    return _stored(connection, taken) if taken else {}, now
-
-
-def _stored(connection: sa.Connection, taken: Collection[Place]) -> dict[Place, StoredAnswer]:
-    rows = connection.execute(READ_ANSWERS, _columns(taken))
-    return {
+    connection.execute(HOLD_KEYS, {"numbers": sorted(set(map(_number, places)))})
+    rows = connection.execute(READ_ANSWERS, _columns(places)).all()
+    stored = {
         (row.caller, row.key): StoredAnswer(
             row.request_hash, Answer(row.status, bytes(row.body), row.headers, replayed=True)
         )
         for row in rows
+        if row.key is not None
     }
+    return stored, rows[0].now
 
 
-def settle(connection: sa.Connection, answers: Mapping[Place, tuple[str, Answer | None]]) -> None:
-    """Store the answers of claimed keys, and free the keys of those that have none: they were refused."""
-    stored = [(place, found, answer) for place, (found, answer) in sorted(answers.items()) if answer is not None]
-    refused = sorted(place for place, (_, answer) in answers.items() if answer is None)
-    if stored:
-        columns = _columns([place for place, _, _ in stored]) | {
-            "hashes": [request_hash for _, request_hash, _ in stored],
-            "statuses": [answer.status for _, _, answer in stored],
-            "headers": [json.dumps(dict(answer.headers)) for _, _, answer in stored],
-            "bodies": [answer.body for _, _, answer in stored],
+def store(connection: sa.Connection, answers: Mapping[Place, tuple[str, Answer]]) -> None:
+    """Store answers, each with the hash of its request.
+
+    Args:
+        connection: the transaction, which holds their keys.
+        answers: (caller, key) → hash and answer.
+
+    """
+    if answers:
+        columns = _columns(answers) | {
+            "hashes": [request_hash for request_hash, _ in answers.values()],
+            "statuses": [answer.status for _, answer in answers.values()],
+            "headers": [json.dumps(dict(answer.headers)) for _, answer in answers.values()],
+            "bodies": [answer.body for _, answer in answers.values()],
         }
         connection.execute(STORE_ANSWERS, columns)
-    if refused:
-        connection.execute(FREE_KEYS, _columns(refused))
 
 
 def reused(key: str) -> Problem:
@@ -133,6 +127,12 @@ def reused(key: str) -> Problem:
 def prune(connection: sa.Connection, hours: float, step: int = 5000) -> bool:
     """Delete at most `step` answers older than `hours` and return whether there may be more."""
     return connection.execute(PRUNE, {"hours": hours, "step": step}).rowcount == step
+
+
+def _number(place: Place) -> int:
+    """Return the advisory lock of a key; two keys that share one, which is as good as impossible, only wait."""
+    digest = hashlib.blake2b("\0".join(place).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, signed=True)
 
 
 def _columns(places: Collection[Place]) -> dict[str, object]:
