@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
 
 from deploy.local.databases import Databases
 from services.chassis.commands import Commands
+from services.chassis.database import transaction
 from services.chassis.errors import Problem
+from services.chassis.idempotency import Place, claim
 from tests.support.eventually import eventually
 from tests.support.ledger import TABLES, Ledger
 from tests.support.services import World, world_of
@@ -158,3 +161,20 @@ def test_replayed_refused_and_new_requests_share_a_group(
         *[("ada", "new"), ("ada", "old"), ("bob", "old")]
     ]
     assert ledger.commanded.count("old") == 1
+
+
+def test_two_transactions_that_hold_the_same_keys_wait_for_each_other_and_never_deadlock(
+    world: World, pool: ThreadPoolExecutor
+) -> None:
+    start = Barrier(2)
+
+    def hold(places: list[Place]) -> None:
+        start.wait()
+        with transaction(world.runtime.engine) as connection:
+            claim(connection, places)
+
+    for n in range(50):
+        places = [("ada", f"key {n} {i}") for i in range(50)]
+        both = [pool.submit(hold, places), pool.submit(hold, places[::-1])]
+        for future in both:
+            future.result()
