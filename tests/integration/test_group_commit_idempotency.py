@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 from typing import Any
 
 import pytest
@@ -46,9 +45,9 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-def someone_waits_for_a_lock(world: World) -> None:
+def so_many_wait_for_a_lock(world: World, number: int) -> None:
     query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    assert world.one(query) == 1
+    assert world.one(query) == number
 
 
 def test_the_same_key_with_the_same_request_gets_the_stored_answer(
@@ -95,7 +94,7 @@ def test_a_request_with_a_key_that_another_process_is_carrying_out_waits_for_its
     first = pool.submit(write, commands, "A", "one", "key")
     pause.reached()
     second = pool.submit(write, elsewhere, "A", "one", "key")
-    eventually(lambda: someone_waits_for_a_lock(world), within=10)
+    eventually(lambda: so_many_wait_for_a_lock(world, 1), within=10)
     assert not second.done()
     pause.go_on()
     assert outcomes([first, second]) == ["1", "1"]
@@ -122,7 +121,7 @@ def test_a_request_that_waited_for_one_that_was_refused_is_carried_out_itself(
     first = pool.submit(write, commands, "A", "refuse", "key", request_hash="same")
     pause.reached()
     second = pool.submit(write, elsewhere, "B", "fits here", "key", request_hash="same")
-    eventually(lambda: someone_waits_for_a_lock(world), within=10)
+    eventually(lambda: so_many_wait_for_a_lock(world, 1), within=10)
     pause.go_on()
     assert outcomes([first, second]) == ["Problem", "1"]
     assert not second.result().replayed
@@ -166,15 +165,18 @@ def test_replayed_refused_and_new_requests_share_a_group(
 def test_two_transactions_that_hold_the_same_keys_wait_for_each_other_and_never_deadlock(
     world: World, pool: ThreadPoolExecutor
 ) -> None:
-    start = Barrier(2)
+    """Each names first what the other names last, and none gets its first before both have asked."""
+    places = [("ada", "one"), ("ada", "other")]
 
-    def hold(places: list[Place]) -> None:
-        start.wait()
+    def hold(wanted: list[Place]) -> None:
         with transaction(world.runtime.engine) as connection:
-            claim(connection, places)
+            claim(connection, wanted)
 
-    for n in range(50):
-        places = [("ada", f"key {n} {i}") for i in range(50)]
-        both = [pool.submit(hold, places), pool.submit(hold, places[::-1])]
-        for future in both:
-            future.result()
+    with transaction(world.runtime.engine) as holder:
+        claim(holder, places[:1])
+        both = [pool.submit(hold, places)]
+        eventually(lambda: so_many_wait_for_a_lock(world, 1), within=10)
+        both.append(pool.submit(hold, places[::-1]))
+        eventually(lambda: so_many_wait_for_a_lock(world, 2), within=10)
+    for future in both:
+        future.result()
