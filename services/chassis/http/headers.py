@@ -18,6 +18,7 @@ _ENTITY_TAG = re.compile(_TAG)
 # A list may have empty members (RFC 9110, 5.6.1), and a tag may have a comma inside.
 _ENTITY_TAGS = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
 _VERSION_TAG = re.compile(r"v(\d{1,18})")
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 def etag(version: int) -> str:
@@ -46,7 +47,7 @@ def idempotency_key(header: str, method: str, target: str, body: bytes) -> Idemp
     """
     if _IDEMPOTENCY_KEY.fullmatch(header) is None:
         raise invalid_header("Idempotency-Key", "must be 1 to 255 printable ASCII characters")
-    canonical = json.dumps(from_json(body), sort_keys=True, separators=(",", ":")) if body.strip() else ""
+    canonical = _CANONICAL.encode(from_json(body)) if body.strip() else ""
     path, _, query = target.partition("?")
     asked = "\n".join((method, path.rstrip("/"), query, canonical))
     return IdempotencyKey(header, hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest())
