@@ -289,7 +289,7 @@ def _stops(error: Exception | None, held: int) -> TransientError | None:
 
 
 def _claim(tx: Transaction, group: Sequence[_Entry[U]]) -> list[_Entry[U]]:
-    """Claim the group's idempotency keys; answer those that were answered before, and return the others."""
+    """Hold the group's idempotency keys; answer those that were answered before, and return the others."""
     known, now = idempotency.claim(tx.connection, [place for entry in group for place in entry.places()])
     tx.tell_time(now)
     for entry in group:

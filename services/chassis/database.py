@@ -34,6 +34,8 @@ from services.chassis.errors import (
 # Advisory locks that elect one process a database; the numbers are arbitrary, and a contract between versions.
 RELAY_LOCK, DEADLINES_LOCK, MIGRATION_LOCK, AUDIT_LOCK = 0x6F6D7301, 0x6F6D7302, 0x6F6D7303, 0x6F6D7304
 ANALYTICS_LOCK = 0x6F6D7305
+# The first of the two numbers of idempotency keys' advisory locks: a space beside that of the locks above.
+KEYS_SPACE = 0x6F6D7306
 
 _TO_BEGIN = "oms.to_begin"
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; "

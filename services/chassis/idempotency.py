@@ -12,21 +12,29 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from services.chassis.database import KEYS_SPACE
 from services.chassis.errors import Problem
 from services.chassis.sending import deferred, often
 
 Place = tuple[str, str]
 
-# Who comes with a key that a running transaction holds waits here, and what is read next sees the answer of that one,
-# or that it was refused. A number is held and not a row: so a key is written once, with its answer, instead of claimed,
-# updated, or taken away again. Sorted, so that two groups that hold the same keys wait for each other instead of
-# deadlocking.
-HOLD_KEYS = deferred("SELECT pg_advisory_xact_lock(number) FROM unnest(:numbers ::bigint[]) number")
+# Who comes with a key that a running transaction holds waits here. A number is held and not a row: so a key is written
+# once, with its answer, instead of claimed, updated, or taken away again. Sorted, so that two groups that hold the same
+# keys wait for each other instead of deadlocking. A key that has its answer needs nobody to wait.
+HOLD_KEYS = deferred("""
+SELECT pg_advisory_xact_lock(:space ::int, number) FROM (
+    SELECT number FROM unnest(:numbers ::int[], :callers ::text[], :keys ::text[]) d(number, caller, key)
+    WHERE NOT EXISTS (SELECT FROM idempotency_keys i WHERE i.caller = d.caller AND i.key = d.key)
+    ORDER BY number) unanswered
+""")
+# A statement of its own: only one that begins once the keys are held sees what their last holder stored. It has a row
+# in any case, since it tells the time, too.
 READ_ANSWERS = often("""
 SELECT now(), i.* FROM (SELECT) once LEFT JOIN (
     SELECT caller, key, request_hash, status, headers, body FROM idempotency_keys
     JOIN unnest(:callers ::text[], :keys ::text[]) d(caller, key) USING (caller, key)) i ON true
 """)
+# A build that knows nothing of the numbers may have stored a key meanwhile: that is `RowExists`, and a second try.
 STORE_ANSWERS = deferred("""
 INSERT INTO idempotency_keys (caller, key, request_hash, status, headers, body)
 SELECT * FROM unnest(:callers ::text[], :keys ::text[], :hashes ::text[], :statuses ::int[], :headers ::jsonb[],
@@ -74,8 +82,17 @@ class StoredAnswer:
     answer: Answer
 
 
+def number_of(place: Place) -> int:
+    """Return the advisory lock of a (caller, key) pair; pairs that share one only wait for each other.
+
+    A contract between builds that run side by side: those that number in another way do not wait for each other.
+    """
+    digest = hashlib.blake2b("\0".join(place).encode(), digest_size=4).digest()
+    return int.from_bytes(digest, signed=True)
+
+
 def claim(connection: sa.Connection, places: Collection[Place]) -> tuple[dict[Place, StoredAnswer], datetime | None]:
-    """Hold (caller, key) pairs until the transaction ends.
+    """Hold (caller, key) pairs until the transaction ends, except those that have an answer.
 
     Returns:
         The stored answers of those that were carried out before, and the transaction's time if there is any pair.
@@ -83,8 +100,9 @@ def claim(connection: sa.Connection, places: Collection[Place]) -> tuple[dict[Pl
     """
     if not places:
         return {}, None
-    connection.execute(HOLD_KEYS, {"numbers": sorted(set(map(_number, places)))})
-    rows = connection.execute(READ_ANSWERS, _columns(places)).all()
+    columns = _columns(places)
+    connection.execute(HOLD_KEYS, {**columns, "space": KEYS_SPACE, "numbers": list(map(number_of, places))})
+    rows = connection.execute(READ_ANSWERS, columns).all()
     stored = {
         (row.caller, row.key): StoredAnswer(
             row.request_hash, Answer(row.status, bytes(row.body), row.headers, replayed=True)
@@ -127,12 +145,6 @@ def reused(key: str) -> Problem:
 def prune(connection: sa.Connection, hours: float, step: int = 5000) -> bool:
     """Delete at most `step` answers older than `hours` and return whether there may be more."""
     return connection.execute(PRUNE, {"hours": hours, "step": step}).rowcount == step
-
-
-def _number(place: Place) -> int:
-    """Return the advisory lock of a key; two keys that share one, which is as good as impossible, only wait."""
-    digest = hashlib.blake2b("\0".join(place).encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, signed=True)
 
 
 def _columns(places: Collection[Place]) -> dict[str, object]:

@@ -46,7 +46,7 @@ def often(text: str) -> sa.TextClause:
 
 
 def deferred(text: str) -> sa.TextClause:
-    """Return a write that is prepared while it comes often, and sent with the next statement of its transaction.
+    """Return a write, or a lock, that is prepared while it comes often, and sent with the next statement.
 
     Args:
         text: as for `often`; whatever it returns is lost, the count of its rows included.

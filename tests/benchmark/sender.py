@@ -166,6 +166,8 @@ def _drive(load: Load, selector: Any, idle: list[_Connection]) -> Sent:
                 break
             idle.pop().send(load.requests[sent], due)
             sent += 1
+        # Without a free connection only an answer helps, however late the next request is: who kept looking whether it
+        # may be sent would take a core from the server that is to answer, and keep it slow.
         patience = _patience(load, began, sent) if idle and sent < total else _LOOK_SECONDS
         for key, _ in selector.select(patience):
             connection: _Connection = key.data
@@ -178,11 +180,7 @@ def _drive(load: Load, selector: Any, idle: list[_Connection]) -> Sent:
 
 
 def _patience(load: Load, began: float, sent: int) -> float:
-    """Return how long the sockets may be waited for while a connection is free: until the next request is due.
-
-    Where none is, only an answer is waited for, however late that request is: who kept looking whether it may be sent
-    would take a core from the server that is to answer, and keep it slow.
-    """
+    """Return how long the sockets may be waited for while a connection is free: until the next request is due."""
     if load.rate is None:
         return _LOOK_SECONDS
     return min(max(began + sent / load.rate - time.monotonic(), 0.0), _LOOK_SECONDS)

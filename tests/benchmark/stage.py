@@ -98,6 +98,10 @@ class Stage:
             with engine.connect() as connection:
                 connection.execute(sa.text("VACUUM (ANALYZE)"))
             engine.dispose()
+        self.checkpoint()
+
+    def checkpoint(self) -> None:
+        """Let PostgreSQL use again the WAL files that lie before, as one does that has run for a while."""
         with contextlib.closing(self.stack.postgres.databases.connect()) as admin, admin.cursor() as cursor:
             cursor.execute("CHECKPOINT")
 

@@ -1,7 +1,7 @@
 """The textbook API, to compare with: Flask under gunicorn's threads, a transaction a request, a statement a row.
 
-It places orders as the product does: the same validation and token check, the same prices and tables, the same
-idempotency and outbox row, the same answer. What makes it the textbook one is how it goes about it: SQLAlchemy's
+It places orders as the product does: the same validation and token check, the same prices and tables, an answer stored
+by its key, the same outbox row, the same answer. What makes it the textbook one is how it goes about it: SQLAlchemy's
 `insert()` and `select()`, a statement a table, in a transaction of its own, on a thread that waits.
 
 python -m gunicorn "tests.benchmark.textbook_api:create_app()" --worker-class gthread …

@@ -168,9 +168,8 @@ class _Run:
     def _calm(self, sender: Sender, other: Sender, rate: float) -> Calm | None:
         if self._api.slow_paths is None:
             return None
-        # Else PostgreSQL has to make new WAL files now and then, and whoever commits waits for 60 ms and more; one that
-        # has run for longer uses those again that lie before its last checkpoint.
-        self._stage.settle()
+        # Else PostgreSQL has to make new WAL files now and then, and whoever commits waits for 60 ms and more.
+        self._stage.checkpoint()
         orders = int(rate * _CALM_SECONDS)
         quiet = self._send(sender, orders, rate)
         report, stream = (placing.request("GET", path, self._token, {}) for path in self._api.slow_paths)

@@ -1,4 +1,7 @@
-"""Claims are taken in one global order: two holders of the same ids wait for each other, and never in a circle."""
+"""Claims are taken in one global order: two holders of the same ids wait for each other, and never in a circle.
+
+Events are claimed in the order of their ids, idempotency keys in that of the numbers that are held for them.
+"""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +15,15 @@ from tests.support.eventually import eventually
 from tests.support.ledger import Ledger
 from tests.support.services import World, world_of
 
-# An id that sorts first, one in the middle, and one that sorts last.
-FIRST, MIDDLE, LAST = (f"{digit * 8}-0000-0000-0000-000000000000" for digit in "19f")
+IDS = [f"{digit * 8}-0000-0000-0000-000000000000" for digit in "19f"]
 Claim = Callable[[sa.Connection, list[str]], object]
-CLAIMS: dict[str, Claim] = {
-    "events in the inbox": lambda connection, ids: inbox.claim(connection, "ledger", ids),
-    "idempotency keys": lambda connection, ids: idempotency.claim(connection, [("ada", key) for key in ids]),
+# How they are claimed, and three in their order.
+CLAIMS: dict[str, tuple[Claim, list[str]]] = {
+    "events in the inbox": (lambda connection, ids: inbox.claim(connection, "ledger", ids), IDS),
+    "idempotency keys": (
+        lambda connection, ids: idempotency.claim(connection, [("ada", key) for key in ids]),
+        sorted(IDS, key=lambda key: idempotency.number_of(("ada", key))),
+    ),
 }
 
 
@@ -32,20 +38,21 @@ def one_waits(world: World) -> None:
     assert world.one(query) == 1
 
 
-@pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
-def test_whoever_waits_for_an_id_holds_none_that_sorts_behind_it(world: World, claim: Claim) -> None:
+@pytest.mark.parametrize(("claim", "ids"), CLAIMS.values(), ids=CLAIMS)
+def test_whoever_waits_for_an_id_holds_none_that_sorts_behind_it(world: World, claim: Claim, ids: list[str]) -> None:
     engine = world.runtime.engine
+    first, middle, last = ids
 
     def claim_all() -> None:
         with engine.begin() as connection:
-            claim(connection, [LAST, MIDDLE, FIRST])
+            claim(connection, [last, middle, first])
 
     with ThreadPoolExecutor(1) as pool, engine.connect() as holder, engine.connect() as third:
-        claim(holder, [MIDDLE])
+        claim(holder, [middle])
         waiting = pool.submit(claim_all)
         eventually(lambda: one_waits(world), within=10)
         third.exec_driver_sql("SET LOCAL lock_timeout = '2s'")
-        claim(third, [LAST])
+        claim(third, [last])
         third.rollback()
         holder.rollback()
         waiting.result(10)

@@ -8,9 +8,7 @@ import pytest
 
 from deploy.local.databases import Databases
 from services.chassis.commands import Commands
-from services.chassis.database import transaction
 from services.chassis.errors import Problem
-from services.chassis.idempotency import Place, claim
 from tests.support.eventually import eventually
 from tests.support.ledger import TABLES, Ledger
 from tests.support.services import World, world_of
@@ -45,9 +43,9 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-def so_many_wait_for_a_lock(world: World, number: int) -> None:
+def someone_waits_for_a_lock(world: World) -> None:
     query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    assert world.one(query) == number
+    assert world.one(query) == 1
 
 
 def test_the_same_key_with_the_same_request_gets_the_stored_answer(
@@ -94,7 +92,7 @@ def test_a_request_with_a_key_that_another_process_is_carrying_out_waits_for_its
     first = pool.submit(write, commands, "A", "one", "key")
     pause.reached()
     second = pool.submit(write, elsewhere, "A", "one", "key")
-    eventually(lambda: so_many_wait_for_a_lock(world, 1), within=10)
+    eventually(lambda: someone_waits_for_a_lock(world), within=10)
     assert not second.done()
     pause.go_on()
     assert outcomes([first, second]) == ["1", "1"]
@@ -121,7 +119,7 @@ def test_a_request_that_waited_for_one_that_was_refused_is_carried_out_itself(
     first = pool.submit(write, commands, "A", "refuse", "key", request_hash="same")
     pause.reached()
     second = pool.submit(write, elsewhere, "B", "fits here", "key", request_hash="same")
-    eventually(lambda: so_many_wait_for_a_lock(world, 1), within=10)
+    eventually(lambda: someone_waits_for_a_lock(world), within=10)
     pause.go_on()
     assert outcomes([first, second]) == ["Problem", "1"]
     assert not second.result().replayed
@@ -162,21 +160,39 @@ def test_replayed_refused_and_new_requests_share_a_group(
     assert ledger.commanded.count("old") == 1
 
 
-def test_two_transactions_that_hold_the_same_keys_wait_for_each_other_and_never_deadlock(
-    world: World, pool: ThreadPoolExecutor
+def test_a_stored_answer_is_given_while_another_process_is_giving_it_too(
+    ledger: Ledger, commands: Commands[Any], elsewhere: Commands[Any], pool: ThreadPoolExecutor
 ) -> None:
-    """Each names first what the other names last, and none gets its first before both have asked."""
-    places = [("ada", "one"), ("ada", "other")]
+    """Whoever replays holds nothing that others would have to wait for."""
+    write(commands, "A", "one", "key")
+    ledger.before = pause = Pause("slow")
+    with while_one_runs(ledger, commands, pool) as submit:
+        replayed = submit("A", "one", "key", subject=None)
+        slow = submit("B", "slow", "other")
+    pause.reached()
+    assert write(elsewhere, "A", "one", "key").replayed
+    pause.go_on()
+    assert outcomes([replayed, slow]) == ["1", "1"]
 
-    def hold(wanted: list[Place]) -> None:
-        with transaction(world.runtime.engine) as connection:
-            claim(connection, wanted)
 
-    with transaction(world.runtime.engine) as holder:
-        claim(holder, places[:1])
-        both = [pool.submit(hold, places)]
-        eventually(lambda: so_many_wait_for_a_lock(world, 1), within=10)
-        both.append(pool.submit(hold, places[::-1]))
-        eventually(lambda: so_many_wait_for_a_lock(world, 2), within=10)
-    for future in both:
-        future.result()
+@pytest.mark.parametrize("key", ['"', "\\", "'", "%s", "a,b", "{}", "NULL", ":numbers", "; --"])
+def test_a_key_may_hold_what_other_languages_have_a_meaning_for(commands: Commands[Any], key: str) -> None:
+    assert not write(commands, "A", "one", key).replayed
+    assert write(commands, "A", "one", key).replayed
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_key_that_an_older_build_claims_by_a_row_is_carried_out_once(
+    world: World, commands: Commands[Any], pool: ThreadPoolExecutor, stored: bool
+) -> None:
+    """It claimed the row first and wrote the answer into it; while versions change, both run side by side."""
+    with world.runtime.engine.connect() as older:
+        older.exec_driver_sql("INSERT INTO idempotency_keys (caller, key) VALUES ('ada', 'key')")
+        asked = pool.submit(write, commands, "A", "one", "key")
+        eventually(lambda: someone_waits_for_a_lock(world), within=10)
+        answer = "request_hash = 'one', status = 201, headers = '{}', body = 'older'"
+        older.exec_driver_sql(f"UPDATE idempotency_keys SET {answer}")
+        older.commit() if stored else older.rollback()
+    assert outcomes([asked]) == ["older" if stored else "1"]
+    assert asked.result().replayed is stored
+    assert world.rows("SELECT note FROM entries") == ([] if stored else ["one"])

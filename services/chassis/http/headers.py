@@ -18,6 +18,7 @@ _ENTITY_TAG = re.compile(_TAG)
 # A list may have empty members (RFC 9110, 5.6.1), and a tag may have a comma inside.
 _ENTITY_TAGS = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
 _VERSION_TAG = re.compile(r"v(\d{1,18})")
+# Made once: `json.dumps` with options makes an encoder for each text.
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
