@@ -152,6 +152,7 @@ def _assert_in(words: str, text: str) -> None:
     assert words in text
 
 
+@pytest.mark.usefixtures("shop")
 def test_registration_says_what_is_wrong(registry: str) -> None:
     for url, words in (("http://127.0.0.1:1", "ConnectError"), ("ftp://x", "Invalid url"), (registry + "x", "404")):
         done = run("schemas", "register", **{VARIABLE: url})

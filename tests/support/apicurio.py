@@ -69,7 +69,10 @@ def _provided() -> Path:
         with archive.open("rb") as file:
             assert hashlib.file_digest(file, "sha256").hexdigest() == _SHA256
         with tarfile.open(archive) as content:
-            content.extractall(Path(download) / "unpacked", filter="data")
+            # Python 3.11 has the filter from 3.11.4 on; the hash vouches for the content in any case.
+            if hasattr(tarfile, "data_filter"):
+                content.extraction_filter = tarfile.data_filter
+            content.extractall(Path(download) / "unpacked")  # noqa: S202  # the same
         with contextlib.suppress(OSError):  # another session was faster
             (Path(download) / "unpacked").rename(target)
     return target
