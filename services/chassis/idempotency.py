@@ -34,7 +34,8 @@ SELECT now(), i.* FROM (SELECT) once LEFT JOIN (
     SELECT caller, key, request_hash, status, headers, body FROM idempotency_keys
     JOIN unnest(:callers ::text[], :keys ::text[]) d(caller, key) USING (caller, key)) i ON true
 """)
-# A build that knows nothing of the numbers may have stored a key meanwhile: that is `RowExists`, and a second try.
+# Somebody who did not hold the key may have stored it meanwhile: a build that knows nothing of the numbers, or one of
+# two that saw an answer which was pruned before they could read it. That is `RowExists`, and a second try.
 STORE_ANSWERS = deferred("""
 INSERT INTO idempotency_keys (caller, key, request_hash, status, headers, body)
 SELECT * FROM unnest(:callers ::text[], :keys ::text[], :hashes ::text[], :statuses ::int[], :headers ::jsonb[],

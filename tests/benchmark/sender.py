@@ -160,15 +160,16 @@ def _drive(load: Load, selector: Any, idle: list[_Connection]) -> Sent:
         now = time.monotonic()
         if now - began > load.seconds:
             raise TimeoutError(f"{total - len(latencies)} of {total} requests were not answered in {load.seconds} s")
+        # Without a free connection only an answer helps, however late the next request is: who kept looking whether it
+        # may be sent would take a core from the server that is to answer, and keep it slow.
+        patience = _LOOK_SECONDS
         while sent < total and idle:
             due = now if load.rate is None else began + sent / load.rate
             if due > now:
+                patience = min(max(due - time.monotonic(), 0.0), _LOOK_SECONDS)
                 break
             idle.pop().send(load.requests[sent], due)
             sent += 1
-        # Without a free connection only an answer helps, however late the next request is: who kept looking whether it
-        # may be sent would take a core from the server that is to answer, and keep it slow.
-        patience = _patience(load, began, sent) if idle and sent < total else _LOOK_SECONDS
         for key, _ in selector.select(patience):
             connection: _Connection = key.data
             status = connection.receive()
@@ -177,10 +178,3 @@ def _drive(load: Load, selector: Any, idle: list[_Connection]) -> Sent:
                 statuses[status] += 1
                 idle.append(connection)
     return Sent(began, time.monotonic(), sorted(latencies), statuses)
-
-
-def _patience(load: Load, began: float, sent: int) -> float:
-    """Return how long the sockets may be waited for while a connection is free: until the next request is due."""
-    if load.rate is None:
-        return _LOOK_SECONDS
-    return min(max(began + sent / load.rate - time.monotonic(), 0.0), _LOOK_SECONDS)
