@@ -145,11 +145,11 @@ class ServiceSettings(BaseSettings):
     log_level: LogLevel = "INFO"
     log_levels: Annotated[dict[str, LogLevel], NoDecode, BeforeValidator(_pairs)] = Field(default_factory=dict)
 
-    consumer_batch_max: int = Field(default=500, ge=1, le=10_000)
+    consumer_batch_max: int = Field(default=1000, ge=1, le=10_000)
     batch_window_seconds: float = Field(
-        default=0.15, ge=0, le=1, description="how long a busy consumer or relay lets a batch fill, at most"
+        default=0.3, ge=0, le=1, description="how long a busy consumer or relay lets a batch fill, at most"
     )
-    relay_batch_max: int = Field(default=1000, ge=1, le=10_000)
+    relay_batch_max: int = Field(default=2000, ge=1, le=10_000)
     relay_flush_seconds: float = Field(default=10, gt=0, le=60)
     outbox_max_rows: int = Field(default=1_000_000, ge=1)
     max_event_bytes: int = Field(default=900_000, ge=100)

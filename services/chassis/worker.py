@@ -63,9 +63,7 @@ def run_worker(runtime: Runtime[S, U], only: str | None) -> int:
     died = threading.Event()
     threads = [_start(runtime, name, run, stop, died) for name, run in parts.items()]
     log.info("worker_started", parts=sorted(parts))
-    while not stop.wait(1.0):
-        if died.is_set():
-            stop.set()
+    stop.wait()
     runtime.health.shut_down()
     until = time.monotonic() + _STOP_SECONDS
     for thread in threads:
@@ -163,5 +161,6 @@ def _guarded(name: str, run: Part, stop: threading.Event, died: threading.Event)
         run(stop)
     except BaseException:
         died.set()
+        stop.set()
         log.exception("thread_died", thread=name)
         raise

@@ -33,6 +33,9 @@ _ACCEPT_SECONDS = 0.3
 _IDLE_SECONDS = 1.5
 _DRAIN_SECONDS = 7.0
 _TICK_SECONDS = 0.05
+# How often a worker says that it lives, and looks whether gunicorn's master does: whoever is left behind by a master
+# that was killed serves on for so long.
+_BEAT_SECONDS = 2.0
 
 
 class ApiWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type information
@@ -71,7 +74,7 @@ class ApiWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type inf
         servers = [self._serve(listener) for listener in self.sockets]
         while self.alive and not self._missed_the_end():
             self.notify()
-            self._ending.wait(1.0)
+            self._ending.wait(_BEAT_SECONDS)
         self.alive = False
         health.shut_down()
         self._tick(_NOTICE_SECONDS)
