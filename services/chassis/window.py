@@ -10,7 +10,7 @@ import time
 
 # Over so many seconds the rate is averaged: some events that come together after a rest are no rate.
 _AVERAGED_SECONDS = 0.2
-# The window grows with the square of the rate: 8 ms at 200 events a second, 50 ms at 500, the longest soon after.
+# The window grows with the square of the rate: 8 ms at 200 events a second, 50 ms at 500, 200 ms at 1,000.
 _SECONDS_AT_ONE_A_SECOND = 2e-7
 
 
