@@ -27,7 +27,11 @@ from services.chassis.window import Window
 TAKE = often("""
 WITH gone AS (
     DELETE FROM outbox WHERE seq = ANY(ARRAY(
-        SELECT seq FROM outbox WHERE topic <> ALL(:held ::text[]) ORDER BY seq LIMIT :n))
+        SELECT seq FROM (
+            SELECT seq, sum(octet_length(payload)) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) - octet_length(payload)
+                   AS before
+            FROM (SELECT seq, payload FROM outbox WHERE topic <> ALL(:held ::text[]) ORDER BY seq LIMIT :n) AS first
+        ) AS sized WHERE before < :size))
     RETURNING seq, id::text, aggregateid, type, payload, topic, headers, sequence)
 SELECT * FROM gone ORDER BY seq
 """)
@@ -40,6 +44,9 @@ _LISTEN = sa.text("LISTEN outbox")
 _POLL_SECONDS = 2.0
 _STANDBY_SECONDS = 1.0
 _PROBE_SECONDS = 2.0
+# A batch takes no more rows once it holds so much: one that cannot be flushed in time would never go out, and rows of
+# hundreds of kilobytes are held several times over, by PostgreSQL's client, by Kafka's, and by us.
+_BATCH_BYTES = 16 * 1024 * 1024
 # Who is told to stop does not wait for a broker that is away: supervisors kill after ten seconds.
 _FLUSH_SLICE_SECONDS = 2.0
 _REFUSAL_PAUSE_SECONDS, _REFUSAL_PAUSE_MAX_SECONDS = 1.0, 300.0
@@ -115,7 +122,7 @@ class Relay:
         source: `ce_source` of all events, for example /oms/order.
         health: told what goes wrong, and that the thread is alive.
         window: how long rows may gather after a batch.
-        batch_max: rows a transaction at most.
+        batch_max: rows a transaction at most; fewer where they are large.
         flush_seconds: how long the broker has to acknowledge a batch.
 
     """
@@ -169,17 +176,22 @@ class Relay:
             if not self._await_broker():
                 return
             sent = self._step(connection)
-            self._window.taken(sent)
-            if sent < self._batch_max and not self._stop.wait(self._window.left()):
+            self._window.taken(len(sent))
+            if not self._is_full(sent) and not self._stop.wait(self._window.left()):
                 wait_for_notify(connection, _POLL_SECONDS)
 
-    def _step(self, connection: sa.Connection) -> int:
-        """Publish one batch, or retry what was refused; return how many rows went out."""
+    def _is_full(self, batch: Sequence[Waiting]) -> bool:
+        """Return whether more may have waited than this batch took."""
+        return len(batch) == self._batch_max or sum(len(row.payload) for row in batch) >= _BATCH_BYTES
+
+    def _step(self, connection: sa.Connection) -> Sequence[Waiting]:
+        """Publish one batch, or retry what was refused; return the rows that went out."""
         now = time.monotonic()
         due = next((topic for topic, (at, _) in self._refused.items() if at <= now), None)
         if due is not None:
             self._retry_refused(connection, due)
-        sent = self._publish(connection, TAKE, {"held": list(self._refused), "n": self._batch_max})
+        parameters = {"held": list(self._refused), "n": self._batch_max, "size": _BATCH_BYTES}
+        sent = self._publish(connection, TAKE, parameters)
         self._health.report("relay", Reason.OUTBOX_REJECTED if self._refused else None)
         return sent
 
@@ -189,26 +201,28 @@ class Relay:
             # Not refused anew: it went out, or an operator took it away.
             del self._refused[topic]
 
-    def _publish(self, connection: sa.Connection, take: sa.TextClause, parameters: dict[str, object]) -> int:
-        """Delete rows, produce them, and commit once all are acknowledged."""
+    def _publish(
+        self, connection: sa.Connection, take: sa.TextClause, parameters: Mapping[str, object]
+    ) -> Sequence[Waiting]:
+        """Delete rows, produce them, commit once all are acknowledged, and return them."""
         # Of another class: looking up each column of a row by its name takes as long as Kafka's client does.
         rows = [Waiting(*row) for row in connection.execute(take, parameters).all()]
         if not rows:
             connection.rollback()
-            return 0
+            return []
         try:
             self._produce(rows)
         except RefusedByBroker as refused:
             connection.rollback()
             self._drop_producer()
             self._hold(refused)
-            return 0
+            return []
         except BrokerUnavailable:
             connection.rollback()
             self._drop_producer()
             raise
         connection.commit()
-        return len(rows)
+        return rows
 
     def _produce(self, rows: Sequence[Waiting]) -> None:
         """Hand rows to the broker and check every delivery report.

@@ -1,7 +1,8 @@
 """The relay on a real Kafka: a row leaves the outbox only after the broker acknowledged it."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 from confluent_kafka import Producer
@@ -172,6 +173,54 @@ def test_a_commit_wakes_the_relay(
             eventually(world.outbox_is_empty, within=20)
         world.deliver(ledger.confirmed("wakes it up, so that it sees the end"))
     assert len(read_topic(kafka_server, topic)) >= 6
+
+
+class CountingProducer(Producer):
+    """A real producer that keeps how many bytes were handed to it between two flushes."""
+
+    batches: list[int]
+
+    def produce(self, topic: str, **record: Any) -> None:
+        self.taken = getattr(self, "taken", 0) + len(record["value"])
+        super().produce(topic, **record)
+
+    def flush(self, *arguments: float) -> int:
+        if taken := getattr(self, "taken", 0):
+            self.batches.append(taken)
+            self.taken = 0
+        return super().flush(*arguments)
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Bytes of each batch of a relay whose batches are large at a thousand."""
+    batches: list[int] = []
+    monkeypatch.setattr(relays, "_BATCH_BYTES", 1000)
+    # Nothing but the fullness of a batch may lead to the next one.
+    monkeypatch.setattr(relays, "_POLL_SECONDS", 60)
+    monkeypatch.setattr(kafka, "Producer", CountingProducer)
+    monkeypatch.setattr(CountingProducer, "batches", batches, raising=False)
+    return batches
+
+
+@pytest.mark.parametrize(
+    ("sizes", "batches"),
+    [
+        ([400, 400, 400, 400, 400], [1200, 800]),
+        ([5000, 10, 10], [5000, 20]),
+        ([999, 1, 700], [1000, 700]),
+        ([10] * 60, [500, 100]),
+    ],
+)
+def test_a_batch_takes_no_more_rows_once_it_is_large_and_the_rest_follows_at_once(
+    world: World, topic: str, counted: list[int], sizes: Sequence[int], batches: Sequence[int]
+) -> None:
+    for n, size in enumerate(sizes):
+        put_row(world, topic, f"key {n}", 1, b"\x00".ljust(size, b"."))
+    with running(world.runtime.relay().run):
+        eventually(world.outbox_is_empty, within=10)
+        world.rows("SELECT pg_notify('outbox', '')")  # so that it sees the end
+    assert counted == batches
 
 
 def test_a_row_whose_notification_was_lost_is_found_by_polling(world: World, topic: str) -> None:
