@@ -88,29 +88,24 @@ class RefusedByBroker(OmsError):
         self.topic = topic
 
 
-class DeliveryReports:
-    """What the broker said of each record of a batch."""
+class Refusals:
+    """The records of a batch that the broker did not take; of those that it took there is no report."""
 
     def __init__(self) -> None:
-        self._acknowledged = 0
-        self._bad: list[tuple[KafkaError, str]] = []
+        self._refused: list[tuple[KafkaError, str]] = []
 
-    def take(self, error: KafkaError | None, message: Message) -> None:
-        """Count one report; librdkafka calls this from `poll` and `flush`."""
-        if error is None:
-            self._acknowledged += 1
-        else:
-            self._bad.append((error, message.topic() or ""))
+    def take(self, error: KafkaError, message: Message) -> None:
+        """Keep one report; librdkafka calls this from `poll` and `flush`."""
+        self._refused.append((error, message.topic() or ""))
 
-    def check(self, expected: int) -> None:
-        """Raise RefusedByBroker or BrokerUnavailable unless all `expected` records were acknowledged."""
-        for error, topic in self._bad:
+    def check(self, unanswered: int) -> None:
+        """Raise RefusedByBroker or BrokerUnavailable unless all were acknowledged; `unanswered`: still in flight."""
+        for error, topic in self._refused:
             if error.code() in PERMANENT:
                 raise RefusedByBroker(topic, error)
-        missing = expected - self._acknowledged
-        if missing:
-            detail = self._bad[0][0].str() if self._bad else "no acknowledgement in time"
-            raise BrokerUnavailable(f"{missing} of {expected} records not acknowledged: {detail}")
+        if self._refused or unanswered:
+            detail = self._refused[0][0].str() if self._refused else "no acknowledgement in time"
+            raise BrokerUnavailable(f"{len(self._refused) + unanswered} records not acknowledged: {detail}")
 
 
 class Relay:
@@ -233,14 +228,16 @@ class Relay:
 
         """
         producer = self._producer = self._producer or self._make_producer()
-        reports = DeliveryReports()
+        refusals = Refusals()
         until = time.monotonic() + self._flush_seconds
         for row in rows:
-            _produce_one(producer, row, self._headers(row), reports.take, until)
+            _produce_one(producer, row, self._headers(row), refusals.take, until)
         left = self._flush_seconds
-        while left > 0 and producer.flush(min(left, _FLUSH_SLICE_SECONDS)) and not self._stop.is_set():
+        while (unanswered := producer.flush(min(left, _FLUSH_SLICE_SECONDS))) and not self._stop.is_set():
             left = until - time.monotonic()
-        reports.check(len(rows))
+            if left <= 0:
+                break
+        refusals.check(unanswered)
 
     def _headers(self, row: Waiting) -> list[Header]:
         """Return the CloudEvents headers (binary mode, version 1.0) of a row."""
