@@ -2,7 +2,10 @@
 
 psycopg2's own form, `ARRAY['a', 'b', …]`, makes the server parse, analyse and fold an expression for every element,
 which costs more than anything that the set-based statements then do with the values; a literal such as
-`'{"a","b"}'` is read by the type's input function. The statements name the type (`:skus ::text[]`).
+`'{"a","b"}'` is read by the type's input function. Where a long list says one thing only, as half of a batch's columns
+do (its time, a status, nothing), even that is work for nothing: it goes as `array_fill('a'::text, '{1000}')`.
+
+The statements name the type (`:skus ::text[]`), and `sending` repeats it where it calls a plan.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +13,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from psycopg2.extensions import QuotedString, register_adapter
+from psycopg2.extensions import QuotedString, adapt, register_adapter
 
 
 def register() -> None:
@@ -29,23 +32,25 @@ def literal(values: Sequence[Any]) -> str:
     if len(kinds) != 1:
         return "{" + ",".join([_WRITE[type(value)](value) for value in values]) + "}"
     write = _WRITE[kinds.pop()]
-    # Most columns of a batch say one thing: its time, a status, nothing.
-    if values[0] == values[-1] and values.count(values[0]) == len(values):
-        return "{" + ",".join([write(values[0])] * len(values)) + "}"
     return _texts(values) if write is _text else "{" + ",".join(map(write, values)) + "}"
 
 
 class _Adapted:
-    """Quotes an array literal as psycopg2 quotes any string (ISQLQuote protocol)."""
+    """Quotes an array as psycopg2 quotes any value (ISQLQuote protocol)."""
 
     def __init__(self, values: Sequence[Any]) -> None:
-        self._quoted = QuotedString(literal(values))
+        filled = len(values) >= _MANY and values[0] == values[-1] and values.count(values[0]) == len(values)
+        self._filled = (_FILL.get(type(values[0])), len(values)) if filled else (None, 0)
+        self._value = adapt(values[0]) if self._filled[0] else QuotedString(literal(values))
 
     def prepare(self, connection: Any) -> None:
-        self._quoted.prepare(connection)
+        if isinstance(self._value, QuotedString):
+            self._value.prepare(connection)
 
     def getquoted(self) -> bytes:
-        return self._quoted.getquoted()
+        kind, times = self._filled
+        quoted = self._value.getquoted()
+        return b"array_fill((%b)::%b,'{%d}')" % (quoted, kind, times) if kind else quoted
 
 
 def _texts(values: Sequence[str]) -> str:
@@ -76,4 +81,14 @@ _WRITE: Mapping[type, Callable[[Any], str]] = {
     float: repr,
     bytes: lambda value: f'"\\\\x{value.hex()}"',
     datetime: _moment,
+}
+# Of a shorter list the literal is no longer than the call. Not of bytes: they are written in another way than alone.
+_MANY = 10
+_FILL: Mapping[type, bytes] = {
+    type(None): b"text",
+    str: b"text",
+    int: b"bigint",
+    bool: b"boolean",
+    float: b"float8",
+    datetime: b"timestamptz",
 }

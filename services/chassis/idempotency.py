@@ -38,8 +38,8 @@ SELECT now(), i.* FROM (SELECT) once LEFT JOIN (
 # two that saw an answer which was pruned before they could read it. That is `RowExists`, and a second try.
 STORE_ANSWERS = deferred("""
 INSERT INTO idempotency_keys (caller, key, request_hash, status, headers, body)
-SELECT * FROM unnest(:callers ::text[], :keys ::text[], :hashes ::text[], :statuses ::int[], :headers ::jsonb[],
-                     :bodies ::bytea[])
+SELECT unnest(:callers ::text[]), unnest(:keys ::text[]), unnest(:hashes ::text[]), unnest(:statuses ::int[]),
+       unnest(:headers ::jsonb[]), unnest(:bodies ::bytea[])
 """)
 PRUNE = sa.text("""
 DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(

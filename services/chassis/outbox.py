@@ -24,8 +24,9 @@ CHANNEL = "outbox"
 INSERT_OUTBOX = deferred("""
 WITH added AS (
     INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, topic, headers, sequence)
-    SELECT * FROM unnest(:ids ::uuid[], :aggregatetypes ::text[], :aggregateids ::text[], :types ::text[],
-                         :payloads ::bytea[], :topics ::text[], :headers ::jsonb[], :sequences ::bigint[]))
+    SELECT unnest(:ids ::uuid[]), unnest(:aggregatetypes ::text[]), unnest(:aggregateids ::text[]),
+           unnest(:types ::text[]), unnest(:payloads ::bytea[]), unnest(:topics ::text[]), unnest(:headers ::jsonb[]),
+           unnest(:sequences ::bigint[]))
 SELECT pg_notify(channel, '') FROM unnest(:channels ::text[]) channel
 """)
 NOTIFY = sa.text("SELECT pg_notify(channel, '') FROM unnest(:channels ::text[]) channel")

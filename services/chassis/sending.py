@@ -32,6 +32,7 @@ _BUSY_PER_SECOND = 4
 _OFTEN = 3
 _OFTEN_OPTION, _DEFERRED_OPTION = "oms_often", "oms_deferred"
 _PARAMETER = re.compile(r"%\((\w+)\)s")
+_ARRAY = re.compile(r"%\((\w+)\)s ::(\w+\[\])")
 
 
 def often(text: str) -> sa.TextClause:
@@ -193,5 +194,7 @@ def _numbered(statement: str) -> str:
 
 @lru_cache(maxsize=5000)
 def _call(statement: str, name: str) -> str:
-    values = ", ".join([f"%({parameter})s" for parameter in _parameters(statement)])
+    # An array may come as one of another type (`arrays`), to which a plan's parameter is not converted by itself.
+    kinds = {parameter: f" ::{kind}" for parameter, kind in _ARRAY.findall(statement)}
+    values = ", ".join([f"%({parameter})s{kinds.get(parameter, '')}" for parameter in _parameters(statement)])
     return f"EXECUTE {name} ({values})" if values else f"EXECUTE {name}"

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.local.databases import Databases
+from services.chassis import sending
 from services.chassis.database import create_engine, transaction
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -45,6 +46,41 @@ def test_every_value_of_a_list_comes_back_as_it_went(engine: sa.Engine, kind: st
         assert [bytes(value) if isinstance(value, memoryview) else value for value in back] == values
 
     round_trip()
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_a_long_list_of_one_value_comes_back_as_it_went(engine: sa.Engine, kind: str) -> None:
+    often = sending.often(f"SELECT value FROM (SELECT unnest(:values ::{kind}[]) AS value) listed")
+
+    @settings(max_examples=60, deadline=timedelta(seconds=5), derandomize=True)
+    @given(ROWS[kind].filter(bool), st.integers(10, 40))
+    def round_trip(values: Sequence[Any], times: int) -> None:
+        listed = [values[0]] * times
+        with transaction(engine) as connection:
+            back = [row.value for row in connection.execute(often, {"values": listed})]
+        assert [bytes(value) if isinstance(value, memoryview) else value for value in back] == listed
+
+    round_trip()
+
+
+@pytest.mark.parametrize("kind", ["uuid", "jsonb", "json", "int", "date", "timestamptz", "boolean", "bytea"])
+def test_a_long_list_of_nothing_is_of_the_type_that_the_statement_names(engine: sa.Engine, kind: str) -> None:
+    often = sending.often(f"SELECT count(*) FROM unnest(:values ::{kind}[]) value WHERE value IS NULL")
+    for _ in range(6):  # as it stands, and as a plan
+        with transaction(engine) as connection:
+            assert connection.execute(often, {"values": [None] * 12}).scalar_one() == 12
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("uuid", "01a22970-414a-76d8-be5a-e7e8072589f7"), ("jsonb", '{"a": "b"}'), ("int", 2**31 - 1)]
+)
+def test_a_long_list_of_one_value_is_of_the_type_that_the_statement_names(
+    engine: sa.Engine, kind: str, value: object
+) -> None:
+    often = sending.often(f"SELECT DISTINCT value::text FROM unnest(:values ::{kind}[]) value")
+    for _ in range(6):  # as it stands, and as a plan
+        with transaction(engine) as connection:
+            assert connection.execute(often, {"values": [value] * 12}).scalar_one() == str(value)
 
 
 def test_documents_come_back_as_they_went(engine: sa.Engine) -> None:

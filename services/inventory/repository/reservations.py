@@ -25,16 +25,19 @@ ORDER BY order_id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 COUNT_OVERDUE = sa.text("SELECT count(*) FROM reservations WHERE deadline_at <= now()")
 INSERT_RESERVATIONS = deferred("""
 INSERT INTO reservations (order_id, status, lines, shipments, receipts, deadline_at, events, revision, revising)
-SELECT * FROM unnest(:ids ::uuid[], :statuses ::text[], :lines ::jsonb[], :shipments ::jsonb[], :receipts ::jsonb[],
-                     :deadlines ::timestamptz[], :events ::bigint[], :revisions ::int[], :revising ::jsonb[])
+SELECT unnest(:ids ::uuid[]), unnest(:statuses ::text[]), unnest(:lines ::jsonb[]), unnest(:shipments ::jsonb[]),
+       unnest(:receipts ::jsonb[]), unnest(:deadlines ::timestamptz[]), unnest(:events ::bigint[]),
+       unnest(:revisions ::int[]), unnest(:revising ::jsonb[])
 """)
 UPDATE_RESERVATIONS = deferred("""
 UPDATE reservations r SET status = d.status, lines = d.lines, shipments = d.shipments,
     receipts = d.receipts, deadline_at = d.deadline_at, events = d.events, revision = d.revision,
     revising = d.revising, updated_at = now()
-FROM unnest(:ids ::uuid[], :statuses ::text[], :lines ::jsonb[], :shipments ::jsonb[], :receipts ::jsonb[],
-            :deadlines ::timestamptz[], :events ::bigint[], :revisions ::int[], :revising ::jsonb[])
-    d(order_id, status, lines, shipments, receipts, deadline_at, events, revision, revising)
+FROM (SELECT unnest(:ids ::uuid[]) AS order_id, unnest(:statuses ::text[]) AS status,
+             unnest(:lines ::jsonb[]) AS lines, unnest(:shipments ::jsonb[]) AS shipments,
+             unnest(:receipts ::jsonb[]) AS receipts, unnest(:deadlines ::timestamptz[]) AS deadline_at,
+             unnest(:events ::bigint[]) AS events, unnest(:revisions ::int[]) AS revision,
+             unnest(:revising ::jsonb[]) AS revising) d
 WHERE r.order_id = d.order_id
 """)
 # Rows of finished orders are kept as long as a late event could ask for them.

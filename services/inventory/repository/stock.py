@@ -13,22 +13,23 @@ _COLUMNS = ", ".join(field.name for field in fields(StockLevel))
 READ_LEVELS = often(f"SELECT {_COLUMNS} FROM stock_levels WHERE sku = ANY(:skus ::text[])")
 UPDATE_LEVELS = deferred("""
 UPDATE stock_levels l SET on_hand = d.on_hand, reserved = d.reserved, allocated = d.allocated, version = d.version
-FROM unnest(:skus ::text[], :locations ::text[], :on_hand ::bigint[], :reserved ::bigint[], :allocated ::bigint[],
-            :versions ::bigint[]) d(sku, location, on_hand, reserved, allocated, version)
+FROM (SELECT unnest(:skus ::text[]) AS sku, unnest(:locations ::text[]) AS location,
+             unnest(:on_hand ::bigint[]) AS on_hand, unnest(:reserved ::bigint[]) AS reserved,
+             unnest(:allocated ::bigint[]) AS allocated, unnest(:versions ::bigint[]) AS version) d
 WHERE l.sku = d.sku AND l.location = d.location
 """)
 INSERT_LEVELS = sa.text("""
 INSERT INTO stock_levels (sku, location, on_hand, reserved, allocated, version)
-SELECT * FROM unnest(:skus ::text[], :locations ::text[], :on_hand ::bigint[], :reserved ::bigint[],
-                     :allocated ::bigint[], :versions ::bigint[])
+SELECT unnest(:skus ::text[]), unnest(:locations ::text[]), unnest(:on_hand ::bigint[]), unnest(:reserved ::bigint[]),
+       unnest(:allocated ::bigint[]), unnest(:versions ::bigint[])
 """)
 INSERT_MOVEMENTS = deferred("""
 INSERT INTO stock_movements (sku, location, kind, on_hand, reserved, allocated, on_hand_after, reserved_after,
                              allocated_after, reason, reference, order_id, actor, event_id)
-SELECT * FROM unnest(:skus ::text[], :locations ::text[], :kinds ::text[], :on_hand ::bigint[], :reserved ::bigint[],
-                     :allocated ::bigint[], :on_hand_after ::bigint[], :reserved_after ::bigint[],
-                     :allocated_after ::bigint[], :reasons ::text[], :references ::text[], :order_ids ::uuid[],
-                     :actors ::text[], :event_ids ::uuid[])
+SELECT unnest(:skus ::text[]), unnest(:locations ::text[]), unnest(:kinds ::text[]), unnest(:on_hand ::bigint[]),
+       unnest(:reserved ::bigint[]), unnest(:allocated ::bigint[]), unnest(:on_hand_after ::bigint[]),
+       unnest(:reserved_after ::bigint[]), unnest(:allocated_after ::bigint[]), unnest(:reasons ::text[]),
+       unnest(:references ::text[]), unnest(:order_ids ::uuid[]), unnest(:actors ::text[]), unnest(:event_ids ::uuid[])
 """)
 
 

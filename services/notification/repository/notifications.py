@@ -22,11 +22,9 @@ _EMAIL = "email"
 INSERT_NOTIFICATIONS = deferred("""
 INSERT INTO notifications (id, subject, event_id, channel, audience, template, recipient, facts, correlation_id,
                            traceparent, status)
-SELECT id, subject, event_id, :channel, audience, template, recipient, facts, correlation_id, traceparent, status
-FROM unnest(:ids ::uuid[], :subjects ::text[], :event_ids ::uuid[], :audiences ::text[], :templates ::text[],
-            :recipients ::text[], :facts ::jsonb[], :correlation_ids ::text[], :traceparents ::text[],
-            :statuses ::text[])
-    d(id, subject, event_id, audience, template, recipient, facts, correlation_id, traceparent, status)
+SELECT unnest(:ids ::uuid[]), unnest(:subjects ::text[]), unnest(:event_ids ::uuid[]), :channel,
+       unnest(:audiences ::text[]), unnest(:templates ::text[]), unnest(:recipients ::text[]), unnest(:facts ::jsonb[]),
+       unnest(:correlation_ids ::text[]), unnest(:traceparents ::text[]), unnest(:statuses ::text[])
 ON CONFLICT (subject, event_id, channel, audience) DO NOTHING
 """)
 # Behind the mail about the OrderPlaced, which is due at the start of this transaction.

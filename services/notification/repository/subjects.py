@@ -18,12 +18,14 @@ WHERE key = ANY(:keys ::text[]) ORDER BY key FOR NO KEY UPDATE
 """)
 INSERT_SUBJECTS = deferred("""
 INSERT INTO subjects (key, kind, email, locale, facts)
-SELECT * FROM unnest(:keys ::text[], :kinds ::text[], :emails ::text[], :locales ::text[], :facts ::jsonb[])
+SELECT unnest(:keys ::text[]), unnest(:kinds ::text[]), unnest(:emails ::text[]), unnest(:locales ::text[]),
+       unnest(:facts ::jsonb[])
 """)
 # For orders of which only later events had come.
 COMPLETE_SUBJECTS = sa.text("""
 UPDATE subjects s SET email = d.email, locale = d.locale, facts = d.facts, updated_at = now()
-FROM unnest(:keys ::text[], :emails ::text[], :locales ::text[], :facts ::jsonb[]) d(key, email, locale, facts)
+FROM (SELECT unnest(:keys ::text[]) AS key, unnest(:emails ::text[]) AS email, unnest(:locales ::text[]) AS locale,
+             unnest(:facts ::jsonb[]) AS facts) d
 WHERE s.key = d.key
 """)
 ERASE = sa.text("UPDATE subjects SET email = NULL WHERE key = ANY(:keys ::text[]) AND email IS NOT NULL")

@@ -19,10 +19,10 @@ FROM order_history WHERE order_id = ANY(:ids ::uuid[]) ORDER BY order_id, versio
 INSERT = deferred("""
 INSERT INTO order_history (order_id, version, previous_status, status, reason, note, public, actor_type, actor_id,
                            event_id, created_at, cause, told)
-SELECT * FROM unnest(:order_ids ::uuid[], :versions ::int[], :previous ::text[], :statuses ::text[],
-                     :reasons ::text[], :notes ::text[], :public ::boolean[], :actor_types ::text[],
-                     :actor_ids ::text[], :event_ids ::text[], :created ::timestamptz[],
-                     :causes ::jsonb[], :told ::jsonb[])
+SELECT unnest(:order_ids ::uuid[]), unnest(:versions ::int[]), unnest(:previous ::text[]), unnest(:statuses ::text[]),
+       unnest(:reasons ::text[]), unnest(:notes ::text[]), unnest(:public ::boolean[]), unnest(:actor_types ::text[]),
+       unnest(:actor_ids ::text[]), unnest(:event_ids ::text[]), unnest(:created ::timestamptz[]),
+       unnest(:causes ::jsonb[]), unnest(:told ::jsonb[])
 """)
 
 Causes = Mapping[str, Received[Any]]

@@ -33,11 +33,11 @@ INSERT_LINES = sa.text("""
 INSERT INTO order_items (order_id, position, id, sku, product_name, variant_name, vendor_id, quantity,
                          unit_price_minor, discount_minor, tax_minor, total_minor, shipped_quantity,
                          returned_quantity, added_at)
-SELECT * FROM unnest(
-    :item_orders ::uuid[], :item_positions ::int[], :item_ids ::uuid[], :item_skus ::text[], :item_products ::text[],
-    :item_variants ::text[], :item_vendors ::text[], :item_quantities ::int[], :item_prices ::bigint[],
-    :item_discounts ::bigint[], :item_taxes ::bigint[], :item_totals ::bigint[], :item_shipped ::int[],
-    :item_returned ::int[], :item_added ::timestamptz[])
+SELECT unnest(:item_orders ::uuid[]), unnest(:item_positions ::int[]), unnest(:item_ids ::uuid[]),
+       unnest(:item_skus ::text[]), unnest(:item_products ::text[]), unnest(:item_variants ::text[]),
+       unnest(:item_vendors ::text[]), unnest(:item_quantities ::int[]), unnest(:item_prices ::bigint[]),
+       unnest(:item_discounts ::bigint[]), unnest(:item_taxes ::bigint[]), unnest(:item_totals ::bigint[]),
+       unnest(:item_shipped ::int[]), unnest(:item_returned ::int[]), unnest(:item_added ::timestamptz[])
 """)
 
 

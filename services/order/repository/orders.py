@@ -75,19 +75,23 @@ WITH placed AS (
         payment_provider, payment_reference, cancel_reason, shortages, held, reserved_until, deadline_at, stuck_reason,
         version, events, updated_at, confirmed_at, cancelled_at, refunded_minor, refunding_minor, conceded_minor,
         payment_failed, payment_status, revision, delivered_at, ship_by, overdue_at, granted_discount_minor)
-    SELECT * FROM unnest(
-        :ids ::uuid[], :numbers ::text[], :request_ids ::text[], :customer_ids ::text[], :emails ::text[],
-        :locales ::text[], :currencies ::text[], :subtotals ::bigint[], :discounts ::bigint[], :taxes ::bigint[],
-        :shippings ::bigint[], :totals ::bigint[], :shipping_addresses ::jsonb[], :billing_addresses ::jsonb[],
-        :shipping_methods ::text[], :payment_methods ::text[], :notes ::text[], :references ::text[],
-        :metadata ::jsonb[], :created ::timestamptz[],
-        :statuses ::text[], :reservations ::text[], :operations ::text[], :recorded ::bigint[], :waived ::boolean[],
-        :confirming ::boolean[], :providers ::text[], :payment_references ::text[], :cancel_reasons ::text[],
-        :shortages ::jsonb[], :held ::jsonb[], :reserved_until ::timestamptz[], :deadlines ::timestamptz[],
-        :stuck ::text[], :versions ::int[], :events ::bigint[], :updated ::timestamptz[], :confirmed ::timestamptz[],
-        :cancelled ::timestamptz[], :refunded ::bigint[], :refunding ::bigint[], :conceded ::bigint[],
-        :failed ::boolean[], :payment_statuses ::text[], :revisions ::int[], :delivered ::timestamptz[],
-        :ship_by ::timestamptz[], :overdue ::timestamptz[], :granted_discounts ::bigint[]))
+    SELECT unnest(:ids ::uuid[]), unnest(:numbers ::text[]), unnest(:request_ids ::text[]),
+           unnest(:customer_ids ::text[]), unnest(:emails ::text[]), unnest(:locales ::text[]),
+           unnest(:currencies ::text[]), unnest(:subtotals ::bigint[]), unnest(:discounts ::bigint[]),
+           unnest(:taxes ::bigint[]), unnest(:shippings ::bigint[]), unnest(:totals ::bigint[]),
+           unnest(:shipping_addresses ::jsonb[]), unnest(:billing_addresses ::jsonb[]),
+           unnest(:shipping_methods ::text[]), unnest(:payment_methods ::text[]), unnest(:notes ::text[]),
+           unnest(:references ::text[]), unnest(:metadata ::jsonb[]), unnest(:created ::timestamptz[]),
+           unnest(:statuses ::text[]), unnest(:reservations ::text[]), unnest(:operations ::text[]),
+           unnest(:recorded ::bigint[]), unnest(:waived ::boolean[]), unnest(:confirming ::boolean[]),
+           unnest(:providers ::text[]), unnest(:payment_references ::text[]), unnest(:cancel_reasons ::text[]),
+           unnest(:shortages ::jsonb[]), unnest(:held ::jsonb[]), unnest(:reserved_until ::timestamptz[]),
+           unnest(:deadlines ::timestamptz[]), unnest(:stuck ::text[]), unnest(:versions ::int[]),
+           unnest(:events ::bigint[]), unnest(:updated ::timestamptz[]), unnest(:confirmed ::timestamptz[]),
+           unnest(:cancelled ::timestamptz[]), unnest(:refunded ::bigint[]), unnest(:refunding ::bigint[]),
+           unnest(:conceded ::bigint[]), unnest(:failed ::boolean[]), unnest(:payment_statuses ::text[]),
+           unnest(:revisions ::int[]), unnest(:delivered ::timestamptz[]), unnest(:ship_by ::timestamptz[]),
+           unnest(:overdue ::timestamptz[]), unnest(:granted_discounts ::bigint[]))
 {lines.INSERT_LINES.text}
 """)
 
@@ -102,17 +106,21 @@ UPDATE orders o SET status = d.status, reservation_status = d.reservation, pendi
     refunding_minor = d.refunding, conceded_minor = d.conceded, payment_failed = d.failed,
     payment_status = d.payment_status, revision = d.revision, delivered_at = d.delivered, ship_by = d.ship_by,
     overdue_at = d.overdue
-FROM unnest(
-    :ids ::uuid[], :statuses ::text[], :reservations ::text[], :operations ::text[], :recorded ::bigint[],
-    :waived ::boolean[], :confirming ::boolean[], :providers ::text[], :payment_references ::text[],
-    :cancel_reasons ::text[], :shortages ::jsonb[], :held ::jsonb[], :reserved_until ::timestamptz[],
-    :deadlines ::timestamptz[], :stuck ::text[], :versions ::int[], :events ::bigint[], :updated ::timestamptz[],
-    :confirmed ::timestamptz[], :cancelled ::timestamptz[], :refunded ::bigint[], :refunding ::bigint[],
-    :conceded ::bigint[], :failed ::boolean[], :payment_statuses ::text[], :revisions ::int[],
-    :delivered ::timestamptz[], :ship_by ::timestamptz[], :overdue ::timestamptz[])
-    d(id, status, reservation, operation, recorded, waived, confirming, provider, payment_reference, cancel_reason,
-      shortages, held, reserved_until, deadline, stuck, version, events, updated, confirmed, cancelled, refunded,
-      refunding, conceded, failed, payment_status, revision, delivered, ship_by, overdue)
+FROM (SELECT unnest(:ids ::uuid[]) AS id, unnest(:statuses ::text[]) AS status,
+             unnest(:reservations ::text[]) AS reservation, unnest(:operations ::text[]) AS operation,
+             unnest(:recorded ::bigint[]) AS recorded, unnest(:waived ::boolean[]) AS waived,
+             unnest(:confirming ::boolean[]) AS confirming, unnest(:providers ::text[]) AS provider,
+             unnest(:payment_references ::text[]) AS payment_reference,
+             unnest(:cancel_reasons ::text[]) AS cancel_reason, unnest(:shortages ::jsonb[]) AS shortages,
+             unnest(:held ::jsonb[]) AS held, unnest(:reserved_until ::timestamptz[]) AS reserved_until,
+             unnest(:deadlines ::timestamptz[]) AS deadline, unnest(:stuck ::text[]) AS stuck,
+             unnest(:versions ::int[]) AS version, unnest(:events ::bigint[]) AS events,
+             unnest(:updated ::timestamptz[]) AS updated, unnest(:confirmed ::timestamptz[]) AS confirmed,
+             unnest(:cancelled ::timestamptz[]) AS cancelled, unnest(:refunded ::bigint[]) AS refunded,
+             unnest(:refunding ::bigint[]) AS refunding, unnest(:conceded ::bigint[]) AS conceded,
+             unnest(:failed ::boolean[]) AS failed, unnest(:payment_statuses ::text[]) AS payment_status,
+             unnest(:revisions ::int[]) AS revision, unnest(:delivered ::timestamptz[]) AS delivered,
+             unnest(:ship_by ::timestamptz[]) AS ship_by, unnest(:overdue ::timestamptz[]) AS overdue) d
 WHERE o.id = d.id
 """)
 

@@ -11,12 +11,12 @@ WHERE request_id = ANY(:ids ::text[]) ORDER BY request_id FOR NO KEY UPDATE
 """)
 INSERT = sa.text("""
 INSERT INTO order_requests (request_id, content_hash, order_id, events)
-SELECT * FROM unnest(:ids ::text[], :hashes ::text[], :orders ::uuid[], :events ::bigint[])
+SELECT unnest(:ids ::text[]), unnest(:hashes ::text[]), unnest(:orders ::uuid[]), unnest(:events ::bigint[])
 """)
 UPDATE = sa.text("""
 UPDATE order_requests r SET content_hash = d.content_hash, order_id = d.order_id, events = d.events
-FROM unnest(:ids ::text[], :hashes ::text[], :orders ::uuid[], :events ::bigint[])
-    d(request_id, content_hash, order_id, events)
+FROM (SELECT unnest(:ids ::text[]) AS request_id, unnest(:hashes ::text[]) AS content_hash,
+             unnest(:orders ::uuid[]) AS order_id, unnest(:events ::bigint[]) AS events) d
 WHERE r.request_id = d.request_id
 """)
 

@@ -19,7 +19,7 @@ FROM order_history WHERE order_id = :order_id ::uuid ORDER BY version
 NOTES = sa.text("SELECT event_id::text, cause, detail FROM order_notes WHERE order_id = :order_id ::uuid")
 INSERT_NOTES = deferred("""
 INSERT INTO order_notes (order_id, event_id, cause, detail)
-SELECT * FROM unnest(:order_ids ::uuid[], :event_ids ::uuid[], :causes ::jsonb[], :details ::text[])
+SELECT unnest(:order_ids ::uuid[]), unnest(:event_ids ::uuid[]), unnest(:causes ::jsonb[]), unnest(:details ::text[])
 ON CONFLICT DO NOTHING
 """)
 
