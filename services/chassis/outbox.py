@@ -25,7 +25,7 @@ INSERT_OUTBOX = deferred("""
 WITH added AS (
     INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, topic, headers, sequence)
     SELECT unnest(:ids ::uuid[]), unnest(:aggregatetypes ::text[]), unnest(:aggregateids ::text[]),
-           unnest(:types ::text[]), unnest(:payloads ::bytea[]), unnest(:topics ::text[]), unnest(:headers ::jsonb[]),
+           unnest(:types ::text[]), unnest(:payloads ::bytea[]), unnest(:topics ::text[]), unnest(:headers ::json[]),
            unnest(:sequences ::bigint[]))
 SELECT pg_notify(channel, '') FROM unnest(:channels ::text[]) channel
 """)
