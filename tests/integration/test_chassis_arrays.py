@@ -72,7 +72,13 @@ def test_a_long_list_of_nothing_is_of_the_type_that_the_statement_names(engine: 
 
 
 @pytest.mark.parametrize(
-    ("kind", "value"), [("uuid", "01a22970-414a-76d8-be5a-e7e8072589f7"), ("jsonb", '{"a": "b"}'), ("int", 2**31 - 1)]
+    ("kind", "value"),
+    [
+        ("uuid", "01a22970-414a-76d8-be5a-e7e8072589f7"),
+        ("jsonb", '{"a": "b"}'),
+        ("int", 2**31 - 1),
+        ("bigint", -(2**63)),
+    ],
 )
 def test_a_long_list_of_one_value_is_of_the_type_that_the_statement_names(
     engine: sa.Engine, kind: str, value: object
