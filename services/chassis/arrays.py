@@ -1,4 +1,4 @@
-"""Python lists as PostgreSQL array literals (PostgreSQL manual, 8.15.2): one constant a list.
+"""Python lists as PostgreSQL arrays: one constant a list, a literal (PostgreSQL manual, 8.15.2) or a filled array.
 
 psycopg2's own form, `ARRAY['a', 'b', …]`, makes the server parse, analyse and fold an expression for every element,
 which costs more than anything that the set-based statements then do with the values; a literal such as
@@ -18,7 +18,7 @@ from psycopg2.extensions import QuotedString, adapt, register_adapter
 
 def register() -> None:
     """Adapt every list that is bound to a statement of this process; calling it again changes nothing."""
-    register_adapter(list, _Adapted)
+    register_adapter(list, _adapted)
 
 
 def literal(values: Sequence[Any]) -> str:
@@ -35,22 +35,29 @@ def literal(values: Sequence[Any]) -> str:
     return _texts(values) if write is _text else "{" + ",".join(map(write, values)) + "}"
 
 
-class _Adapted:
-    """Quotes an array as psycopg2 quotes any value (ISQLQuote protocol)."""
+def _adapted(values: Sequence[Any]) -> "QuotedString | _Filled":
+    # A look at the ends tells of most lists that they vary.
+    is_long = len(values) >= _MANY and type(values[0]) in _FILL
+    if is_long and values[0] == values[-1] and values.count(values[0]) == len(values):
+        return _Filled(values[0], len(values))
+    return QuotedString(literal(values))
 
-    def __init__(self, values: Sequence[Any]) -> None:
-        filled = len(values) >= _MANY and values[0] == values[-1] and values.count(values[0]) == len(values)
-        self._filled = (_FILL.get(type(values[0])), len(values)) if filled else (None, 0)
-        self._value = adapt(values[0]) if self._filled[0] else QuotedString(literal(values))
+
+class _Filled:
+    """An array of one value, quoted as psycopg2 quotes any (ISQLQuote protocol)."""
+
+    def __init__(self, value: Any, times: int) -> None:
+        self._value = adapt(value)
+        self._kind = _FILL[type(value)]
+        self._times = times
 
     def prepare(self, connection: Any) -> None:
         if isinstance(self._value, QuotedString):
             self._value.prepare(connection)
 
     def getquoted(self) -> bytes:
-        kind, times = self._filled
-        quoted = self._value.getquoted()
-        return b"array_fill((%b)::%b,'{%d}')" % (quoted, kind, times) if kind else quoted
+        # In parentheses: ::bigint binds closer than the minus of the least number.
+        return b"array_fill((%b)::%b,'{%d}')" % (self._value.getquoted(), self._kind, self._times)
 
 
 def _texts(values: Sequence[str]) -> str:

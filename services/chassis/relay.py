@@ -89,23 +89,30 @@ class RefusedByBroker(OmsError):
 
 
 class Refusals:
-    """The records of a batch that the broker did not take; of those that it took there is no report."""
+    """The records of a batch that the broker did not take; the client reports no others (`kafka.make_producer`)."""
 
     def __init__(self) -> None:
         self._refused: list[tuple[KafkaError, str]] = []
 
-    def take(self, error: KafkaError, message: Message) -> None:
-        """Keep one report; librdkafka calls this from `poll` and `flush`."""
-        self._refused.append((error, message.topic() or ""))
+    def take(self, error: KafkaError | None, message: Message) -> None:
+        """Keep the report of a refusal; librdkafka calls this from `poll` and `flush`."""
+        if error is not None:
+            self._refused.append((error, message.topic() or ""))
 
     def check(self, unanswered: int) -> None:
-        """Raise RefusedByBroker or BrokerUnavailable unless all were acknowledged; `unanswered`: still in flight."""
+        """Raise RefusedByBroker or BrokerUnavailable unless every record was acknowledged.
+
+        Args:
+            unanswered: records that are still in flight, or whose reports have not come yet.
+
+        """
         for error, topic in self._refused:
             if error.code() in PERMANENT:
                 raise RefusedByBroker(topic, error)
-        if self._refused or unanswered:
+        missing = len(self._refused) + unanswered
+        if missing:
             detail = self._refused[0][0].str() if self._refused else "no acknowledgement in time"
-            raise BrokerUnavailable(f"{len(self._refused) + unanswered} records not acknowledged: {detail}")
+            raise BrokerUnavailable(f"{missing} records not acknowledged: {detail}")
 
 
 class Relay:
@@ -220,7 +227,7 @@ class Relay:
         return rows
 
     def _produce(self, rows: Sequence[Waiting]) -> None:
-        """Hand rows to the broker and check every delivery report.
+        """Hand rows to the broker and wait until it has all of them.
 
         Raises:
             BrokerUnavailable: not all were acknowledged in time; some may have been.

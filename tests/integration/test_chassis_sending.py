@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -173,17 +174,35 @@ def test_where_each_statement_is_alone_nothing_waits(engine: sa.Engine) -> None:
         assert connection.execute(COUNT).scalar_one() == 1
 
 
-def _often(package: str) -> dict[str, sa.TextClause]:
-    """Return what is prepared of a package's statements, by their names."""
+def _statements(package: str) -> dict[str, sa.TextClause]:
+    """Return a package's statements, by their names."""
     found: dict[str, sa.TextClause] = {}
     top = importlib.import_module(package)
     for module in pkgutil.walk_packages(top.__path__, f"{package}."):
         if module.name.endswith("__main__") or ".migrations" in module.name:
             continue
         for name, value in vars(importlib.import_module(module.name)).items():
-            if isinstance(value, sa.TextClause) and value.get_execution_options().get("oms_often"):
+            if isinstance(value, sa.TextClause):
                 found[f"{module.name}.{name}"] = value
     return found
+
+
+def _often(package: str) -> dict[str, sa.TextClause]:
+    """Return what is prepared of a package's statements."""
+    return {
+        name: value for name, value in _statements(package).items() if value.get_execution_options().get("oms_often")
+    }
+
+
+def test_every_list_that_a_statement_takes_has_its_type_beside_it() -> None:
+    """A long list of one value comes as an array of the value's own type, as which it may not fit (`arrays`)."""
+    found = _statements(services.__name__)
+    lists = {name: re.findall(r"(?:ANY|ALL|unnest)\(\s*(:\w+[^,)]*)", value.text) for name, value in found.items()}
+    assert sum(map(len, lists.values())) > 200
+    untyped = {
+        name: [one for one in taken if not re.fullmatch(r":\w+ ::\w+\[\]", one)] for name, taken in lists.items()
+    }
+    assert {name: taken for name, taken in untyped.items() if taken} == {}
 
 
 @pytest.mark.parametrize("name", SERVICES)
