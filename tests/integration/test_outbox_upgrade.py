@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from deploy.local.databases import Databases
 from services.chassis import migrate, sending
 from services.chassis.database import RELAY_LOCK, session, try_session_lock
+from tests.support.election import leaders
 from tests.support.eventually import eventually
 from tests.support.kafka_log import read_topic, sequences
 from tests.support.ledger import Ledger
@@ -32,7 +33,6 @@ OLD_CALL = """
 EXECUTE old_insert ('{01a22970-414a-76d8-be5a-e7e8072589f7}', '{ledger}', '{B}', '{oms.inventory.StockReleased}',
                     '{"\\\\x00"}', '{ledger}', '{"{}"}', '{1}', '{outbox}')
 """
-LEADER = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = :lock"
 
 
 @pytest.fixture
@@ -61,13 +61,13 @@ def test_a_relay_with_a_plan_of_the_old_headers_goes_on_after_the_migration(
         for _ in range(8):  # more than it takes to make a plan
             world.deliver(ledger.confirmed("A"))
             eventually(world.outbox_is_empty, within=20)
-        led = world.rows(LEADER, lock=RELAY_LOCK)
+        led = leaders(world)
         migrate.upgrade(world.runtime.engine, ledger.service.migrations, "folder")
         for _ in range(8):
             world.deliver(ledger.confirmed("A"))
         eventually(world.outbox_is_empty, within=20)
         assert len(led) == 1
-        assert world.rows(LEADER, lock=RELAY_LOCK) != led
+        assert leaders(world) != led
     assert sequences(read_topic(kafka_server, topic)) == {"A": list(range(1, 17))}
 
 

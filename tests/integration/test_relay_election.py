@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from deploy.local.databases import Databases
-from services.chassis.database import RELAY_LOCK
+from tests.support.election import leaders
 from tests.support.eventually import eventually
 from tests.support.kafka_log import read_topic, sequences
 from tests.support.ledger import Ledger
@@ -39,12 +39,6 @@ def leader(world: World) -> int:
     """Return the backend of the relay that leads."""
     (pid,) = leaders(world)
     return pid
-
-
-def leaders(world: World) -> list[int]:
-    query = """SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = database
-               WHERE locktype = 'advisory' AND granted AND objid = :lock AND datname = current_database()"""
-    return world.rows(query, lock=RELAY_LOCK)
 
 
 def one_leads(world: World, *, not_any_more: int = 0) -> None:
