@@ -52,8 +52,7 @@ def run_worker(runtime: Runtime[S, U], only: str | None) -> int:
 
     """
     stop = threading.Event()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, lambda _signum, _frame: stop.set())
+    stop_when_told(stop)
     parts = _chosen(_parts(runtime), only)
     serve_probes(runtime.health, runtime.settings.http_host, runtime.settings.metrics_port)
     register(runtime)
@@ -71,6 +70,14 @@ def run_worker(runtime: Runtime[S, U], only: str | None) -> int:
     unfinished = [thread.name for thread in threads if thread.is_alive()]
     log.info("worker_stopped", unfinished=unfinished)
     return 1 if died.is_set() or unfinished else 0
+
+
+def stop_when_told(stop: threading.Event) -> None:
+    """Have `stop` set at SIGTERM or SIGINT; to be called by the main thread."""
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        # Set by another thread: this one may have been interrupted within `stop.wait`, with the event's lock in its
+        # hands, and would wait for itself until it is killed.
+        signal.signal(signum, lambda _signum, _frame: threading.Thread(target=stop.set).start())
 
 
 def _check_progress(runtime: Runtime[S, U], parts: Iterable[str]) -> None:

@@ -16,7 +16,6 @@ python -m tests.benchmark.textbook order|inventory|notification|order-relay|inve
 """
 
 import os
-import signal
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -30,6 +29,7 @@ from deploy.local.stack import Stack
 from schemas.contracts import OrderPlaced, StockReserved
 from services.chassis.database import RELAY_LOCK
 from services.chassis.garbage import BATCH, spare_collector
+from services.chassis.worker import stop_when_told
 from tests.benchmark.drain import Side
 from tests.benchmark.textbook_handlers import HANDLERS
 from tests.benchmark.textbook_work import CODEC, Statements, Work
@@ -193,7 +193,7 @@ TEXTBOOK = Side(
 def main(part: str) -> None:
     """Run one process until SIGTERM."""
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
+    stop_when_told(stop)
     service, _, role = part.partition("-")
     spare_collector(BATCH)
     if role == "relay":
