@@ -58,7 +58,7 @@ def drain(side: Side, stack: Stack, orders: int, seconds: float) -> Drain:
     Args:
         side: who drains.
         stack: on which the stage is set.
-        orders: how many wait.
+        orders: how many there are, drained before or waiting.
         seconds: how long it may take.
 
     Raises:

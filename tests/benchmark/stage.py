@@ -5,6 +5,7 @@ view of the catalog by its own consumer, the orders by its own placing. None of 
 """
 
 import contextlib
+import itertools
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -68,13 +69,19 @@ class Stage:
         environment = {name.lower(): value for name, value in self.stack.environment(service.name).items()}
         return Runtime(service, load_settings(service.settings, environment), Health())
 
-    def set(self, *, with_orders: bool = True) -> None:
-        """Load the catalog, place every order unless told not to, and let the database catch its breath."""
+    def set(self) -> None:
+        """Load the catalog."""
         inventory, order = self.runtime(INVENTORY), self.runtime(ORDER)
         self._load_catalog(inventory, order)
-        if with_orders:
-            _run(order, [_placing(i, wish) for i, wish in enumerate(self.workload.wishes())])
         inventory.engine.dispose()
+        order.engine.dispose()
+        self.settle()
+
+    def place(self, start: int, stop: int) -> None:
+        """Place the workload's orders from the one numbered `start` to the one before `stop`."""
+        order = self.runtime(ORDER)
+        wishes = itertools.islice(enumerate(self.workload.wishes()), start, stop)
+        _run(order, [_placing(number, wish) for number, wish in wishes])
         order.engine.dispose()
         self.settle()
 
