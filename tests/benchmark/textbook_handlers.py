@@ -75,7 +75,7 @@ def reserve_stock(placed: OrderPlaced, work: Work) -> None:
         _reject(placed, wanted, levels, work)
         return
     for sku, n in wanted.items():
-        work.run(MOVE, sku, _LOCATION, "reserved", n, 0, *levels[sku], placed.order_id, work.event_id)
+        work.write(MOVE, sku, _LOCATION, "reserved", n, 0, *levels[sku], placed.order_id, work.event_id)
     held = tuple(StockReservedLine(sku=sku, quantity=n, location=_LOCATION) for sku, n in wanted.items())
     reserved = StockReserved(order_id=placed.order_id, lines=held, expires_at=expires_at, reserved_at=work.micros)
     work.emit(reserved, 1)
@@ -83,8 +83,8 @@ def reserve_stock(placed: OrderPlaced, work: Work) -> None:
 
 def _reject(placed: OrderPlaced, wanted: Mapping[str, int], levels: Mapping[str, Any], work: Work) -> None:
     for sku in sorted(sku for sku, level in levels.items() if level is not None):
-        work.run(LET_GO, wanted[sku], sku, _LOCATION)
-    work.run(REJECT, placed.order_id)
+        work.write(LET_GO, wanted[sku], sku, _LOCATION)
+    work.write(REJECT, placed.order_id)
     shortages = []
     for sku in (sku for sku, level in levels.items() if level is None):
         row = work.run(AVAILABLE, sku, _LOCATION)
@@ -101,8 +101,8 @@ def allocate_stock(confirmed: OrderConfirmed, work: Work) -> None:
         return
     for sku, location, n in sorted(lines):
         level = work.run(ALLOCATE_LEVEL, n, n, sku, location)
-        work.run(MOVE, sku, location, "allocated", -n, n, *level, confirmed.order_id, work.event_id)
-    work.run(ALLOCATE, confirmed.order_id)
+        work.write(MOVE, sku, location, "allocated", -n, n, *level, confirmed.order_id, work.event_id)
+    work.write(ALLOCATE, confirmed.order_id)
     held = tuple(StockAllocatedLine(sku=sku, quantity=n, location=location) for sku, location, n in lines)
     work.emit(StockAllocated(order_id=confirmed.order_id, lines=held, allocated_at=work.micros), events + 1)
 
@@ -146,7 +146,7 @@ def confirm_reserved(reserved: StockReserved, work: Work) -> None:
     held = json.dumps([[line.sku, line.location, line.quantity] for line in reserved.lines])
     until = None if reserved.expires_at is None else from_micros(reserved.expires_at)
     deadline = from_micros(work.micros + _ANSWER_SECONDS * _MICROS)
-    work.run(CONFIRM, held, until, deadline, work.now, work.now, order_id)
+    work.write(CONFIRM, held, until, deadline, work.now, work.now, order_id)
     _history(order_id, version + 1, ("pending", "pending", "stock_reserved", False), work)
     _history(order_id, version + 2, ("pending", "confirmed", "confirmed", True), work)
     confirmed = OrderConfirmed(
@@ -168,7 +168,7 @@ def cancel_rejected(rejected: StockRejected, work: Work) -> None:
     if operation != "reserving":
         return
     shortages = json.dumps([[s.sku, s.requested, s.available, s.expected_at] for s in rejected.shortages])
-    work.run(CANCEL, shortages, work.now, work.now, order_id)
+    work.write(CANCEL, shortages, work.now, work.now, order_id)
     _history(order_id, version + 1, ("pending", "cancelled", "insufficient_stock", True), work)
     cancelled = OrderCancelled(
         order_id=order_id,
@@ -189,12 +189,12 @@ def note_allocated(allocated: StockAllocated, work: Work) -> None:
     if operation != "allocating":
         return
     held = json.dumps([[line.sku, line.location, line.quantity] for line in allocated.lines])
-    work.run(NOTE_ALLOCATED, held, work.now, order_id)
+    work.write(NOTE_ALLOCATED, held, work.now, order_id)
     _history(order_id, version + 1, ("confirmed", "confirmed", "stock_allocated", False), work)
 
 
 def _history(order_id: str, version: int, change: tuple[str, str, str, bool], work: Work) -> None:
-    work.run(ADD_HISTORY, order_id, version, *change, work.event_id, work.now)
+    work.write(ADD_HISTORY, order_id, version, *change, work.event_id, work.now)
 
 
 # --- notification
@@ -213,7 +213,7 @@ def acknowledge_order(placed: OrderPlaced, work: Work) -> None:
     """Reacts to: order.OrderPlaced.  Queues: order_placed."""
     subject, snapshot = placed_order(placed)
     facts = json.dumps(snapshot.facts)
-    work.run(ADD_SUBJECT, subject.key, subject.kind.value, subject.email, snapshot.locale, facts)
+    work.write(ADD_SUBJECT, subject.key, subject.kind.value, subject.email, snapshot.locale, facts)
     _notify(placed, subject, work)
 
 
@@ -226,7 +226,7 @@ def tell_customer(event: OrderConfirmed | OrderCancelled, work: Work) -> None:
 def _notify(event: OrderPlaced | OrderConfirmed | OrderCancelled, subject: Subject, work: Work) -> None:
     mail = mail_to_customer(event, subject)
     if mail is not None:
-        work.run(
+        work.write(
             ADD_NOTIFICATION,
             *(new_id(), subject.key, work.event_id, mail.audience.value, mail.template.value, mail.recipient),
             *(json.dumps(mail.facts), work.correlation_id, mail.status.value),

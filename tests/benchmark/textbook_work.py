@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
 class Statements:
     """The statements and transactions of one connection, as cheap as psycopg2 lets them be.
 
-    A statement is parsed and planned once (`PREPARE` at its first use, then `EXECUTE`), and BEGIN travels with the
-    first one of its transaction.
+    A statement is parsed and planned once (`PREPARE` at its first use, then `EXECUTE`). BEGIN travels with the first
+    one of its transaction, and COMMIT with the last one, if that is a `write`.
 
     Args:
         connection: of psycopg2, in autocommit.
@@ -33,6 +33,7 @@ class Statements:
         self._connection = connection
         self._calls: dict[str, str] = {}
         self._begin = ""
+        self._last: tuple[str, Sequence[object]] | None = None
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Any]:
@@ -41,16 +42,32 @@ class Statements:
         with self._connection.cursor() as cursor:
             try:
                 yield cursor
+                call, values = self._last or ("", ())
+                cursor.execute(f"{call}; COMMIT", values)
             except BaseException:
                 cursor.execute("ROLLBACK")
                 raise
-            cursor.execute("COMMIT")
+            finally:
+                self._last = None
 
     def run(self, cursor: Any, statement: str, *values: object) -> None:
         """Run a statement with a value for each of its `%s`."""
-        call = self._calls.get(statement) or self._prepare(statement, len(values))
-        cursor.execute(self._begin + call, values)
-        self._begin = ""
+        self._send_last(cursor)
+        cursor.execute(self._call(statement, values), values)
+
+    def write(self, cursor: Any, statement: str, *values: object) -> None:
+        """Run a statement whose result nobody reads, as soon as it is known whether another one follows."""
+        self._send_last(cursor)
+        self._last = (self._call(statement, values), values)
+
+    def _send_last(self, cursor: Any) -> None:
+        if self._last is not None:
+            cursor.execute(*self._last)
+            self._last = None
+
+    def _call(self, statement: str, values: Sequence[object]) -> str:
+        begin, self._begin = self._begin, ""
+        return begin + (self._calls.get(statement) or self._prepare(statement, len(values)))
 
     def _prepare(self, statement: str, values: int) -> str:
         name = f"statement_{len(self._calls)}"
@@ -94,7 +111,11 @@ class Work:
     def run(self, statement: str, *values: object) -> Any:
         """Run one statement for one row, and return the row that it gives, None for none."""
         self._statements.run(self._cursor, statement, *values)
-        return self._cursor.fetchone() if self._cursor.description else None
+        return self._cursor.fetchone()
+
+    def write(self, statement: str, *values: object) -> None:
+        """Write one row."""
+        self._statements.write(self._cursor, statement, *values)
 
     def emit(self, event: Event, sequence: int) -> None:
         """Put an event into the outbox."""
@@ -104,4 +125,4 @@ class Work:
             "ce_causationid": self.event_id,
         }
         place = (new_id(), self._service, event.key, event.FULLNAME, CODEC.encode(event), event.TOPIC)
-        self.run(_EMIT, *place, json.dumps(headers), sequence)
+        self.write(_EMIT, *place, json.dumps(headers), sequence)
