@@ -16,20 +16,25 @@ from pydantic_core import to_json
 from services.chassis.avro import Codec
 from services.chassis.errors import EventTooLarge
 from services.chassis.events import Cause, Event, new_id, new_traceparent
-from services.chassis.sending import deferred, often
+from services.chassis.sending import appended, deferred, often
 
 CHANNEL = "outbox"
 
-# Wakes others too, once the transaction commits: a statement of its own would cost a lone event a round trip.
-INSERT_OUTBOX = deferred("""
-WITH added AS (
-    INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, topic, headers, sequence)
-    SELECT unnest(:ids ::uuid[]), unnest(:aggregatetypes ::text[]), unnest(:aggregateids ::text[]),
-           unnest(:types ::text[]), unnest(:payloads ::bytea[]), unnest(:topics ::text[]), unnest(:headers ::json[]),
-           unnest(:sequences ::bigint[]))
-SELECT pg_notify(channel, '') FROM unnest(:channels ::text[]) channel
-""")
-NOTIFY = sa.text("SELECT pg_notify(channel, '') FROM unnest(:channels ::text[]) channel")
+INSERT_OUTBOX = appended(
+    "outbox",
+    {
+        "id": "uuid",
+        "aggregatetype": "text",
+        "aggregateid": "text",
+        "type": "text",
+        "payload": "bytea",
+        "topic": "text",
+        "headers": "json",
+        "sequence": "bigint",
+    },
+)
+# Once the transaction commits.
+NOTIFY = deferred("SELECT pg_notify(channel, '') FROM unnest(:channels ::text[]) channel")
 # Two looks at the index; only a span that could be too many is counted, up to the limit.
 SPAN = often("SELECT coalesce(max(seq) - min(seq) + 1, 0) FROM outbox")
 COUNT = sa.text("SELECT count(*) FROM (SELECT FROM outbox LIMIT :most) waiting")
@@ -97,10 +102,9 @@ class Outbox:
 
         """
         if self._rows:
-            columns = _columns(self._aggregatetype, self._rows)
-            connection.execute(INSERT_OUTBOX, {**columns, "channels": [CHANNEL, *wake]})
-        elif wake:
-            connection.execute(NOTIFY, {"channels": list(wake)})
+            connection.execute(INSERT_OUTBOX, _columns(self._aggregatetype, self._rows))
+        if channels := [*([CHANNEL] if self._rows else []), *wake]:
+            connection.execute(NOTIFY, {"channels": channels})
 
 
 @lru_cache(maxsize=16)
@@ -112,14 +116,14 @@ def _rfc3339(now: datetime) -> str:
 def _columns(aggregatetype: str, rows: Sequence[OutboxRow]) -> dict[str, object]:
     ids, aggregateids, types, payloads, topics, headers, sequences = map(list, zip(*rows, strict=True))
     return {
-        "ids": ids,
-        "aggregatetypes": [aggregatetype] * len(rows),
-        "aggregateids": aggregateids,
-        "types": types,
-        "payloads": payloads,
-        "topics": topics,
+        "id": ids,
+        "aggregatetype": [aggregatetype] * len(rows),
+        "aggregateid": aggregateids,
+        "type": types,
+        "payload": payloads,
+        "topic": topics,
         "headers": headers,
-        "sequences": sequences,
+        "sequence": sequences,
     }
 
 

@@ -9,10 +9,15 @@ looks of an idle system do, after a minute; and it is made at the fourth executi
 A write whose result nobody reads is sent with the next statement of its transaction, COMMIT at the latest: one round
 trip instead of six, each of which costs two switches of processes, and on a busy machine a place in its queue. What
 comes later in the transaction sees it, and an error of it ends the transaction, as if it had been sent at once.
+
+Many new rows go by COPY, together with what waits before them; few are not worth the round trip of its own that COPY
+needs. Greenlets cannot use it: the driver waits for COPY without them.
 """
 
+import io
 import re
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
@@ -22,6 +27,8 @@ import psycopg2.extensions
 import sqlalchemy as sa
 from sqlalchemy.engine import ExceptionContext
 
+from services.chassis import copying
+
 # For the options of a connection. With the default PostgreSQL goes on planning, since what it knows of the values
 # makes plans for short lists look cheaper than one for all.
 OPTION = "-c plan_cache_mode=force_generic_plan"
@@ -30,7 +37,8 @@ EACH_ALONE = "oms_each_alone"
 _LIVES_SECONDS, _LIVES_MAX_SECONDS = 2.0, 60.0
 _BUSY_PER_SECOND = 4
 _OFTEN = 3
-_OFTEN_OPTION, _DEFERRED_OPTION = "oms_often", "oms_deferred"
+_MANY_ROWS = 100
+_OFTEN_OPTION, _DEFERRED_OPTION, _COPY_OPTION = "oms_often", "oms_deferred", "oms_copy"
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 _ARRAY = re.compile(r"%\((\w+)\)s ::(\w+\[\])")
 
@@ -56,6 +64,21 @@ def deferred(text: str) -> sa.TextClause:
     return sa.text(text).execution_options(**{_OFTEN_OPTION: True, _DEFERRED_OPTION: True})
 
 
+def appended(table: str, columns: Mapping[str, str]) -> sa.TextClause:
+    """Return a write of new rows, which goes by COPY where they are many, and else as `deferred` does.
+
+    Args:
+        table: to which no row is added that may be there already.
+        columns: name → type. The statement is executed with a list for each, all as long.
+
+    """
+    names = ", ".join(columns)
+    lists = ", ".join([f"unnest(:{name} ::{kind}[])" for name, kind in columns.items()])
+    copy = _Copy(f"COPY {table} ({names}) FROM STDIN", tuple(columns))
+    insert = deferred(f"INSERT INTO {table} ({names}) SELECT {lists}")
+    return insert.execution_options(**{_COPY_OPTION: copy})
+
+
 def install(engine: sa.Engine) -> None:
     """Let an engine whose connections are `Driver`s send statements as described here."""
     sa.event.listen(engine, "before_cursor_execute", _prepare, retval=True)
@@ -66,6 +89,17 @@ def install(engine: sa.Engine) -> None:
 def drop_waiting(connection: sa.Connection) -> None:
     """Forget the writes that wait: their transaction is rolled back."""
     _driver(connection).session.drop()
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """How many rows are written: the statement, and the lists in the order of its columns."""
+
+    statement: str
+    columns: Sequence[str]
+
+    def rows(self, parameters: Mapping[str, Sequence[Any]]) -> bytes:
+        return copying.rows([parameters[column] for column in self.columns])
 
 
 @dataclass(slots=True)
@@ -134,6 +168,11 @@ class Session:
         waiting, self._waiting = self._waiting, []
         cursor.execute(b"; ".join([*waiting, message]))
 
+    def copy(self, cursor: Any, message: bytes, rows: bytes) -> None:
+        """Send what waits, and a COPY with its rows after it."""
+        waiting, self._waiting = self._waiting, []
+        cursor.copy_expert(b"; ".join([*waiting, message]), io.BytesIO(rows), len(rows))
+
     def drop(self) -> None:
         """Forget what waits."""
         if self._waiting:
@@ -158,15 +197,29 @@ def _driver(connection: sa.Connection) -> Driver:
 def _prepare(
     connection: sa.Connection, _cursor: Any, statement: str, parameters: Any, context: Any, _many: bool
 ) -> tuple[str, Any]:
+    if copy := _copy(context, parameters):
+        return copy.statement, parameters
     if context.execution_options.get(_OFTEN_OPTION):
         statement = _driver(connection).session.message(statement, time.monotonic())
     return statement, parameters
+
+
+def _copy(context: Any, parameters: Any) -> _Copy | None:
+    """Return how to copy what a statement is to write; None: that is no case for COPY."""
+    copy: _Copy | None = context.execution_options.get(_COPY_OPTION)
+    if copy is None or len(parameters[copy.columns[0]]) < _MANY_ROWS:
+        return None
+    is_alone = context.execution_options.get(EACH_ALONE)
+    return None if is_alone or psycopg2.extensions.get_wait_callback() is not None else copy
 
 
 def _execute(cursor: Any, message: str, parameters: Any, context: Any) -> bool:
     """Return whether a statement has been executed, or waits; if not, it goes the usual way."""
     session: Session = cursor.connection.session
     options = context.execution_options
+    if copy := _copy(context, parameters):
+        session.copy(cursor, message.encode(), copy.rows(parameters))
+        return True
     if options.get(_DEFERRED_OPTION) and not options.get(EACH_ALONE):
         session.wait(cursor.mogrify(message, parameters))
         return True

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 
 from services.chassis.events import from_micros, to_micros
-from services.chassis.sending import deferred, often
+from services.chassis.sending import appended, deferred, often
 from services.inventory.domain.reservations import Line, Reservation, ReservationStatus, Revising
 
 COLUMNS = "order_id::text, status, lines, shipments, receipts, deadline_at, events, revision, revising"
@@ -23,20 +23,28 @@ SELECT {COLUMNS} FROM reservations r WHERE deadline_at <= :until
 ORDER BY order_id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 """)
 COUNT_OVERDUE = sa.text("SELECT count(*) FROM reservations WHERE deadline_at <= now()")
-INSERT_RESERVATIONS = deferred("""
-INSERT INTO reservations (order_id, status, lines, shipments, receipts, deadline_at, events, revision, revising)
-SELECT unnest(:ids ::uuid[]), unnest(:statuses ::text[]), unnest(:lines ::jsonb[]), unnest(:shipments ::jsonb[]),
-       unnest(:receipts ::jsonb[]), unnest(:deadlines ::timestamptz[]), unnest(:events ::bigint[]),
-       unnest(:revisions ::int[]), unnest(:revising ::jsonb[])
-""")
+INSERT_RESERVATIONS = appended(
+    "reservations",
+    {
+        "order_id": "uuid",
+        "status": "text",
+        "lines": "jsonb",
+        "shipments": "jsonb",
+        "receipts": "jsonb",
+        "deadline_at": "timestamptz",
+        "events": "bigint",
+        "revision": "int",
+        "revising": "jsonb",
+    },
+)
 UPDATE_RESERVATIONS = deferred("""
 UPDATE reservations r SET status = d.status, lines = d.lines, shipments = d.shipments,
     receipts = d.receipts, deadline_at = d.deadline_at, events = d.events, revision = d.revision,
     revising = d.revising, updated_at = now()
-FROM (SELECT unnest(:ids ::uuid[]) AS order_id, unnest(:statuses ::text[]) AS status,
+FROM (SELECT unnest(:order_id ::uuid[]) AS order_id, unnest(:status ::text[]) AS status,
              unnest(:lines ::jsonb[]) AS lines, unnest(:shipments ::jsonb[]) AS shipments,
-             unnest(:receipts ::jsonb[]) AS receipts, unnest(:deadlines ::timestamptz[]) AS deadline_at,
-             unnest(:events ::bigint[]) AS events, unnest(:revisions ::int[]) AS revision,
+             unnest(:receipts ::jsonb[]) AS receipts, unnest(:deadline_at ::timestamptz[]) AS deadline_at,
+             unnest(:events ::bigint[]) AS events, unnest(:revision ::int[]) AS revision,
              unnest(:revising ::jsonb[]) AS revising) d
 WHERE r.order_id = d.order_id
 """)
@@ -110,13 +118,13 @@ def _both_sides(revising: Revising | None) -> str | None:
 
 def _columns(reservations: Sequence[Reservation]) -> dict[str, object]:
     return {
-        "ids": [reservation.order_id for reservation in reservations],
-        "statuses": [reservation.status.value for reservation in reservations],
+        "order_id": [reservation.order_id for reservation in reservations],
+        "status": [reservation.status.value for reservation in reservations],
         "lines": [to_json(reservation.lines).decode() for reservation in reservations],
         "shipments": [to_json(reservation.shipments).decode() for reservation in reservations],
         "receipts": [to_json(reservation.receipts).decode() for reservation in reservations],
-        "deadlines": [r.expires_at and from_micros(r.expires_at) for r in reservations],
+        "deadline_at": [r.expires_at and from_micros(r.expires_at) for r in reservations],
         "events": [reservation.events for reservation in reservations],
-        "revisions": [reservation.revision for reservation in reservations],
+        "revision": [reservation.revision for reservation in reservations],
         "revising": [_both_sides(reservation.revising) for reservation in reservations],
     }

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import sqlalchemy as sa
 
-from services.chassis.sending import deferred, often
+from services.chassis.sending import appended, deferred, often
 from services.inventory.domain.stock import Movement, Stock, StockLevel
 
 # In the order of the class' fields, so that a row is its arguments.
@@ -23,14 +23,25 @@ INSERT INTO stock_levels (sku, location, on_hand, reserved, allocated, version)
 SELECT unnest(:skus ::text[]), unnest(:locations ::text[]), unnest(:on_hand ::bigint[]), unnest(:reserved ::bigint[]),
        unnest(:allocated ::bigint[]), unnest(:versions ::bigint[])
 """)
-INSERT_MOVEMENTS = deferred("""
-INSERT INTO stock_movements (sku, location, kind, on_hand, reserved, allocated, on_hand_after, reserved_after,
-                             allocated_after, reason, reference, order_id, actor, event_id)
-SELECT unnest(:skus ::text[]), unnest(:locations ::text[]), unnest(:kinds ::text[]), unnest(:on_hand ::bigint[]),
-       unnest(:reserved ::bigint[]), unnest(:allocated ::bigint[]), unnest(:on_hand_after ::bigint[]),
-       unnest(:reserved_after ::bigint[]), unnest(:allocated_after ::bigint[]), unnest(:reasons ::text[]),
-       unnest(:references ::text[]), unnest(:order_ids ::uuid[]), unnest(:actors ::text[]), unnest(:event_ids ::uuid[])
-""")
+INSERT_MOVEMENTS = appended(
+    "stock_movements",
+    {
+        "sku": "text",
+        "location": "text",
+        "kind": "text",
+        "on_hand": "bigint",
+        "reserved": "bigint",
+        "allocated": "bigint",
+        "on_hand_after": "bigint",
+        "reserved_after": "bigint",
+        "allocated_after": "bigint",
+        "reason": "text",
+        "reference": "text",
+        "order_id": "uuid",
+        "actor": "text",
+        "event_id": "uuid",
+    },
+)
 
 
 def read_levels(connection: sa.Connection, skus: Sequence[str]) -> Stock:
@@ -75,18 +86,18 @@ def _level_columns(levels: Sequence[StockLevel]) -> dict[str, object]:
 
 def _movement_columns(movements: Sequence[Movement]) -> dict[str, object]:
     return {
-        "skus": [movement.sku for movement in movements],
-        "locations": [movement.location for movement in movements],
-        "kinds": [movement.kind.value for movement in movements],
+        "sku": [movement.sku for movement in movements],
+        "location": [movement.location for movement in movements],
+        "kind": [movement.kind.value for movement in movements],
         "on_hand": [movement.on_hand for movement in movements],
         "reserved": [movement.reserved for movement in movements],
         "allocated": [movement.allocated for movement in movements],
         "on_hand_after": [movement.on_hand_after for movement in movements],
         "reserved_after": [movement.reserved_after for movement in movements],
         "allocated_after": [movement.allocated_after for movement in movements],
-        "reasons": [movement.because.reason for movement in movements],
-        "references": [movement.because.reference for movement in movements],
-        "order_ids": [movement.because.order_id for movement in movements],
-        "actors": [movement.because.actor for movement in movements],
-        "event_ids": [movement.because.event_id for movement in movements],
+        "reason": [movement.because.reason for movement in movements],
+        "reference": [movement.because.reference for movement in movements],
+        "order_id": [movement.because.order_id for movement in movements],
+        "actor": [movement.because.actor for movement in movements],
+        "event_id": [movement.because.event_id for movement in movements],
     }

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 
 from services.chassis.events import Received, from_micros, to_micros
-from services.chassis.sending import deferred
+from services.chassis.sending import appended
 from services.order.domain.history import Actor, Change
 from services.order.domain.orders import Order
 from services.order.domain.statuses import OrderStatus
@@ -16,14 +16,24 @@ OF_ORDERS = sa.text("""
 SELECT order_id::text, previous_status, status, reason, note, public, actor_type, actor_id, event_id, created_at
 FROM order_history WHERE order_id = ANY(:ids ::uuid[]) ORDER BY order_id, version
 """)
-INSERT = deferred("""
-INSERT INTO order_history (order_id, version, previous_status, status, reason, note, public, actor_type, actor_id,
-                           event_id, created_at, cause, told)
-SELECT unnest(:order_ids ::uuid[]), unnest(:versions ::int[]), unnest(:previous ::text[]), unnest(:statuses ::text[]),
-       unnest(:reasons ::text[]), unnest(:notes ::text[]), unnest(:public ::boolean[]), unnest(:actor_types ::text[]),
-       unnest(:actor_ids ::text[]), unnest(:event_ids ::text[]), unnest(:created ::timestamptz[]),
-       unnest(:causes ::jsonb[]), unnest(:told ::jsonb[])
-""")
+INSERT = appended(
+    "order_history",
+    {
+        "order_id": "uuid",
+        "version": "int",
+        "previous_status": "text",
+        "status": "text",
+        "reason": "text",
+        "note": "text",
+        "public": "boolean",
+        "actor_type": "text",
+        "actor_id": "text",
+        "event_id": "text",
+        "created_at": "timestamptz",
+        "cause": "jsonb",
+        "told": "jsonb",
+    },
+)
 
 Causes = Mapping[str, Received[Any]]
 Told = Mapping[tuple[str, int], Sequence[tuple[str, str]]]
@@ -51,18 +61,18 @@ def insert(connection: sa.Connection, orders: Sequence[Order], causes: Causes, t
 def _history_columns(rows: Sequence[tuple[Change, int]], causes: Causes, told: Told) -> dict[str, object]:
     changes = [change for change, _ in rows]
     return {
-        "order_ids": [change.order_id for change in changes],
-        "versions": [version for _, version in rows],
-        "previous": [change.previous_status and change.previous_status.value for change in changes],
-        "statuses": [change.status.value for change in changes],
-        "reasons": [change.reason for change in changes],
-        "notes": [change.note for change in changes],
+        "order_id": [change.order_id for change in changes],
+        "version": [version for _, version in rows],
+        "previous_status": [change.previous_status and change.previous_status.value for change in changes],
+        "status": [change.status.value for change in changes],
+        "reason": [change.reason for change in changes],
+        "note": [change.note for change in changes],
         "public": [change.public for change in changes],
-        "actor_types": [change.actor.type for change in changes],
-        "actor_ids": [change.actor.id for change in changes],
-        "event_ids": [change.event_id for change in changes],
-        "created": [from_micros(change.at) for change in changes],
-        "causes": [_cause(causes.get(change.event_id or "")) for change in changes],
+        "actor_type": [change.actor.type for change in changes],
+        "actor_id": [change.actor.id for change in changes],
+        "event_id": [change.event_id for change in changes],
+        "created_at": [from_micros(change.at) for change in changes],
+        "cause": [_cause(causes.get(change.event_id or "")) for change in changes],
         "told": [_told(told.get((change.order_id, version))) for change, version in rows],
     }
 

@@ -1,0 +1,188 @@
+"""New rows reach their table whole: few by INSERT and many by COPY, together with what waits before them."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg2.extensions
+import pytest
+import sqlalchemy as sa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deploy.local.databases import Databases
+from services.chassis import sending
+from services.chassis.database import create_engine, statements, transaction
+from services.chassis.errors import DatabaseUnavailable, RowExists
+from services.chassis.sending import appended, deferred
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+AWKWARD = ["\\N", "\\.", "", " ", "NULL", '"', "\\", "'", "\t", "\n", "\r", "\r\n", "a\\tb", "%s", "ß€😀"]
+TEXTS = st.sampled_from(AWKWARD) | st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
+VALUES = {
+    "text": TEXTS,
+    "bigint": st.integers(-(2**63), 2**63 - 1),
+    "boolean": st.booleans(),
+    "bytea": st.binary(max_size=20),
+    "timestamptz": st.integers(0, 2**42).map(lambda millis: EPOCH + timedelta(milliseconds=millis)),
+}
+KEPT = appended("kept", {"number": "int", "text": "text"})
+LOG = deferred("INSERT INTO log SELECT unnest(:numbers ::int[])")
+READ = sa.text("SELECT number, text FROM kept ORDER BY number")
+COUNT = sa.text("SELECT count(*) FROM kept")
+MANY = 250
+
+
+@pytest.fixture
+def engine(postgres_server: Databases) -> Iterator[sa.Engine]:
+    made = create_engine(postgres_server.admin.url, 1, "test-copying")
+    with transaction(made) as connection:
+        connection.execute(sa.text("CREATE TEMPORARY TABLE log (number int PRIMARY KEY)"))
+        connection.execute(
+            sa.text("CREATE TEMPORARY TABLE kept (number int PRIMARY KEY REFERENCES log, text text NOT NULL)")
+        )
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def sent(engine: sa.Engine) -> list[str]:
+    """The first word of what was sent for each statement, or waits."""
+    words: list[str] = []
+
+    @sa.event.listens_for(engine, "before_cursor_execute")
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        words.append(statement.removeprefix("BEGIN ISOLATION LEVEL READ COMMITTED; ").split()[0])
+
+    return words
+
+
+def numbered(first: int, rows: int, text: str = "a\tb") -> dict[str, Sequence[object]]:
+    return {"number": list(range(first, first + rows)), "text": [f"{text} {n}" for n in range(rows)]}
+
+
+def log(connection: sa.Connection, rows: int) -> None:
+    connection.execute(LOG, {"numbers": list(range(rows))})
+
+
+def keep(engine: sa.Engine, *, logging: int) -> None:
+    with transaction(engine) as connection:
+        log(connection, logging)
+        connection.execute(KEPT, numbered(0, MANY))
+
+
+@pytest.mark.parametrize("rows", [3, MANY])
+@pytest.mark.parametrize("kind", VALUES)
+def test_every_value_of_a_row_comes_back_as_it_went(postgres_server: Databases, kind: str, rows: int) -> None:
+    made = create_engine(postgres_server.admin.url, 1, "test-copying")
+    table = appended("round_trip", {"position": "int", "value": kind})
+    columns = st.lists(st.none() | VALUES[kind], min_size=1, max_size=20)
+
+    @settings(max_examples=40, deadline=timedelta(seconds=5), derandomize=True)
+    @given(columns | columns.map(lambda values: values[:1]))
+    def round_trip(values: Sequence[Any]) -> None:
+        column = [values[n % len(values)] for n in range(rows)]
+        with transaction(made) as connection:
+            connection.execute(sa.text("TRUNCATE round_trip"))
+            connection.execute(table, {"position": list(range(rows)), "value": column})
+            back = connection.execute(sa.text("SELECT value FROM round_trip ORDER BY position")).scalars().all()
+        assert [bytes(value) if isinstance(value, memoryview) else value for value in back] == column
+
+    with transaction(made) as connection:
+        connection.execute(sa.text(f"CREATE TEMPORARY TABLE round_trip (position int, value {kind})"))
+    round_trip()
+    made.dispose()
+
+
+@pytest.mark.parametrize("text", AWKWARD)
+def test_one_awkward_text_among_plain_ones_comes_back_as_it_went(engine: sa.Engine, text: str) -> None:
+    texts = [text, *[f"plain {n}" for n in range(MANY - 1)]]
+    with transaction(engine) as connection:
+        log(connection, MANY)
+        connection.execute(KEPT, {"number": list(range(MANY)), "text": texts})
+        assert connection.execute(READ).all() == list(enumerate(texts))
+
+
+@pytest.mark.parametrize(("rows", "way"), [(99, "INSERT"), (100, "COPY")])
+def test_many_rows_are_copied_and_few_inserted(engine: sa.Engine, sent: list[str], rows: int, way: str) -> None:
+    with transaction(engine) as connection:
+        log(connection, rows)
+        connection.execute(KEPT, numbered(0, rows))
+    assert sent == ["INSERT", way, "COMMIT"]
+    with transaction(engine) as connection:
+        assert connection.execute(READ).all() == [(n, f"a\tb {n}") for n in range(rows)]
+
+
+def test_what_waits_is_sent_before_the_rows_and_what_comes_later_sees_them(engine: sa.Engine) -> None:
+    with transaction(engine) as connection:
+        log(connection, 2 * MANY)
+        connection.execute(KEPT, numbered(0, MANY))
+        connection.execute(KEPT, numbered(MANY, MANY))
+        assert connection.execute(COUNT).scalar_one() == 2 * MANY
+
+
+def test_rows_go_with_their_transaction_also_where_they_are_its_first_statement(engine: sa.Engine) -> None:
+    with transaction(engine) as connection:
+        log(connection, MANY)
+    with transaction(engine) as connection:
+        connection.execute(KEPT, numbered(0, MANY))
+        connection.rollback()
+    with transaction(engine) as connection:
+        assert connection.execute(COUNT).scalar_one() == 0
+
+
+def test_a_row_that_exists_ends_the_transaction_and_the_session_is_of_use(engine: sa.Engine) -> None:
+    with transaction(engine) as connection:
+        log(connection, MANY)
+        connection.execute(KEPT, numbered(7, 1))
+    with pytest.raises(RowExists):
+        keep(engine, logging=0)
+    with transaction(engine) as connection:
+        assert connection.execute(COUNT).scalar_one() == 1
+        connection.execute(KEPT, numbered(8, MANY - 8))
+
+
+def test_an_error_of_what_waits_is_told_where_the_rows_are_sent(engine: sa.Engine) -> None:
+    with transaction(engine) as connection:
+        log(connection, MANY)
+    with pytest.raises(RowExists):
+        keep(engine, logging=1)
+    with transaction(engine) as connection:
+        assert connection.execute(COUNT).scalar_one() == 0
+        connection.execute(KEPT, numbered(0, MANY))
+
+
+def copy_on_a_lost_connection(engine: sa.Engine, other: sa.Engine) -> None:
+    with transaction(engine) as connection:
+        pid = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
+        with transaction(other) as killing:
+            killing.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+        connection.execute(KEPT, numbered(0, MANY))
+
+
+def test_a_connection_that_is_lost_before_the_rows_is_for_another_try(
+    engine: sa.Engine, postgres_server: Databases
+) -> None:
+    other = create_engine(postgres_server.admin.url, 1, "test-copying-other")
+    with pytest.raises(DatabaseUnavailable):
+        copy_on_a_lost_connection(engine, other)
+    other.dispose()
+    with transaction(engine) as connection:
+        assert connection.execute(sa.text("SELECT 1")).scalar_one() == 1
+
+
+def test_statements_that_are_transactions_of_their_own_do_not_copy(engine: sa.Engine, sent: list[str]) -> None:
+    with transaction(engine) as connection:
+        log(connection, MANY)
+    with statements(engine) as connection:
+        connection.execute(KEPT, numbered(0, MANY))
+        assert connection.execute(COUNT).scalar_one() == MANY
+    assert "COPY" not in sent
+
+
+def test_greenlets_do_not_copy(engine: sa.Engine, sent: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psycopg2.extensions, "get_wait_callback", lambda: sending)
+    with transaction(engine) as connection:
+        log(connection, MANY)
+        connection.execute(KEPT, numbered(0, MANY))
+    assert sent == ["INSERT", "INSERT", "COMMIT"]
