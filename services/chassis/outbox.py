@@ -33,7 +33,7 @@ INSERT_OUTBOX = appended(
         "sequence": "bigint",
     },
 )
-# Once the transaction commits.
+# Wakes the relay, and others, once the transaction commits.
 NOTIFY = deferred("SELECT pg_notify(channel, '') FROM unnest(:channels ::text[]) channel")
 # Two looks at the index; only a span that could be too many is counted, up to the limit.
 SPAN = often("SELECT coalesce(max(seq) - min(seq) + 1, 0) FROM outbox")
@@ -56,7 +56,7 @@ class OutboxRow(NamedTuple):
 
 
 class Outbox:
-    """Stages the events of one transaction and writes them in one statement.
+    """Stages the events of one transaction and writes them together.
 
     Args:
         codec: encodes the events.

@@ -10,12 +10,13 @@ A write whose result nobody reads is sent with the next statement of its transac
 trip instead of six, each of which costs two switches of processes, and on a busy machine a place in its queue. What
 comes later in the transaction sees it, and an error of it ends the transaction, as if it had been sent at once.
 
-Many new rows go by COPY, together with what waits before them; few are not worth the round trip of its own that COPY
-needs. Greenlets cannot use it: the driver waits for COPY without them.
+Many new rows go by COPY at once, and take with them what waits. Few are not worth its two round trips, and the driver
+refuses it to greenlets.
 """
 
 import io
 import re
+import select
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from functools import lru_cache
 from itertools import count
 from typing import Any
 
+import psycopg2
 import psycopg2.extensions
 import sqlalchemy as sa
 from sqlalchemy.engine import ExceptionContext
@@ -38,7 +40,8 @@ _LIVES_SECONDS, _LIVES_MAX_SECONDS = 2.0, 60.0
 _BUSY_PER_SECOND = 4
 _OFTEN = 3
 _MANY_ROWS = 100
-_OFTEN_OPTION, _DEFERRED_OPTION, _COPY_OPTION = "oms_often", "oms_deferred", "oms_copy"
+_CHUNK_BYTES = 256 * 1024
+_OFTEN_OPTION, _DEFERRED_OPTION, COPY_OPTION = "oms_often", "oms_deferred", "oms_copy"
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 _ARRAY = re.compile(r"%\((\w+)\)s ::(\w+\[\])")
 
@@ -65,18 +68,20 @@ def deferred(text: str) -> sa.TextClause:
 
 
 def appended(table: str, columns: Mapping[str, str]) -> sa.TextClause:
-    """Return a write of new rows, which goes by COPY where they are many, and else as `deferred` does.
+    """Return a write of new rows: deferred where they are few, a COPY where they are many.
+
+    A row that exists is an error (RowExists). COPY is sent at once, so errors of what waited show there.
 
     Args:
-        table: to which no row is added that may be there already.
+        table: to which the rows are added.
         columns: name → type. The statement is executed with a list for each, all as long.
 
     """
     names = ", ".join(columns)
     lists = ", ".join([f"unnest(:{name} ::{kind}[])" for name, kind in columns.items()])
-    copy = _Copy(f"COPY {table} ({names}) FROM STDIN", tuple(columns))
+    copy = Copy(f"COPY {table} ({names}) FROM STDIN (ENCODING 'UTF8')", tuple(columns))
     insert = deferred(f"INSERT INTO {table} ({names}) SELECT {lists}")
-    return insert.execution_options(**{_COPY_OPTION: copy})
+    return insert.execution_options(**{COPY_OPTION: copy})
 
 
 def install(engine: sa.Engine) -> None:
@@ -92,14 +97,37 @@ def drop_waiting(connection: sa.Connection) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Copy:
-    """How many rows are written: the statement, and the lists in the order of its columns."""
+class Copy:
+    """The form of a write for many rows.
+
+    Args:
+        statement: COPY, in the driver's form.
+        columns: the names of the lists, in the order of the statement's columns.
+
+    """
 
     statement: str
     columns: Sequence[str]
 
     def rows(self, parameters: Mapping[str, Sequence[Any]]) -> bytes:
+        """Return the rows as COPY reads them."""
         return copying.rows([parameters[column] for column in self.columns])
+
+
+class _Rows(io.BytesIO):
+    """The file that the driver reads a COPY's rows from."""
+
+    def __init__(self, rows: bytes, connection: Any) -> None:
+        super().__init__(rows)
+        self._connection = connection
+
+    def read(self, size: int | None = -1) -> bytes:
+        part = super().read(size)
+        if not part:
+            # The driver sends the last of them with all threads of the process standing still; no longer than it
+            # takes if there is room for them.
+            select.select([], [self._connection], [])
+        return part
 
 
 @dataclass(slots=True)
@@ -171,7 +199,12 @@ class Session:
     def copy(self, cursor: Any, message: bytes, rows: bytes) -> None:
         """Send what waits, and a COPY with its rows after it."""
         waiting, self._waiting = self._waiting, []
-        cursor.copy_expert(b"; ".join([*waiting, message]), io.BytesIO(rows), len(rows))
+        try:
+            cursor.copy_expert(b"; ".join([*waiting, message]), _Rows(rows, cursor.connection), _CHUNK_BYTES)
+        except psycopg2.Error as error:
+            # Its context quotes the row, which may be somebody's name and address.
+            error.args = (error.diag.message_primary or str(error),)
+            raise
 
     def drop(self) -> None:
         """Forget what waits."""
@@ -197,16 +230,16 @@ def _driver(connection: sa.Connection) -> Driver:
 def _prepare(
     connection: sa.Connection, _cursor: Any, statement: str, parameters: Any, context: Any, _many: bool
 ) -> tuple[str, Any]:
-    if copy := _copy(context, parameters):
+    if copy := _copy_of(context, parameters):
         return copy.statement, parameters
     if context.execution_options.get(_OFTEN_OPTION):
         statement = _driver(connection).session.message(statement, time.monotonic())
     return statement, parameters
 
 
-def _copy(context: Any, parameters: Any) -> _Copy | None:
+def _copy_of(context: Any, parameters: Any) -> Copy | None:
     """Return how to copy what a statement is to write; None: that is no case for COPY."""
-    copy: _Copy | None = context.execution_options.get(_COPY_OPTION)
+    copy: Copy | None = context.execution_options.get(COPY_OPTION)
     if copy is None or len(parameters[copy.columns[0]]) < _MANY_ROWS:
         return None
     is_alone = context.execution_options.get(EACH_ALONE)
@@ -217,7 +250,7 @@ def _execute(cursor: Any, message: str, parameters: Any, context: Any) -> bool:
     """Return whether a statement has been executed, or waits; if not, it goes the usual way."""
     session: Session = cursor.connection.session
     options = context.execution_options
-    if copy := _copy(context, parameters):
+    if copy := _copy_of(context, parameters):
         session.copy(cursor, message.encode(), copy.rows(parameters))
         return True
     if options.get(_DEFERRED_OPTION) and not options.get(EACH_ALONE):

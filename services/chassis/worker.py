@@ -4,6 +4,7 @@ A thread that dies takes the process with it, with a non-zero code: whoever supe
 nothing goes on half. SIGTERM lets each thread finish what it has begun; then the process ends with 0.
 """
 
+import queue
 import random
 import signal
 import threading
@@ -74,10 +75,17 @@ def run_worker(runtime: Runtime[S, U], only: str | None) -> int:
 
 def stop_when_told(stop: threading.Event) -> None:
     """Have `stop` set at SIGTERM or SIGINT; to be called by the main thread."""
+    # Set by another thread: the main one may be interrupted within `stop.wait`, with the event's lock in its hands, and
+    # would wait for itself until it is killed.
+    told: queue.SimpleQueue[int] = queue.SimpleQueue()
     for signum in (signal.SIGTERM, signal.SIGINT):
-        # Set by another thread: this one may have been interrupted within `stop.wait`, with the event's lock in its
-        # hands, and would wait for itself until it is killed.
-        signal.signal(signum, lambda _signum, _frame: threading.Thread(target=stop.set).start())
+        signal.signal(signum, lambda number, _frame: told.put(number))
+
+    def listen() -> None:
+        told.get()
+        stop.set()
+
+    threading.Thread(target=listen, name="signals", daemon=True).start()
 
 
 def _check_progress(runtime: Runtime[S, U], parts: Iterable[str]) -> None:

@@ -31,9 +31,9 @@ from tests.benchmark.workload import Workload
 _FILE = DIRECTORY / "bench.json"
 _STACKS = DIRECTORY / "bench"
 _FAILED, _NO_TEXTBOOK = 1, 2
-# One order is drained before the clock starts for so many after it: a JVM interprets its first second, and compiles, at
-# the cost of whoever happens to be measured then. A broker that has run for a minute has that behind it.
-_ORDERS_A_WARM_UP = 4
+# A part of the orders is drained before the clock starts: a JVM that has just started interprets, and compiles at the
+# cost of whoever happens to be measured then.
+_WARM_UP_DIVISOR = 4
 # How long one saga may take to its end.
 _SECONDS = 120.0
 
@@ -143,7 +143,7 @@ class _Bench:
 
     def _drained(self, side: Side, orders: int) -> Result:
         """Drain a backlog on fresh servers, and check what is left."""
-        warm_up = orders // _ORDERS_A_WARM_UP
+        warm_up = orders // _WARM_UP_DIVISOR
         workload = Workload(orders=warm_up + orders, skus=self._skus)
         self.console.print(f"{side.name}: servers, {workload.skus:,} SKUs, {orders:,} orders after {warm_up:,} …")
         with staged(_STACKS / side.name, workload) as stage:

@@ -27,8 +27,8 @@ _ROWS: Mapping[str, Sequence[str]] = {
 _DRAIN_RULES = (
     "All processes are up and have their partitions when the clock starts, with the election of the order service's "
     "relay; all orders wait in its outbox. Notification runs its consumer alone: its rows are written, no mail is "
-    "sent. fsync is on, PostgreSQL is reached over its socket; a fresh PostgreSQL and a fresh Kafka for each side. A "
-    "quarter as many orders were drained before: Kafka's JVM has compiled what it runs."
+    "sent. fsync is on, PostgreSQL is reached over its socket; a fresh PostgreSQL and a fresh Kafka for each side, "
+    "which have drained a quarter as many orders before."
 )
 _LOAD_RULES = (
     "64 keep-alive connections, one POST each at a time, three lines an order. The saga: until the last order is "

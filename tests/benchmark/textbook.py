@@ -9,8 +9,8 @@ with a relay process beside it. What makes it the textbook one:
   each row as published.
 
 Nothing in it is slowed down: psycopg2 and confluent-kafka without a layer between, connections kept open, statements
-prepared once, each with a plan that goes by an index, no round trip for BEGIN or COMMIT, the relay's hundred rows in
-one transaction, no pause while messages are there, an index of the rows that are unpublished.
+prepared once, each with a plan that goes by an index, BEGIN and COMMIT sent with what they enclose, the relay's
+hundred rows in one transaction, no pause while messages are there, an index of the rows that are unpublished.
 
 python -m tests.benchmark.textbook order|inventory|notification|order-relay|inventory-relay
 """

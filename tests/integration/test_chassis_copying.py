@@ -1,6 +1,11 @@
 """New rows reach their table whole: few by INSERT and many by COPY, together with what waits before them."""
 
-from collections.abc import Iterator, Sequence
+import importlib
+import io
+import pkgutil
+import traceback
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,12 +14,18 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic_core import to_json
+from sqlalchemy.exc import DBAPIError
 
+import services
 from deploy.local.databases import Databases
 from services.chassis import sending
 from services.chassis.database import create_engine, statements, transaction
 from services.chassis.errors import DatabaseUnavailable, RowExists
 from services.chassis.sending import appended, deferred
+from services.inventory.bootstrap import SERVICE as INVENTORY
+from services.order.bootstrap import SERVICE as ORDER
+from tests.support.services import world_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 AWKWARD = ["\\N", "\\.", "", " ", "NULL", '"', "\\", "'", "\t", "\n", "\r", "\r\n", "a\\tb", "%s", "ß€😀"]
@@ -24,13 +35,21 @@ VALUES = {
     "bigint": st.integers(-(2**63), 2**63 - 1),
     "boolean": st.booleans(),
     "bytea": st.binary(max_size=20),
-    "timestamptz": st.integers(0, 2**42).map(lambda millis: EPOCH + timedelta(milliseconds=millis)),
+    "timestamptz": st.integers(-(2**50), 2**52).map(lambda micros: EPOCH + timedelta(microseconds=micros)),
+    "int": st.integers(-(2**31), 2**31 - 1),
+    "uuid": st.uuids().map(str),
 }
+OBJECTS = st.dictionaries(TEXTS, st.none() | st.booleans() | st.integers(0, 2**40) | TEXTS, max_size=5)
+# What the driver reads as another type than it was bound as.
+TO_BOUND: Mapping[type, Callable[[Any], object]] = {memoryview: bytes, uuid.UUID: str}
 KEPT = appended("kept", {"number": "int", "text": "text"})
 LOG = deferred("INSERT INTO log SELECT unnest(:numbers ::int[])")
+ONE = deferred("INSERT INTO log VALUES (-1)")
 READ = sa.text("SELECT number, text FROM kept ORDER BY number")
 COUNT = sa.text("SELECT count(*) FROM kept")
 MANY = 250
+ADDRESS = "ada@shop.example"
+SERVICES = {service.name: service for service in (ORDER, INVENTORY)}
 
 
 @pytest.fixture
@@ -86,12 +105,42 @@ def test_every_value_of_a_row_comes_back_as_it_went(postgres_server: Databases, 
             connection.execute(sa.text("TRUNCATE round_trip"))
             connection.execute(table, {"position": list(range(rows)), "value": column})
             back = connection.execute(sa.text("SELECT value FROM round_trip ORDER BY position")).scalars().all()
-        assert [bytes(value) if isinstance(value, memoryview) else value for value in back] == column
+        assert [TO_BOUND.get(type(value), lambda same: same)(value) for value in back] == column
 
     with transaction(made) as connection:
         connection.execute(sa.text(f"CREATE TEMPORARY TABLE round_trip (position int, value {kind})"))
     round_trip()
     made.dispose()
+
+
+@pytest.mark.parametrize("rows", [3, MANY])
+@pytest.mark.parametrize("kind", ["json", "jsonb"])
+def test_every_object_comes_back_as_it_went(postgres_server: Databases, kind: str, rows: int) -> None:
+    made = create_engine(postgres_server.admin.url, 1, "test-copying")
+    table = appended("round_trip", {"value": kind})
+
+    @settings(max_examples=40, deadline=timedelta(seconds=5), derandomize=True)
+    @given(st.lists(OBJECTS, min_size=1, max_size=20))
+    def round_trip(objects: Sequence[Any]) -> None:
+        column = [objects[n % len(objects)] for n in range(rows)]
+        with transaction(made) as connection:
+            connection.execute(sa.text("TRUNCATE round_trip"))
+            connection.execute(table, {"value": [to_json(one).decode() for one in column]})
+            back = connection.execute(sa.text("SELECT value FROM round_trip ORDER BY ctid")).scalars().all()
+        assert back == column
+
+    with transaction(made) as connection:
+        connection.execute(sa.text(f"CREATE TEMPORARY TABLE round_trip (value {kind})"))
+    round_trip()
+    made.dispose()
+
+
+def test_rows_of_megabytes_come_back_as_they_went(engine: sa.Engine) -> None:
+    texts = [f"{n:06}" * 2000 for n in range(MANY)]
+    with transaction(engine) as connection:
+        log(connection, MANY)
+        connection.execute(KEPT, {"number": list(range(MANY)), "text": texts})
+        assert connection.execute(READ).all() == list(enumerate(texts))
 
 
 @pytest.mark.parametrize("text", AWKWARD)
@@ -101,6 +150,15 @@ def test_one_awkward_text_among_plain_ones_comes_back_as_it_went(engine: sa.Engi
         log(connection, MANY)
         connection.execute(KEPT, {"number": list(range(MANY)), "text": texts})
         assert connection.execute(READ).all() == list(enumerate(texts))
+
+
+def test_a_session_of_another_encoding_gets_what_was_sent(engine: sa.Engine) -> None:
+    with transaction(engine) as connection:
+        log(connection, MANY)
+        connection.execute(sa.text("SET LOCAL client_encoding = 'LATIN1'"))
+        connection.execute(KEPT, numbered(0, MANY, "Größe"))
+        connection.execute(sa.text("SET LOCAL client_encoding = 'UTF8'"))
+        assert connection.execute(READ).all() == [(n, f"Größe {n}") for n in range(MANY)]
 
 
 @pytest.mark.parametrize(("rows", "way"), [(99, "INSERT"), (100, "COPY")])
@@ -119,6 +177,18 @@ def test_what_waits_is_sent_before_the_rows_and_what_comes_later_sees_them(engin
         connection.execute(KEPT, numbered(0, MANY))
         connection.execute(KEPT, numbered(MANY, MANY))
         assert connection.execute(COUNT).scalar_one() == 2 * MANY
+
+
+def test_rows_may_be_the_first_statement_of_their_transaction(engine: sa.Engine) -> None:
+    with transaction(engine) as connection:
+        log(connection, MANY)
+    for _ in range(2):  # the second time on a session that has seen a COPY
+        with transaction(engine) as connection:
+            connection.execute(KEPT, numbered(0, MANY))
+            connection.execute(sa.text("DELETE FROM kept WHERE number < 100"))
+        with transaction(engine) as connection:
+            assert connection.execute(COUNT).scalar_one() == MANY - 100
+            connection.execute(sa.text("DELETE FROM kept"))
 
 
 def test_rows_go_with_their_transaction_also_where_they_are_its_first_statement(engine: sa.Engine) -> None:
@@ -152,6 +222,38 @@ def test_an_error_of_what_waits_is_told_where_the_rows_are_sent(engine: sa.Engin
         connection.execute(KEPT, numbered(0, MANY))
 
 
+def test_a_refused_row_is_not_quoted(engine: sa.Engine) -> None:
+    with pytest.raises(DBAPIError, match="null value in column") as refused:
+        copy_an_address_without_number(engine)
+    assert ADDRESS not in "".join(traceback.format_exception(refused.value))
+    with transaction(engine) as connection:
+        assert connection.execute(COUNT).scalar_one() == 0
+
+
+def copy_an_address_without_number(engine: sa.Engine) -> None:
+    with transaction(engine) as connection:
+        connection.execute(KEPT, {"number": [None] * MANY, "text": [ADDRESS] * MANY})
+
+
+def test_what_waits_is_prepared_anew_after_a_copy_with_which_it_was_not_sent(engine: sa.Engine) -> None:
+    with transaction(engine) as connection:
+        connection.execute(ONE)
+    for _ in range(6):  # the fourth time its PREPARE stands behind what fails
+        with pytest.raises(RowExists):
+            fail_before_the_log(engine)
+    with transaction(engine) as connection:
+        connection.execute(LOG, {"numbers": list(range(MANY))})
+        connection.execute(KEPT, numbered(0, MANY))
+        assert connection.execute(COUNT).scalar_one() == MANY
+
+
+def fail_before_the_log(engine: sa.Engine) -> None:
+    with transaction(engine) as connection:
+        connection.execute(ONE)
+        log(connection, 1)
+        connection.execute(KEPT, numbered(0, MANY))
+
+
 def copy_on_a_lost_connection(engine: sa.Engine, other: sa.Engine) -> None:
     with transaction(engine) as connection:
         pid = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
@@ -178,6 +280,25 @@ def test_statements_that_are_transactions_of_their_own_do_not_copy(engine: sa.En
         connection.execute(KEPT, numbered(0, MANY))
         assert connection.execute(COUNT).scalar_one() == MANY
     assert "COPY" not in sent
+
+
+def all_copied() -> Iterator[tuple[str, sending.Copy]]:
+    """Every write of many rows that a service has: the service, and its COPY."""
+    for module in pkgutil.walk_packages(services.__path__, "services."):
+        if module.name.endswith("__main__"):
+            continue
+        for value in vars(importlib.import_module(module.name)).values():
+            if isinstance(value, sa.TextClause) and sending.COPY_OPTION in value.get_execution_options():
+                yield module.name.split(".")[1], value.get_execution_options()[sending.COPY_OPTION]
+
+
+def test_every_copy_names_a_table_of_its_service_and_its_columns(postgres_server: Databases) -> None:
+    found = list(all_copied())
+    assert {service for service, _ in found} == {"chassis", "order", "inventory"}
+    for service, copy in found:
+        with world_of(SERVICES.get(service, ORDER), postgres_server) as world, transaction(world.runtime.engine) as tx:
+            driver: Any = tx.connection.dbapi_connection
+            driver.cursor().copy_expert(copy.statement, io.BytesIO())
 
 
 def test_greenlets_do_not_copy(engine: sa.Engine, sent: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,4 +25,5 @@ def stop() -> Iterator[threading.Event]:
 def test_a_signal_within_the_wait_for_it_is_heard(stop: threading.Event, number: signal.Signals) -> None:
     with stop._cond:  # as `wait` holds it, for some instructions before it sleeps
         signal.raise_signal(number)
+        signal.raise_signal(number)
     assert stop.wait(10)
