@@ -22,11 +22,11 @@ from typing import Any  # noqa: E402
 
 import sqlalchemy as sa  # noqa: E402
 from flask import Response  # noqa: E402
-from gevent import get_hub  # noqa: E402
 
 from services.chassis.cli import main  # noqa: E402
 from services.chassis.http.endpoint import Api  # noqa: E402
 from services.chassis.http.roles import ANY_ROLE  # noqa: E402
+from services.chassis.http.threads import in_thread  # noqa: E402
 from services.order.api.calls import OrderCall  # noqa: E402
 from services.order.bootstrap import SERVICE  # noqa: E402
 
@@ -53,7 +53,7 @@ def report(call: OrderCall) -> Response:
         if not page and after == _FIRST:
             raise RuntimeError("there is no order to report on")
         after = page[-1].id if page else _FIRST
-        characters += get_hub().threadpool.apply(_written, (page,))
+        characters += in_thread(_written, page)
         lines += len(page)
     return Response(f"{lines} lines of orders, {characters} characters of CSV")
 
