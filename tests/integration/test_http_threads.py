@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 # The median time between two turns of the loop, with what `prepare_process` set and with Python's own 5 ms.
 _SCRIPT = """
 from services.chassis.http.prelude import prepare_process
@@ -30,6 +32,7 @@ print(prepared, median_turn())
 """
 
 
+@pytest.mark.timing
 def test_requests_get_their_turn_soon_beside_what_computes_in_a_thread() -> None:
     ended = subprocess.run([sys.executable, "-c", _SCRIPT], capture_output=True, text=True, check=True, timeout=30)
     prepared, pythons_own = map(float, ended.stdout.split())
