@@ -16,7 +16,7 @@ METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 METRICS_PREFIX = "oms-metrics-"
 # How long a thread that computes (`threads.in_thread`) may keep Python's lock while requests wait for it. With Python's
 # own 5 ms, each request beside a report waits that long several times over, whenever it comes back from the database.
-SWITCH_SECONDS = 0.0005
+_SWITCH_SECONDS = 0.0005
 
 
 def prepare_process(arguments: Sequence[str] | None = None) -> None:
@@ -32,7 +32,7 @@ def prepare_process(arguments: Sequence[str] | None = None) -> None:
     from gevent import monkey  # noqa: PLC0415  # see the module's docstring
 
     monkey.patch_all()
-    sys.setswitchinterval(SWITCH_SECONDS)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     folder = os.environ.get(METRICS_VARIABLE) or tempfile.mkdtemp(prefix=METRICS_PREFIX)
     Path(folder).mkdir(parents=True, exist_ok=True)
     os.environ[METRICS_VARIABLE] = folder
