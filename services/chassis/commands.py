@@ -62,6 +62,10 @@ class Submitted(Generic[C_co]):
     answered: Mapping[str, StoredAnswer] = field(default_factory=dict)
 
 
+def at_once() -> None:
+    """Let nobody gather but who comes while a transaction runs."""
+
+
 # Decides one command on what is locked and loaded, changes it in memory, and returns the result to be rendered.
 CommandHandler = Callable[[Submitted[Any], U], Any]
 
@@ -96,8 +100,9 @@ class _Entry(Generic[U]):
 class Commands(Generic[U]):
     """Takes commands from many requests at once and runs them in groups.
 
-    The first request that finds nobody leading leads: it takes what waits, runs one transaction, names the next
-    leader *before* it wakes the others, so that the database is never idle, and gives each its own answer.
+    The first request that finds nobody leading leads: it lets others gather, takes what waits, runs one transaction,
+    names the next leader *before* it wakes the others, so that the database is never idle, and gives each its own
+    answer.
 
     Args:
         engine: the service's database.
@@ -105,6 +110,7 @@ class Commands(Generic[U]):
         outbox: makes an empty outbox for a transaction.
         unit_of_work: makes the service's unit of work over a transaction.
         outbox_max_rows: how many events may wait to be published before nothing more is taken.
+        gather: called by a leader before it takes what waits; returns once it is not worth it to wait for others.
 
     """
 
@@ -116,6 +122,7 @@ class Commands(Generic[U]):
         outbox: Callable[[], Outbox],
         unit_of_work: Callable[[Transaction], U],
         outbox_max_rows: int,
+        gather: Callable[[], None] = at_once,
     ) -> None:
         self._outbox_max_rows = outbox_max_rows
         self._next_look = 0.0
@@ -123,6 +130,7 @@ class Commands(Generic[U]):
         self._handlers = handlers
         self._outbox = outbox
         self._unit_of_work = unit_of_work
+        self._gather = gather
         self._queue: deque[_Entry[U]] = deque()
         self._lock = threading.Lock()
         self._led = False
@@ -160,7 +168,8 @@ class Commands(Generic[U]):
         """
         entry = _Entry(Submitted(command, cause, subject), caller, idempotency, render, alone, parts)
         with self._lock:
-            self._queue.append(entry)
+            if self._led:
+                self._queue.append(entry)
             entry.leads, self._led = not self._led, True
         if not entry.leads:
             entry.woken.wait()
@@ -172,8 +181,11 @@ class Commands(Generic[U]):
         return entry.answer
 
     def _lead(self, own: _Entry[U]) -> None:
-        group = self._next_group(own)
+        group = [own]
         try:
+            if len(self._queue) < GROUP_MAX:
+                self._gather()
+            group += self._take(own)
             self._run(group)
         finally:
             self._pass_on()
@@ -181,16 +193,14 @@ class Commands(Generic[U]):
                 if entry is not own:
                     entry.woken.set()
 
-    def _next_group(self, own: _Entry[U]) -> list[_Entry[U]]:
-        """Take from the queue what can run together; `own` is the first of it."""
+    def _take(self, own: _Entry[U]) -> list[_Entry[U]]:
+        """Take from the queue what can run together with `own`."""
         with self._lock:
-            waiting = list(self._queue)
-            waiting.remove(own)
-            group, taken, left = [own], own.claims(), deque[_Entry[U]]()
-            for entry in waiting:
+            group, taken, left = list[_Entry[U]](), own.claims(), deque[_Entry[U]]()
+            for entry in self._queue:
                 claims = entry.claims()
                 alone = own.alone or entry.alone
-                if len(group) < GROUP_MAX and not alone and not claims & taken:
+                if len(group) < GROUP_MAX - 1 and not alone and not claims & taken:
                     group.append(entry)
                 else:
                     left.append(entry)
@@ -203,8 +213,9 @@ class Commands(Generic[U]):
             if not self._queue:
                 self._led = False
                 return
-            self._queue[0].leads = True
-            self._queue[0].woken.set()
+            following = self._queue.popleft()
+            following.leads = True
+            following.woken.set()
 
     def _run(self, group: Sequence[_Entry[U]], *, hurried: bool = False) -> None:
         metrics.GROUP_COMMIT_SIZE.observe(len(group))

@@ -4,7 +4,7 @@ The only place where the chassis' classes are put together; production and tests
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +17,7 @@ from services.chassis import idempotency, inbox, kafka, migrate, operations, par
 from services.chassis.avro import Codec, SchemaSource
 from services.chassis.breaker import Breaker
 from services.chassis.catalog_gate import ReadToEnd
-from services.chassis.commands import Commands
+from services.chassis.commands import Commands, at_once
 from services.chassis.consumer import Consumer
 from services.chassis.database import LOCK_SECONDS, create_engine, transaction
 from services.chassis.deadlines import Chore, Deadlines
@@ -111,14 +111,15 @@ class Runtime(Generic[S, U]):
         self._mode.require(tx.connection)
         return self.unit_of_work(tx)
 
-    def commands(self) -> Commands[U]:
-        """Return what runs the service's commands in groups."""
+    def commands(self, gather: Callable[[], None] = at_once) -> Commands[U]:
+        """Return what runs the service's commands in groups; `gather` lets a group fill."""
         return Commands(
             engine=self.engine,
             handlers=self.service.commands,
             outbox=self.outbox,
             unit_of_work=self._checked_unit_of_work,
             outbox_max_rows=self.settings.outbox_max_rows,
+            gather=gather,
         )
 
     def _operators(self, tx: Transaction) -> OperationsUnitOfWork:

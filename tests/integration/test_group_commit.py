@@ -17,9 +17,10 @@ from services.chassis.commands import Commands
 from services.chassis.errors import Problem, TransientError
 from tests.support.counts import counting
 from tests.support.crashes import backend_ended_at_commit, backend_ended_before_statement, counted_statements
+from tests.support.eventually import eventually
 from tests.support.ledger import TABLES, Ledger, LedgerUnitOfWork
 from tests.support.services import World, world_of
-from tests.support.writing import outcomes, while_one_runs, write
+from tests.support.writing import outcomes, queued, while_one_runs, write
 
 
 @pytest.fixture
@@ -66,6 +67,45 @@ def test_what_queues_up_while_a_transaction_runs_shares_the_next_one(
         assert outcomes(futures) == ["1"] * 50
     assert (groups(), grouped()) == (2, 51)
     assert len([s for s in statements if s.startswith("INSERT INTO entries")]) == 2
+
+
+def test_who_comes_while_the_leader_gathers_shares_its_transaction(world: World, pool: ThreadPoolExecutor) -> None:
+    others = []
+
+    def gather() -> None:
+        if not others:
+            others.extend([pool.submit(write, commands, f"key {n}", str(n)) for n in range(20)])
+            eventually(lambda: queued(commands, 20), within=10)
+
+    commands = world.runtime.commands(gather)
+    groups, grouped = counting("oms_group_commit_size_count"), counting("oms_group_commit_size_sum")
+    write(commands, "first", "first")
+    assert outcomes(others) == ["1"] * 20
+    assert (groups(), grouped()) == (1, 21)
+
+
+def test_a_full_group_gathers_no_more(ledger: Ledger, world: World, pool: ThreadPoolExecutor) -> None:
+    gathered = []
+    commands = world.runtime.commands(lambda: gathered.append(len(commands._queue)))
+    with while_one_runs(ledger, commands, pool) as submit:
+        futures = [submit(f"key {n}", str(n)) for n in range(101 + 30)]
+    assert outcomes(futures) == ["1"] * 131
+    # The first of all, and the leader of the last group: that of the group between found a hundred that wait.
+    assert gathered == [0, 30]
+
+
+def test_who_fails_while_it_gathers_fails_alone(world: World) -> None:
+    faults = [ZeroDivisionError("a bug")]
+
+    def gather() -> None:
+        if faults:
+            raise faults.pop()
+
+    commands = world.runtime.commands(gather)
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        write(commands, "A", "one")
+    write(commands, "B", "one")
+    assert entries(world) == [("B", "one")]
 
 
 def test_a_group_has_a_hundred_commands_at_most(

@@ -64,7 +64,7 @@ def while_one_runs(
         nonlocal number
         number += 1
         future = pool.submit(write, commands, *arguments, **details)
-        eventually(lambda: _queued(commands, number), within=10)
+        eventually(lambda: queued(commands, number), within=10)
         return future
 
     yield submit
@@ -73,7 +73,8 @@ def while_one_runs(
     first.result(10)
 
 
-def _queued(commands: Commands[Any], number: int) -> None:
+def queued(commands: Commands[Any], number: int) -> None:
+    """Check how many wait for the next group."""
     assert len(commands._queue) == number
 
 

@@ -8,6 +8,7 @@ from services.chassis.collectors import DatabaseCollector
 from services.chassis.http.app import create_app
 from services.chassis.http.application import Application
 from services.chassis.http.auth import TokenVerifier
+from services.chassis.http.gathering import until_idle
 from services.chassis.http.operations import parked
 from services.chassis.http.rate_limits import RateLimits
 from services.chassis.http.readiness import ApiReadiness
@@ -27,7 +28,7 @@ def assemble(runtime: Runtime[S, U]) -> Flask:
     ApiReadiness(runtime).register()
     tokens, streams = TokenVerifier.from_settings(settings), Streams(settings.max_streams)
     application = Application(
-        commands=runtime.commands(),
+        commands=runtime.commands(until_idle),
         queries=runtime.queries,
         health=runtime.health,
         tokens=tokens,
