@@ -3,10 +3,12 @@
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from structlog.testing import LogCapture
@@ -89,6 +91,25 @@ def test_a_mail_is_sent_once_and_told(world: World, sink: Sink, mailer: Mailer) 
     assert (row.status, row.attempts, row.claim) == ("sent", 1, None)
     assert row.sent_at is not None
     assert sink.mails()[0]["Message-ID"] == f"<{row.id}@shop.example>"
+
+
+def test_mails_about_one_order_that_are_settled_at_once_are_counted_one_after_the_other(
+    world: World, mailer: Mailer
+) -> None:
+    order = new_id()
+    world.deliver(support.placed(order))
+    with ThreadPoolExecutor(1) as pool:
+        with world.runtime.engine.begin() as other:
+            other.execute(sa.text("UPDATE subjects SET events = events + 1"))
+            sending = pool.submit(send_all, mailer)
+            eventually(lambda: waits_for_a_row(world), within=10)
+        sending.result(10)
+    assert [(key, sequence) for key, sequence, _ in world.emitted()] == [(order, 2)]
+    assert world.rows("SELECT status, (SELECT events FROM subjects) FROM notifications") == [("sent", 2)]
+
+
+def waits_for_a_row(world: World) -> None:
+    assert world.rows("SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")
 
 
 def test_a_mail_carries_text_and_html_in_the_locale_of_its_order(world: World, sink: Sink, mailer: Mailer) -> None:

@@ -134,6 +134,11 @@ class Verdict:
     smtp_status: int | None = None
     pause_seconds: float | None = None
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the mail is sent or given up, which the world is told."""
+        return self.status in (NotificationStatus.SENT, NotificationStatus.FAILED)
+
 
 def judge(answer: Answer, attempts: int, terms: DeliveryTerms) -> Verdict:
     """Decide what becomes of a notification.

@@ -29,7 +29,7 @@ from services.notification.domain.notifications import NotificationStatus, Subje
 from services.notification.mail.letters import Undeliverable, letter_of
 from services.notification.mail.rendering import Renderer
 from services.notification.mail.smtp import MailServerAway, SmtpPostman
-from services.notification.repository import queue, subjects
+from services.notification.repository import queue
 from services.notification.settings import NotificationSettings
 
 NAME = "mailer"
@@ -172,12 +172,14 @@ class Mailer:
     def _write(self, claim_id: str, delivery: Delivery, verdict: Verdict) -> bool:
         """Write one result and its event; return False where the claim had ended, or where a lost commit stood."""
         with begin(self._engine, self._outbox()) as tx:
-            if not queue.settle(tx.connection, claim_id, delivery, verdict):
+            settled = queue.settle(tx.connection, claim_id, delivery, verdict)
+            if settled is None:
                 return False
-            event = told(delivery, verdict, to_micros(tx.now))
+            tx.tell_time(settled.at)
+            event = told(delivery, verdict, to_micros(settled.at))
             if event is not None:
                 cause = Cause(delivery.correlation_id, delivery.event_id, delivery.traceparent)
-                tx.emit(event, sequence=subjects.count_event(tx.connection, delivery.subject), cause=cause)
+                tx.emit(event, sequence=settled.sequence, cause=cause)
             tx.finish()
         return True
 

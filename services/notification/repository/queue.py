@@ -6,6 +6,7 @@ the claim; so several mailers may run, and one that comes back from a long sleep
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,11 +29,17 @@ SELECT taken.id::text, taken.subject, s.kind, taken.event_id::text, taken.templa
        s.facts AS subject_facts
 FROM taken JOIN subjects s ON s.key = taken.subject ORDER BY taken.created_at, taken.id
 """)
+# With the number of the event that tells of it: one round trip, of which each mail has its own.
 SETTLE = often("""
-UPDATE notifications SET status = :status, attempts = :attempts, failure = :failure, smtp_status = :smtp_status,
-    claim = NULL, due_at = now() + make_interval(secs => :pause), updated_at = now(),
-    sent_at = CASE WHEN :status = 'sent' THEN now() END
-WHERE id = :id ::uuid AND claim = :claim ::uuid RETURNING id
+WITH settled AS (
+    UPDATE notifications SET status = :status, attempts = :attempts, failure = :failure, smtp_status = :smtp_status,
+        claim = NULL, due_at = now() + make_interval(secs => :pause), updated_at = now(),
+        sent_at = CASE WHEN :status = 'sent' THEN now() END
+    WHERE id = :id ::uuid AND claim = :claim ::uuid RETURNING subject),
+counted AS (
+    UPDATE subjects s SET events = s.events + 1, updated_at = now() FROM settled
+    WHERE s.key = settled.subject AND :told ::boolean RETURNING s.events)
+SELECT now(), counted.events FROM settled LEFT JOIN counted ON true
 """)
 UNCLAIM = sa.text("""
 UPDATE notifications SET status = 'queued', claim = NULL, due_at = now(), updated_at = now()
@@ -70,6 +77,20 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """That a result was written down.
+
+    Args:
+        at: when.
+        sequence: of the event that tells the world of it, where one does.
+
+    """
+
+    at: datetime
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
 class Overdue:
     """A notification that was found with its outcome unknown, and what was done with it."""
 
@@ -84,8 +105,8 @@ def claim(connection: sa.Connection, limit: int, lease_seconds: float) -> Claim:
     return Claim(claim_id, tuple(_delivery(row) for row in rows))
 
 
-def settle(connection: sa.Connection, claim_id: str, delivery: Delivery, verdict: Verdict) -> bool:
-    """Write what became of a mail, and return whether the claim on it was still ours."""
+def settle(connection: sa.Connection, claim_id: str, delivery: Delivery, verdict: Verdict) -> Settled | None:
+    """Write what became of a mail, and count the event that tells of it; None where the claim was no longer ours."""
     row = {
         "id": delivery.id,
         "claim": claim_id,
@@ -94,8 +115,10 @@ def settle(connection: sa.Connection, claim_id: str, delivery: Delivery, verdict
         "failure": verdict.failure,
         "smtp_status": verdict.smtp_status,
         "pause": verdict.pause_seconds or 0.0,
+        "told": verdict.is_final,
     }
-    return connection.execute(SETTLE, row).first() is not None
+    found = connection.execute(SETTLE, row).first()
+    return None if found is None else Settled(*found)
 
 
 def unclaim(connection: sa.Connection, claim_id: str, deliveries: Sequence[Delivery]) -> None:

@@ -29,7 +29,6 @@ FROM (SELECT unnest(:keys ::text[]) AS key, unnest(:emails ::text[]) AS email, u
 WHERE s.key = d.key
 """)
 ERASE = sa.text("UPDATE subjects SET email = NULL WHERE key = ANY(:keys ::text[]) AND email IS NOT NULL")
-COUNT_EVENT = often("UPDATE subjects SET events = events + 1, updated_at = now() WHERE key = :key RETURNING events")
 # SKIP LOCKED: rows are taken in no order here, so this must never wait for one.
 PRUNE = sa.text("""
 DELETE FROM subjects WHERE key = ANY(ARRAY(
@@ -66,11 +65,6 @@ def complete(connection: sa.Connection, subjects: Sequence[Subject], snapshots: 
 def erase(connection: sa.Connection, keys: Sequence[str]) -> None:
     """Forget where the mails about subjects go whose rows are locked: there will be no more of them."""
     connection.execute(ERASE, {"keys": list(keys)})
-
-
-def count_event(connection: sa.Connection, key: str) -> int:
-    """Lock a subject, count an event about it, and return the event's number."""
-    return int(connection.execute(COUNT_EVENT, {"key": key}).scalar_one())
 
 
 def prune(connection: sa.Connection, days: float) -> None:
