@@ -99,16 +99,12 @@ class Stage:
             self.stack.processes.stop(name)
 
     def settle(self) -> None:
-        """Vacuum, analyse and checkpoint: the debts of the preparation are not the drain's."""
+        """Vacuum, analyse and checkpoint: the debts of what was before are not those of what is measured."""
         for service in SERVICES:
             engine = sa.create_engine(self.stack.environment(service)["DATABASE_URL"], isolation_level="AUTOCOMMIT")
             with engine.connect() as connection:
                 connection.execute(sa.text("VACUUM (ANALYZE)"))
             engine.dispose()
-        self.checkpoint()
-
-    def checkpoint(self) -> None:
-        """Let PostgreSQL use again the WAL files that lie before, as one does that has run for a while."""
         with contextlib.closing(self.stack.postgres.databases.connect()) as admin, admin.cursor() as cursor:
             cursor.execute("CHECKPOINT")
 

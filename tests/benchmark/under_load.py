@@ -168,8 +168,10 @@ class _Run:
     def _calm(self, sender: Sender, other: Sender, rate: float) -> Calm | None:
         if self._api.slow_paths is None:
             return None
-        # Else PostgreSQL has to make new WAL files now and then, and whoever commits waits for 60 ms and more.
-        self._stage.checkpoint()
+        # As autovacuum and checkpoints leave a database that has run for a while. Else there are new WAL files to make,
+        # for which whoever commits waits 60 ms and more; and without statistics a page of the report reads all lines
+        # (17 to 20 ms of a processor instead of 3), or vacuum comes at some time within the measurement.
+        self._stage.settle()
         orders = int(rate * _CALM_SECONDS)
         quiet = self._send(sender, orders, rate)
         report, stream = (placing.request("GET", path, self._token, {}) for path in self._api.slow_paths)
