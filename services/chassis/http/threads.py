@@ -1,10 +1,5 @@
-"""What computes long runs in a real thread, so that the worker's other requests go on meanwhile.
+"""What computes long runs in a real thread, so that the worker's other requests go on meanwhile."""
 
-Where there are more of both than processors, the thread gets what the requests leave: it is of the lowest priority.
-"""
-
-import os
-import sys
 from collections.abc import Callable
 from functools import lru_cache
 from typing import ParamSpec, TypeVar
@@ -14,7 +9,6 @@ from gevent.threadpool import ThreadPool
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_LOWEST_PRIORITY = 19
 
 
 def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -24,17 +18,10 @@ def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """
     if not monkey.is_module_patched("threading"):
         return function(*args, **kwargs)
-    done: T = _pool().apply(_last, (function, *args), kwargs)
+    done: T = _pool().apply(function, args, kwargs)
     return done
 
 
 @lru_cache(maxsize=1)
 def _pool() -> ThreadPool:
     return ThreadPool(1)
-
-
-def _last(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    # Only on Linux does a thread have a priority of its own (sched(7)); elsewhere it would be that of the process.
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, 0, _LOWEST_PRIORITY)
-    return function(*args, **kwargs)
