@@ -101,8 +101,8 @@ class Commands(Generic[U]):
     """Takes commands from many requests at once and runs them in groups.
 
     The first request that finds nobody leading leads: it lets others gather, takes what waits, runs one transaction,
-    names the next leader *before* it wakes the others, so that the database is never idle, and gives each its own
-    answer.
+    names the next leader, and gives each its own answer. What `gather` waits for are, among others, these answers:
+    larger groups are worth more than a database that never rests.
 
     Args:
         engine: the service's database.
@@ -183,7 +183,7 @@ class Commands(Generic[U]):
     def _lead(self, own: _Entry[U]) -> None:
         group = [own]
         try:
-            if len(self._queue) < GROUP_MAX:
+            if not own.alone and len(self._queue) < GROUP_MAX - 1:
                 self._gather()
             group += self._take(own)
             self._run(group)

@@ -88,24 +88,32 @@ def test_a_full_group_gathers_no_more(ledger: Ledger, world: World, pool: Thread
     gathered = []
     commands = world.runtime.commands(lambda: gathered.append(len(commands._queue)))
     with while_one_runs(ledger, commands, pool) as submit:
-        futures = [submit(f"key {n}", str(n)) for n in range(101 + 30)]
-    assert outcomes(futures) == ["1"] * 131
-    # The first of all, and the leader of the last group: that of the group between found a hundred that wait.
-    assert gathered == [0, 30]
+        futures = [submit(f"key {n}", str(n)) for n in range(100)]
+    assert outcomes(futures) == ["1"] * 100
+    assert gathered == [0], "the leader of the second group has 99 others already"
 
 
-def test_who_fails_while_it_gathers_fails_alone(world: World) -> None:
-    faults = [ZeroDivisionError("a bug")]
+def test_who_runs_alone_lets_nobody_gather(world: World) -> None:
+    gathered = []
+    commands = world.runtime.commands(lambda: gathered.append("for company"))
+    write(commands, "A", "one", alone=True)
+    assert (gathered, entries(world)) == ([], [("A", "one")])
+
+
+def test_who_fails_while_it_gathers_fails_alone(world: World, pool: ThreadPoolExecutor) -> None:
+    others = []
 
     def gather() -> None:
-        if faults:
-            raise faults.pop()
+        if not others:
+            others.extend([pool.submit(write, commands, f"key {n}", str(n)) for n in range(3)])
+            eventually(lambda: queued(commands, 3), within=10)
+            raise ZeroDivisionError("a bug")
 
     commands = world.runtime.commands(gather)
     with pytest.raises(ZeroDivisionError, match="a bug"):
         write(commands, "A", "one")
-    write(commands, "B", "one")
-    assert entries(world) == [("B", "one")]
+    assert outcomes(others) == ["1"] * 3
+    assert entries(world) == [(f"key {n}", str(n)) for n in range(3)]
 
 
 def test_a_group_has_a_hundred_commands_at_most(

@@ -172,6 +172,8 @@ def told(delivery: Delivery, verdict: Verdict, now: int) -> NotificationSent | N
         now: microseconds since the epoch.
 
     """
+    if not verdict.is_final:
+        return None
     about: Mapping[str, Any] = {
         "notification_id": delivery.id,
         "order_id": delivery.subject if delivery.kind is SubjectKind.ORDER else None,
@@ -185,13 +187,11 @@ def told(delivery: Delivery, verdict: Verdict, now: int) -> NotificationSent | N
             sent_at=now,
             **about,
         )
-    if verdict.status is NotificationStatus.FAILED:
-        return NotificationFailed(
-            channel=NotificationFailedChannel.EMAIL,
-            audience=NotificationFailedAudience(delivery.audience.value),
-            code=verdict.failure or RETRIES_EXHAUSTED,
-            smtp_status=verdict.smtp_status,
-            failed_at=now,
-            **about,
-        )
-    return None
+    return NotificationFailed(
+        channel=NotificationFailedChannel.EMAIL,
+        audience=NotificationFailedAudience(delivery.audience.value),
+        code=verdict.failure or RETRIES_EXHAUSTED,
+        smtp_status=verdict.smtp_status,
+        failed_at=now,
+        **about,
+    )

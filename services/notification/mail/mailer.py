@@ -178,6 +178,7 @@ class Mailer:
             tx.tell_time(settled.at)
             event = told(delivery, verdict, to_micros(settled.at))
             if event is not None:
+                assert settled.sequence is not None  # noqa: S101  # a claimed mail has its subject
                 cause = Cause(delivery.correlation_id, delivery.event_id, delivery.traceparent)
                 tx.emit(event, sequence=settled.sequence, cause=cause)
             tx.finish()

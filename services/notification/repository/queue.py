@@ -29,7 +29,8 @@ SELECT taken.id::text, taken.subject, s.kind, taken.event_id::text, taken.templa
        s.facts AS subject_facts
 FROM taken JOIN subjects s ON s.key = taken.subject ORDER BY taken.created_at, taken.id
 """)
-# With the number of the event that tells of it: one round trip, of which each mail has its own.
+# Counts the event that tells of it, and tells the time, too: each mail has a transaction of its own, so each round
+# trip that is saved is saved for each mail.
 SETTLE = often("""
 WITH settled AS (
     UPDATE notifications SET status = :status, attempts = :attempts, failure = :failure, smtp_status = :smtp_status,
@@ -82,12 +83,12 @@ class Settled:
 
     Args:
         at: when.
-        sequence: of the event that tells the world of it, where one does.
+        sequence: of the event that tells the world of it; None where none does.
 
     """
 
     at: datetime
-    sequence: int
+    sequence: int | None
 
 
 @dataclass(frozen=True, slots=True)
