@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from deploy.local.databases import Databases
+from services.chassis import idempotency
 from services.chassis.commands import Commands
+from services.chassis.database import transaction
 from services.chassis.errors import Problem
+from services.chassis.idempotency import Answer
 from tests.support.eventually import eventually
 from tests.support.ledger import TABLES, Ledger
 from tests.support.services import World, world_of
@@ -57,6 +60,21 @@ def test_the_same_key_with_the_same_request_gets_the_stored_answer(
         assert again.replayed
         assert (again.status, again.body, again.headers) == (first.status, first.body, first.headers)
     assert world.snapshot(*TABLES) == before
+
+
+BODIES = [b"", b"1", b"{}", b"NULL", b'["a, \\"b\\"", "\\\\", "\\u0000"]', "{'a': \"ä 🚀 $1 :b %(c)s %%\n\"}".encode()]
+
+
+@pytest.mark.parametrize("bodies", [BODIES, BODIES[-1:], BODIES[-1:] * 30])
+def test_an_answer_is_stored_byte_for_byte(world: World, bodies: list[bytes]) -> None:
+    answers = {("ada", f"key {n}"): ("hash", Answer(201, body, {"ETag": '"1"'})) for n, body in enumerate(bodies)}
+    with transaction(world.runtime.engine) as connection:
+        idempotency.store(connection, answers)
+    with transaction(world.runtime.engine) as connection:
+        stored, _ = idempotency.claim(connection, answers)
+    assert {place: found.answer.body for place, found in stored.items()} == {
+        place: answer.body for place, (_, answer) in answers.items()
+    }
 
 
 def test_the_same_key_with_another_request_is_refused(world: World, commands: Commands[Any]) -> None:
