@@ -170,7 +170,7 @@ class _Run:
             return None
         # As autovacuum and checkpoints leave a database that has run for a while. Else there are new WAL files to make,
         # for which whoever commits waits 60 ms and more; and without statistics a page of the report reads all lines
-        # (17 to 20 ms of a processor instead of 3), or vacuum comes at some time within the measurement.
+        # that lie before it, until autovacuum comes, if it does while we measure.
         self._stage.settle()
         orders = int(rate * _CALM_SECONDS)
         quiet = self._send(sender, orders, rate)
