@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import sqlalchemy as sa
 from rich.console import Console
 from rich.table import Table
 
+from services.chassis.connection import Connection
 from services.chassis.counting import counted
 from services.chassis.database import UNHURRIED
+from services.chassis.statements import Statement, sql
 
 Difference = dict[str, str | int | None]
 
@@ -32,7 +33,7 @@ class Audit:
         return [{"check": check, **row} for check, rows in self.checks.items() for row in rows]
 
 
-def run(connection: sa.Connection, totals: sa.TextClause, checks: Mapping[str, sa.TextClause]) -> Audit:
+def run(connection: Connection, totals: Statement, checks: Mapping[str, Statement]) -> Audit:
     """Ask all questions.
 
     Args:
@@ -43,7 +44,7 @@ def run(connection: sa.Connection, totals: sa.TextClause, checks: Mapping[str, s
 
     """
     connection.rollback()
-    connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+    connection.execute(sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
     connection.execute(UNHURRIED)
     found = {name: [row._asdict() for row in connection.execute(check)] for name, check in checks.items()}
     return Audit(connection.execute(totals).one()._asdict(), found)

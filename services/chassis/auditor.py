@@ -9,21 +9,21 @@ import threading
 import time
 from collections.abc import Callable
 
-import sqlalchemy as sa
-
 from services.chassis import logs
 from services.chassis.audit import Audit
+from services.chassis.connection import Connection, Engine
 from services.chassis.database import AUDIT_LOCK, session, statements, transaction, try_session_lock
 from services.chassis.errors import TransientError
 from services.chassis.health import Health
 from services.chassis.service import DatabaseGauge
+from services.chassis.statements import sql
 from services.chassis.watching import watched
 
 NAME = "audit"
 # Seconds until an audit is due; in a database that never was audited it is due at once.
-DUE_IN = sa.text("SELECT coalesce(extract(epoch FROM min(audited_at) - now()) + :seconds, 0)::float8 FROM audits")
+DUE_IN = sql("SELECT coalesce(extract(epoch FROM min(audited_at) - now()) + :seconds, 0)::float8 FROM audits")
 # What is not asked any more is forgotten: nobody could tell of it that it is mended.
-RECORD = sa.text("""
+RECORD = sql("""
 WITH gone AS (DELETE FROM audits WHERE invariant <> ALL(:invariants ::text[]))
 INSERT INTO audits SELECT invariant, violations, now()
 FROM unnest(:invariants ::text[], :violations ::bigint[]) found(invariant, violations)
@@ -34,13 +34,13 @@ GAUGES = (
         "oms_invariant_violations",
         "Disagreements that the last audit found",
         ("invariant",),
-        sa.text("SELECT invariant, violations FROM audits"),
+        sql("SELECT invariant, violations FROM audits"),
     ),
     DatabaseGauge(
         "oms_audit_timestamp_seconds",
         "When the last audit ended, since the epoch; absent before the first one",
         (),
-        sa.text("SELECT extract(epoch FROM min(audited_at))::float8 FROM audits HAVING count(*) > 0"),
+        sql("SELECT extract(epoch FROM min(audited_at))::float8 FROM audits HAVING count(*) > 0"),
     ),
 )
 _PAUSE_SECONDS = 1.0
@@ -64,9 +64,7 @@ class Auditor:
 
     """
 
-    def __init__(
-        self, engine: sa.Engine, health: Health, seconds: float, audit: Callable[[sa.Connection], Audit]
-    ) -> None:
+    def __init__(self, engine: Engine, health: Health, seconds: float, audit: Callable[[Connection], Audit]) -> None:
         self._engine = engine
         self._health = health
         self._seconds = seconds
@@ -99,7 +97,7 @@ class Auditor:
             return _FAILED_SECONDS
         return min(left if left > 0 else self._seconds, _LOOK_SECONDS)
 
-    def _due_in(self, connection: sa.Connection) -> float:
+    def _due_in(self, connection: Connection) -> float:
         return float(connection.execute(DUE_IN, {"seconds": self._seconds}).scalar_one())
 
     def _audit_alone(self, stop: threading.Event) -> None:

@@ -4,13 +4,12 @@ Counted in the database, so that several instances see the same. While it is ope
 parks nothing; it lifts with a new build id or when an operator resumes it with a reason.
 """
 
-import sqlalchemy as sa
-
+from services.chassis.connection import Connection
 from services.chassis.errors import OmsError, TransientError
-from services.chassis.sending import often
+from services.chassis.statements import often, sql
 
 # The keys that were parked with one fingerprint since the window began, or since an operator last resumed.
-COUNT_AND_TRIP = sa.text("""
+COUNT_AND_TRIP = sql("""
 INSERT INTO breakers (consumer, topic, fingerprint, build_id)
 SELECT :consumer, :topic, :fingerprint, :build_id
 WHERE (SELECT count(*) FROM parked_keys p
@@ -24,7 +23,7 @@ SELECT topic, fingerprint FROM breakers
 WHERE consumer = :consumer AND build_id = :build_id AND resumed_at IS NULL
 """
 _OPEN = often(OPEN)
-RESUME = sa.text("""
+RESUME = sql("""
 UPDATE breakers SET resumed_at = clock_timestamp(), reason = :reason, actor = :actor
 WHERE consumer = :consumer AND resumed_at IS NULL AND (:build_id ::text IS NULL OR build_id <> :build_id)
 """)
@@ -63,24 +62,24 @@ class Breaker:
         self._keys = keys
         self._seconds = seconds
 
-    def check(self, connection: sa.Connection) -> None:
+    def check(self, connection: Connection) -> None:
         """Raise SuspectedBadDeploy while the breaker is open."""
         row = connection.execute(_OPEN, self.identity).first()
         if row is not None:
             raise SuspectedBadDeploy(row.topic, row.fingerprint)
 
-    def count(self, connection: sa.Connection, topic: str, fingerprint: str) -> bool:
+    def count(self, connection: Connection, topic: str, fingerprint: str) -> bool:
         """Open the breaker if the keys parked with this fingerprint are too many by now; return whether it did."""
         limits = {"keys": self._keys, "seconds": self._seconds}
         asked = {**self.identity, "topic": topic, "fingerprint": fingerprint, **limits}
         return connection.execute(COUNT_AND_TRIP, asked).rowcount > 0
 
-    def lift_for_new_build(self, connection: sa.Connection) -> None:
+    def lift_for_new_build(self, connection: Connection) -> None:
         """Close a breaker that another build opened; called at start."""
         connection.execute(RESUME, {**self.identity, "reason": "new build", "actor": self.identity["build_id"]})
 
 
-def resume(connection: sa.Connection, consumer: str, *, reason: str, actor: str) -> bool:
+def resume(connection: Connection, consumer: str, *, reason: str, actor: str) -> bool:
     """Close a consumer's breaker by hand and return whether it was open."""
     row = {"consumer": consumer, "build_id": None, "reason": reason, "actor": actor}
     return connection.execute(RESUME, row).rowcount > 0

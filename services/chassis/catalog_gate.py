@@ -5,12 +5,12 @@ So an order is never refused for a SKU whose publication already lies in the log
 
 from collections.abc import Mapping, Sequence
 
-import sqlalchemy as sa
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from services.chassis import inbox
+from services.chassis.connection import Engine
 from services.chassis.database import transaction
 from services.chassis.end_offsets import Place, end_of
 from services.chassis.errors import BrokerUnavailable
@@ -26,7 +26,7 @@ class ReadToEnd:
 
     """
 
-    def __init__(self, admin: AdminClient, engine: sa.Engine, topics: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, admin: AdminClient, engine: Engine, topics: Mapping[str, Sequence[str]]) -> None:
         self._admin = admin
         self._engine = engine
         self._topics = topics

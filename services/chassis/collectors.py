@@ -3,18 +3,19 @@
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-import sqlalchemy as sa
 from prometheus_client import REGISTRY
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from services.chassis import logs
+from services.chassis.connection import Connection, Engine
 from services.chassis.database import transaction
 from services.chassis.errors import OmsError
 from services.chassis.outbox import OLDEST_AGE
 from services.chassis.runtime import Runtime
 from services.chassis.service import DatabaseGauge
 from services.chassis.settings import ServiceSettings
+from services.chassis.statements import sql
 from services.chassis.unit_of_work import UnitOfWork
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -27,7 +28,7 @@ GAUGES = (
         "oms_outbox_pending",
         "Events that wait to be published, counted up to 100000",
         (),
-        sa.text("SELECT count(*) FROM (SELECT FROM outbox LIMIT 100000) pending"),
+        sql("SELECT count(*) FROM (SELECT FROM outbox LIMIT 100000) pending"),
     ),
     DatabaseGauge(
         "oms_outbox_oldest_age_seconds",
@@ -39,11 +40,11 @@ GAUGES = (
         "oms_parked_keys",
         "Keys whose head waits for a later try, or (dead) for an operator",
         ("topic", "state"),
-        sa.text("SELECT topic, state, count(*) FROM parked_keys GROUP BY topic, state"),
+        sql("SELECT topic, state, count(*) FROM parked_keys GROUP BY topic, state"),
     ),
 )
 # Of this build only: another one lifts the breaker at its start, and is not stopped by it.
-BREAKER_OPEN = sa.text("""
+BREAKER_OPEN = sql("""
 SELECT consumer, topic, count(*) FROM breakers WHERE build_id = :build_id AND resumed_at IS NULL
 GROUP BY consumer, topic
 """)
@@ -61,7 +62,7 @@ class DatabaseCollector(Collector):
     """
 
     def __init__(
-        self, engine: sa.Engine, gauges: Sequence[DatabaseGauge], service: str, settings: ServiceSettings
+        self, engine: Engine, gauges: Sequence[DatabaseGauge], service: str, settings: ServiceSettings
     ) -> None:
         self._engine = engine
         self._gauges = gauges
@@ -84,9 +85,8 @@ class DatabaseCollector(Collector):
     def _pool(self) -> GaugeMetricFamily:
         pool = self._engine.pool
         family = GaugeMetricFamily("oms_db_pool_connections", "Database connections of this process", labels=["state"])
-        if isinstance(pool, sa.QueuePool):
-            family.add_metric(["in_use"], pool.checkedout())
-            family.add_metric(["idle"], pool.checkedin())
+        family.add_metric(["in_use"], pool.checkedout())
+        family.add_metric(["idle"], pool.checkedin())
         return family
 
 
@@ -107,12 +107,13 @@ def breaker_open(build_id: str) -> DatabaseGauge:
         "oms_breaker_open",
         "1 for a consumer that takes nothing, since many keys of a topic were parked with one fingerprint",
         ("consumer", "topic"),
-        BREAKER_OPEN.bindparams(build_id=build_id),
+        BREAKER_OPEN,
+        {"build_id": build_id},
     )
 
 
-def _family(connection: sa.Connection, gauge: DatabaseGauge) -> GaugeMetricFamily:
+def _family(connection: Connection, gauge: DatabaseGauge) -> GaugeMetricFamily:
     family = GaugeMetricFamily(gauge.name, gauge.help, labels=list(gauge.labels))
-    for row in connection.execute(gauge.query):
+    for row in connection.execute(gauge.query, gauge.parameters):
         family.add_metric([str(label) for label in row[:-1]], float(row[-1]))
     return family

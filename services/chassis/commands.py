@@ -14,9 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
-import sqlalchemy as sa
-
 from services.chassis import idempotency, logs, metrics
+from services.chassis.connection import Connection, Engine
 from services.chassis.errors import (
     DatabaseUnavailable,
     LockTimeout,
@@ -30,6 +29,7 @@ from services.chassis.errors import (
 from services.chassis.events import Cause
 from services.chassis.idempotency import Answer, IdempotencyKey, Place, StoredAnswer
 from services.chassis.outbox import Outbox, is_full
+from services.chassis.statements import sql
 from services.chassis.unit_of_work import Transaction, UnitOfWork, begin
 
 U = TypeVar("U", bound=UnitOfWork)
@@ -37,7 +37,7 @@ C_co = TypeVar("C_co", covariant=True)
 GROUP_MAX = 100
 _CONFLICT_TRIES = 3
 # Where a group waited in vain for a row, its commands are run one by one, and have waited already.
-_HURRY = sa.text("SET LOCAL lock_timeout = '200ms'")
+_HURRY = sql("SET LOCAL lock_timeout = '200ms'")
 # So many of them may wait in vain once more, for others queue behind them: where a whole table is locked, all would.
 _HELD_MAX = 5
 _LOOK_SECONDS = 1.0
@@ -117,7 +117,7 @@ class Commands(Generic[U]):
     def __init__(
         self,
         *,
-        engine: sa.Engine,
+        engine: Engine,
         handlers: Mapping[type[Any], CommandHandler[U]],
         outbox: Callable[[], Outbox],
         unit_of_work: Callable[[Transaction], U],
@@ -271,7 +271,7 @@ class Commands(Generic[U]):
                 _store(tx.connection, todo)
                 tx.finish()
 
-    def _require_room(self, connection: sa.Connection) -> None:
+    def _require_room(self, connection: Connection) -> None:
         """Refuse commands while the outbox is full; looked at once a second, or until there is room again."""
         now = time.monotonic()
         if now < self._next_look:
@@ -327,7 +327,7 @@ def _render(entry: _Entry[U], uow: U) -> None:
         entry.error = refusal
 
 
-def _store(connection: sa.Connection, done: Sequence[_Entry[U]]) -> None:
+def _store(connection: Connection, done: Sequence[_Entry[U]]) -> None:
     answers: dict[Place, tuple[str, Answer]] = {}
     for entry in done:
         if entry.answer is None:

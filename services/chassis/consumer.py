@@ -16,12 +16,12 @@ from collections.abc import Callable, Sequence
 from operator import methodcaller
 from typing import Any, Generic, Protocol, TypeVar
 
-import sqlalchemy as sa
 from confluent_kafka import OFFSET_STORED, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka import Consumer as KafkaConsumer
 
 from services.chassis import inbox, logs
 from services.chassis.breaker import SuspectedBadDeploy
+from services.chassis.connection import Engine
 from services.chassis.database import transaction
 from services.chassis.end_offsets import EndOffsets, Place
 from services.chassis.errors import FatalError, TransientError
@@ -77,7 +77,7 @@ class Consumer(Generic[U]):
     def __init__(
         self,
         *,
-        engine: sa.Engine,
+        engine: Engine,
         processor: Processor[U],
         kafka: Callable[[], KafkaConsumer],
         lag: Lag,

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-import sqlalchemy as sa
-
 from services.chassis import logs, metrics
-from services.chassis.database import DEADLINES_LOCK, each_alone, session, transaction, try_session_lock
+from services.chassis.connection import Connection, Engine
+from services.chassis.database import DEADLINES_LOCK, session, transaction, try_session_lock
 from services.chassis.errors import TransientError
 from services.chassis.health import Health, Reason
 from services.chassis.outbox import Outbox
-from services.chassis.sending import often
+from services.chassis.statements import Statement, often, sql
 from services.chassis.unit_of_work import Due, Transaction, UnitOfWork, begin
 
 # Whole since when: the last tick came in time, no partition is behind, and no event waits to be published. What has
@@ -36,7 +35,7 @@ UPDATE deadline_watch SET ticked_at = clock_timestamp(), whole_since = CASE WHEN
     THEN whole_since ELSE clock_timestamp() END
 RETURNING clock_timestamp() AS now, whole_since, ARRAY[{passed}]::bigint[] AS passed
 """
-REACHED = sa.text("""
+REACHED = sql("""
 SELECT least(
     (SELECT min(coalesce(caught_up_at, '-infinity')) FROM consumer_progress
      WHERE (consumer, topic) IN (SELECT * FROM unnest(:consumers ::text[], :topics ::text[]))
@@ -66,7 +65,7 @@ class Deadline(Generic[U]):
 
     name: str
     topics: tuple[str, ...]
-    passed: sa.TextClause
+    passed: Statement
     fire: Callable[[U, Due], int]
 
 
@@ -79,7 +78,7 @@ class Chore:
 
     name: str
     seconds: float
-    step: Callable[[sa.Connection], object]
+    step: Callable[[Connection], object]
 
 
 class Deadlines(Generic[U]):
@@ -102,7 +101,7 @@ class Deadlines(Generic[U]):
     def __init__(
         self,
         *,
-        engine: sa.Engine,
+        engine: Engine,
         deadlines: Sequence[Deadline[U]],
         chores: Sequence[Chore],
         reads: Sequence[tuple[str, str]],
@@ -134,7 +133,8 @@ class Deadlines(Generic[U]):
             try:
                 with session(self._engine) as connection:
                     if try_session_lock(connection, DEADLINES_LOCK):
-                        self._lead(each_alone(connection), stop)
+                        connection.make_each_alone()
+                        self._lead(connection, stop)
                     else:
                         self._health.report("deadlines", None)
                         stop.wait(_STANDBY_SECONDS)
@@ -143,7 +143,7 @@ class Deadlines(Generic[U]):
                 log.warning("deadlines_put_off", error=type(error).__name__)
                 stop.wait(0.5)
 
-    def _lead(self, elected: sa.Connection, stop: threading.Event) -> None:
+    def _lead(self, elected: Connection, stop: threading.Event) -> None:
         while not stop.is_set():
             self._health.beat("deadlines")
             # On the session that holds the lock, so that one who lost it stops here.

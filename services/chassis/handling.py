@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-import sqlalchemy as sa
-
 from services.chassis import log_fields, logs, parking
 from services.chassis.breaker import Breaker, OpenedMidway
+from services.chassis.connection import Connection
 from services.chassis.events import Received
 from services.chassis.incoming import Handler, Item, Subscription, Undecodable, waves
 from services.chassis.unit_of_work import Deferral, Transaction, UnitOfWork
@@ -83,9 +82,7 @@ class Handling(Generic[U]):
             parking.bury(tx.connection, self._consumer, event_id, record, error=error, actor=self._consumer)
         return stopped.waiting
 
-    def park_key(
-        self, connection: sa.Connection, key: parking.Key, fault: Deferral, *, attempts: int, error: str
-    ) -> bool:
+    def park_key(self, connection: Connection, key: parking.Key, fault: Deferral, *, attempts: int, error: str) -> bool:
         """Mark a key as parked, or as failed once more, and count it for the breaker.
 
         Args:

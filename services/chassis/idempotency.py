@@ -10,11 +10,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import sqlalchemy as sa
-
+from services.chassis.connection import Connection
 from services.chassis.database import KEYS_SPACE
 from services.chassis.errors import Problem
-from services.chassis.sending import deferred, often
+from services.chassis.statements import deferred, often, sql
 
 Place = tuple[str, str]
 
@@ -42,7 +41,7 @@ INSERT INTO idempotency_keys (caller, key, request_hash, status, headers, body)
 SELECT unnest(:callers ::text[]), unnest(:keys ::text[]), unnest(:hashes ::text[]), unnest(:statuses ::int[]),
        unnest(:headers ::jsonb[]), convert_to(unnest(:bodies ::text[]), 'UTF8')
 """)
-PRUNE = sa.text("""
+PRUNE = sql("""
 DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM idempotency_keys WHERE created_at < now() - make_interval(secs => :hours * 3600) LIMIT :step))
 """)
@@ -93,7 +92,7 @@ def number_of(place: Place) -> int:
     return int.from_bytes(digest, signed=True)
 
 
-def claim(connection: sa.Connection, places: Collection[Place]) -> tuple[dict[Place, StoredAnswer], datetime | None]:
+def claim(connection: Connection, places: Collection[Place]) -> tuple[dict[Place, StoredAnswer], datetime | None]:
     """Hold (caller, key) pairs until the transaction ends, except those that have an answer.
 
     Returns:
@@ -115,7 +114,7 @@ def claim(connection: sa.Connection, places: Collection[Place]) -> tuple[dict[Pl
     return stored, rows[0].now
 
 
-def store(connection: sa.Connection, answers: Mapping[Place, tuple[str, Answer]]) -> None:
+def store(connection: Connection, answers: Mapping[Place, tuple[str, Answer]]) -> None:
     """Store answers, each with the hash of its request.
 
     Args:
@@ -144,7 +143,7 @@ def reused(key: str) -> Problem:
     )
 
 
-def prune(connection: sa.Connection, hours: float, step: int = 5000) -> bool:
+def prune(connection: Connection, hours: float, step: int = 5000) -> bool:
     """Delete at most `step` answers older than `hours` and return whether there may be more."""
     return connection.execute(PRUNE, {"hours": hours, "step": step}).rowcount == step
 

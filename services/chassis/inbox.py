@@ -9,9 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import sqlalchemy as sa
-
-from services.chassis.sending import deferred, often
+from services.chassis.connection import Connection
+from services.chassis.statements import deferred, often, sql
 
 CLAIM = often("""
 INSERT INTO inbox (consumer, event_id) SELECT :consumer, u FROM unnest(:ids ::uuid[]) u
@@ -22,7 +21,7 @@ INSERT INTO consumer_progress AS p (consumer, topic, partition, next_offset)
 SELECT :consumer, * FROM unnest(:topics ::text[], :partitions ::int[], :offsets ::bigint[])
 ON CONFLICT (consumer, topic, partition) DO UPDATE SET next_offset = greatest(p.next_offset, excluded.next_offset)
 """)
-ASSIGNED = sa.text("""
+ASSIGNED = sql("""
 INSERT INTO consumer_progress (consumer, topic, partition, next_offset)
 SELECT :consumer, * FROM unnest(:topics ::text[], :partitions ::int[], :offsets ::bigint[])
 ON CONFLICT DO NOTHING
@@ -33,8 +32,8 @@ UPDATE consumer_progress p SET caught_up_at = clock_timestamp() - make_interval(
 FROM unnest(:topics ::text[], :partitions ::int[], :ages ::float8[]) d(topic, partition, age)
 WHERE p.consumer = :consumer AND p.topic = d.topic AND p.partition = d.partition
 """
-READ_PROGRESS = sa.text("SELECT topic, partition, next_offset FROM consumer_progress WHERE consumer = :consumer")
-PRUNE = sa.text("""
+READ_PROGRESS = sql("SELECT topic, partition, next_offset FROM consumer_progress WHERE consumer = :consumer")
+PRUNE = sql("""
 DELETE FROM inbox WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM inbox WHERE claimed_at < now() - make_interval(secs => :days * 86400) LIMIT :step))
 """)
@@ -49,7 +48,7 @@ class Position:
     offset: int
 
 
-def claim(connection: sa.Connection, consumer: str, event_ids: Iterable[str]) -> tuple[set[str], datetime | None]:
+def claim(connection: Connection, consumer: str, event_ids: Iterable[str]) -> tuple[set[str], datetime | None]:
     """Claim events and return the ids that nobody had claimed, and the transaction's time if there are any.
 
     The ids are sorted, so that two holders of the same events wait for each other instead of deadlocking.
@@ -61,13 +60,13 @@ def claim(connection: sa.Connection, consumer: str, event_ids: Iterable[str]) ->
     return {event_id for event_id, _ in claimed}, claimed[0].now if claimed else None
 
 
-def advance(connection: sa.Connection, consumer: str, positions: Sequence[Position]) -> None:
+def advance(connection: Connection, consumer: str, positions: Sequence[Position]) -> None:
     """Record how far a consumer has read; a position never goes back."""
     if positions:
         connection.execute(ADVANCE, _columns(consumer, positions))
 
 
-def note_partitions(connection: sa.Connection, consumer: str, positions: Sequence[Position]) -> None:
+def note_partitions(connection: Connection, consumer: str, positions: Sequence[Position]) -> None:
     """Make a row for each partition that has none, so that one that nobody reads is not overlooked."""
     if positions:
         connection.execute(ASSIGNED, _columns(consumer, positions))
@@ -88,13 +87,13 @@ def caught_up(ages: Mapping[tuple[str, int], float]) -> dict[str, object]:
     }
 
 
-def read_progress(connection: sa.Connection, consumer: str) -> dict[tuple[str, int], int]:
+def read_progress(connection: Connection, consumer: str) -> dict[tuple[str, int], int]:
     """Return the next offset of each (topic, partition) that the consumer has read."""
     rows = connection.execute(READ_PROGRESS, {"consumer": consumer})
     return {(row.topic, row.partition): row.next_offset for row in rows}
 
 
-def prune(connection: sa.Connection, days: float, step: int = 5000) -> bool:
+def prune(connection: Connection, days: float, step: int = 5000) -> bool:
     """Delete at most `step` claims older than `days` and return whether there may be more."""
     return connection.execute(PRUNE, {"days": days, "step": step}).rowcount == step
 

@@ -4,23 +4,32 @@ A worker refuses a schema that is older than its own and tolerates a newer one, 
 first. One migration runs at a time (advisory lock), and none waits long for a lock that traffic holds.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg2
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
 
-from services.chassis.database import MIGRATION_LOCK, UNHURRIED, transaction
-from services.chassis.errors import SchemaMismatch
+from services.chassis.connection import Connection, Engine
+from services.chassis.database import MIGRATION_LOCK, translate
+from services.chassis.errors import DatabaseUnavailable, SchemaMismatch
+from services.chassis.statements import sql
 
 _HERE = Path(__file__).parent / "migrations"
+_UNHURRIED = sa.text("SET LOCAL statement_timeout = 0")
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(:key)")
 _LOCK_TIMEOUT = sa.text("SET LOCAL lock_timeout = '5s'")
 _REMEMBER = sa.text("INSERT INTO facts (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING")
-_RECALL = sa.text("SELECT value FROM facts WHERE name = :name")
+_HAS_FACTS = sql("SELECT to_regclass('facts') IS NOT NULL")
+_RECALL = sql("SELECT value FROM facts WHERE name = :name")
 _MODE = "schema_mode"
 _MODES = {
     "folder": "the folder (schemas/ids.json, SCHEMA_REGISTRY_URL unset)",
@@ -41,7 +50,7 @@ def lines(service_migrations: Path) -> tuple[Line, Line]:
     return Line(_HERE / "versions", "alembic_version_chassis"), Line(service_migrations, "alembic_version")
 
 
-def upgrade(engine: sa.Engine, service_migrations: Path, schema_mode: str) -> None:
+def upgrade(engine: Engine, service_migrations: Path, schema_mode: str) -> None:
     """Bring the database to the newest revision of both lines, in one transaction.
 
     Args:
@@ -50,8 +59,8 @@ def upgrade(engine: sa.Engine, service_migrations: Path, schema_mode: str) -> No
         schema_mode: where schema ids come from; recorded once for the database's whole life.
 
     """
-    with transaction(engine) as connection:
-        connection.execute(UNHURRIED)
+    with _alembic_connection(engine) as connection:
+        connection.execute(_UNHURRIED)
         connection.execute(_LOCK, {"key": MIGRATION_LOCK})
         connection.execute(_LOCK_TIMEOUT)
         for line in lines(service_migrations):
@@ -59,10 +68,10 @@ def upgrade(engine: sa.Engine, service_migrations: Path, schema_mode: str) -> No
         connection.execute(_REMEMBER, {"name": _MODE, "value": schema_mode})
 
 
-def pending(engine: sa.Engine, service_migrations: Path) -> list[str]:
+def pending(engine: Engine, service_migrations: Path) -> list[str]:
     """Return the lines on which the database is behind this build; an unknown revision is a newer one."""
     behind = []
-    with transaction(engine) as connection:
+    with _alembic_connection(engine) as connection:
         for line in lines(service_migrations):
             script = ScriptDirectory.from_config(_config(line, connection))
             context = MigrationContext.configure(connection, opts={"version_table": line.version_table})
@@ -85,14 +94,14 @@ class ModeGuard:
         self._mode = mode
         self._is_right = False
 
-    def require(self, connection: sa.Connection) -> None:
+    def require(self, connection: Connection) -> None:
         """Compare with what was recorded by the first migration.
 
         Raises:
             SchemaMismatch: naming both modes.
 
         """
-        if self._is_right or not sa.inspect(connection).has_table("facts"):
+        if self._is_right or not connection.execute(_HAS_FACTS).scalar_one():
             return
         recorded = connection.execute(_RECALL, {"name": _MODE}).scalar()
         if recorded != self._mode:
@@ -104,6 +113,26 @@ class ModeGuard:
                 "topics"
             )
         self._is_right = True
+
+
+@contextmanager
+def _alembic_connection(engine: Engine) -> Iterator[sa.Connection]:
+    """Lend a transaction on a connection of SQLAlchemy's, committed at the end of the block; Alembic knows no other.
+
+    Raises:
+        TransientError: the same block may succeed later.
+
+    """
+    alembic = sa.create_engine(engine.url, poolclass=NullPool, connect_args=engine.options, hide_parameters=True)
+    try:
+        with alembic.begin() as connection:
+            yield connection
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise DatabaseUnavailable(str(error.orig)) from error
+        if isinstance(error.orig, psycopg2.Error) and (known := translate(error.orig)) is not error.orig:
+            raise known from error
+        raise
 
 
 def _config(line: Line, connection: sa.Connection) -> Config:

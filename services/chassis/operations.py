@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import sqlalchemy as sa
-
 from services.chassis import breaker, operators, parking
 from services.chassis.avro import Codec, SchemaSource
 from services.chassis.commands import Submitted
+from services.chassis.connection import Connection
 from services.chassis.operators import Filter, ParkedKey
 from services.chassis.unit_of_work import Transaction
 
@@ -103,7 +102,7 @@ class OperationsUnitOfWork:
 
     def resume(self, reason: str, actor: str) -> list[str]:
         """Close the breakers that are open and return the names of their consumers."""
-        connection: sa.Connection = self.tx.connection
+        connection: Connection = self.tx.connection
         return [name for name in self._consumers if breaker.resume(connection, name, reason=reason, actor=actor)]
 
 

@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-import sqlalchemy as sa
-
 from services.chassis import log_fields, logs, parking
 from services.chassis.avro import Codec, SchemaSource
+from services.chassis.connection import Connection, Engine
 from services.chassis.database import transaction
 from services.chassis.errors import UndecodableEvent
 from services.chassis.events import Event, Record
 from services.chassis.masking import masked, shortened
+from services.chassis.statements import sql
 
-FIND = sa.text("""
+FIND = sql("""
 SELECT consumer, topic, key, state, attempts, due_at, fingerprint, error, parked_at,
        (SELECT count(*) FROM parked_events e
         WHERE e.consumer = p.consumer AND e.topic = p.topic AND e.key = p.key) AS events
@@ -62,7 +62,7 @@ class ParkedKey:
 
 
 def find(
-    connection: sa.Connection, which: Filter, after: Sequence[object] | None = None, most: int | None = None
+    connection: Connection, which: Filter, after: Sequence[object] | None = None, most: int | None = None
 ) -> list[ParkedKey]:
     """Return the parked keys that fit, oldest first.
 
@@ -80,7 +80,7 @@ def find(
 
 
 def events_of(
-    connection: sa.Connection, parked: ParkedKey, codec: Codec, schemas: SchemaSource
+    connection: Connection, parked: ParkedKey, codec: Codec, schemas: SchemaSource
 ) -> list[Mapping[str, object]]:
     """Return the events that wait under a key, first one first: where they stand in the log and what they say.
 
@@ -90,7 +90,7 @@ def events_of(
     return [_shown(event, codec, schemas) for event in waiting]
 
 
-def discard_head(engine: sa.Engine, parked: ParkedKey, codec: Codec, *, reason: str, actor: str) -> str | None:
+def discard_head(engine: Engine, parked: ParkedKey, codec: Codec, *, reason: str, actor: str) -> str | None:
     """Give up the first event of a parked key; its bytes are kept as a dead event and its followers run.
 
     Its id stays claimed in the inbox, so a replay cannot revive it.
@@ -114,7 +114,7 @@ def discard_head(engine: sa.Engine, parked: ParkedKey, codec: Codec, *, reason: 
     return head.event_id
 
 
-def discard(connection: sa.Connection, parked: ParkedKey, *, reason: str, actor: str) -> parking.ParkedEvent | None:
+def discard(connection: Connection, parked: ParkedKey, *, reason: str, actor: str) -> parking.ParkedEvent | None:
     """Give up the head as `discard_head` does, inside a transaction; the caller logs it once that stands."""
     key = (parked.topic, parked.key)
     if parking.lock_key(connection, parked.consumer, key) is None:

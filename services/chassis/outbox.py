@@ -10,13 +10,13 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-import sqlalchemy as sa
 from pydantic_core import to_json
 
 from services.chassis.avro import Codec
+from services.chassis.connection import Connection
 from services.chassis.errors import EventTooLarge
 from services.chassis.events import Cause, Event, new_id, new_traceparent
-from services.chassis.sending import appended, deferred, often
+from services.chassis.statements import appended, deferred, often, sql
 
 CHANNEL = "outbox"
 
@@ -37,8 +37,8 @@ INSERT_OUTBOX = appended(
 NOTIFY = deferred("SELECT pg_notify(channel, '') FROM unnest(:channels ::text[]) channel")
 # Two looks at the index; only a span that could be too many is counted, up to the limit.
 SPAN = often("SELECT coalesce(max(seq) - min(seq) + 1, 0) FROM outbox")
-COUNT = sa.text("SELECT count(*) FROM (SELECT FROM outbox LIMIT :most) waiting")
-OLDEST_AGE = sa.text("""
+COUNT = sql("SELECT count(*) FROM (SELECT FROM outbox LIMIT :most) waiting")
+OLDEST_AGE = sql("""
 SELECT coalesce((SELECT extract(epoch FROM clock_timestamp() - created_at)::float8 FROM outbox ORDER BY seq LIMIT 1), 0)
 """)
 
@@ -93,7 +93,7 @@ class Outbox:
         self._rows.append(row)
         return row.id
 
-    def write(self, connection: sa.Connection, wake: Sequence[str] = ()) -> None:
+    def write(self, connection: Connection, wake: Sequence[str] = ()) -> None:
         """Insert what was staged.
 
         Args:
@@ -127,12 +127,12 @@ def _columns(aggregatetype: str, rows: Sequence[OutboxRow]) -> dict[str, object]
     }
 
 
-def is_full(connection: sa.Connection, most: int) -> bool:
+def is_full(connection: Connection, most: int) -> bool:
     """Return whether at least `most` events wait to be published."""
     span: int = connection.execute(SPAN).scalar_one()
     return span >= most and bool(connection.execute(COUNT, {"most": most}).scalar_one() >= most)
 
 
-def oldest_age(connection: sa.Connection) -> float:
+def oldest_age(connection: Connection) -> float:
     """Return the age in seconds of the event that has waited longest, 0 where none waits."""
     return float(connection.execute(OLDEST_AGE).scalar_one())

@@ -12,12 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-import sqlalchemy as sa
-
+from services.chassis.connection import Connection
 from services.chassis.events import Record
-from services.chassis.sending import often
+from services.chassis.results import Row
+from services.chassis.statements import often, sql
 
 Key = tuple[str, str]
 
@@ -26,13 +25,13 @@ SELECT p.topic, p.key FROM parked_keys p
 JOIN unnest(:topics ::text[], :keys ::text[]) d(topic, key) ON p.topic = d.topic AND p.key = d.key
 WHERE p.consumer = :consumer ORDER BY p.topic, p.key FOR NO KEY UPDATE OF p
 """)
-PARK_KEY = sa.text("""
+PARK_KEY = sql("""
 INSERT INTO parked_keys (consumer, topic, key, state, attempts, due_at, fingerprint, error)
 VALUES (:consumer, :topic, :key, :state, :attempts, now() + make_interval(secs => :due_in), :fingerprint, :error)
 ON CONFLICT (consumer, topic, key) DO UPDATE SET state = excluded.state, attempts = excluded.attempts,
     due_at = excluded.due_at, fingerprint = excluded.fingerprint, error = excluded.error
 """)
-PARK_EVENTS = sa.text("""
+PARK_EVENTS = sql("""
 INSERT INTO parked_events
     (consumer, topic, key, partition, "offset", event_id, record_key, value, headers, timestamp_ms)
 SELECT :consumer, * FROM unnest(:topics ::text[], :keys ::text[], :partitions ::int[], :offsets ::bigint[],
@@ -45,27 +44,27 @@ SELECT topic, key FROM parked_keys
 WHERE consumer = :consumer AND state <> 'dead' AND due_at <= now()
 ORDER BY due_at, topic, key LIMIT 1 FOR UPDATE SKIP LOCKED
 """
-LOCK_KEY = sa.text("""
+LOCK_KEY = sql("""
 SELECT attempts FROM parked_keys WHERE consumer = :consumer AND topic = :topic AND key = :key FOR UPDATE
 """)
 # Who holds it tries it, or appends to it. Waited for, a handler that takes longer than our `lock_timeout` would look
 # like a database that is away, and every other instance would stand still meanwhile.
-LOCK_DUE_KEY = sa.text("""
+LOCK_DUE_KEY = sql("""
 SELECT attempts FROM parked_keys WHERE consumer = :consumer AND topic = :topic AND key = :key
     AND state <> 'dead' AND due_at <= now()
 FOR UPDATE SKIP LOCKED
 """)
-EVENTS = sa.text("""
+EVENTS = sql("""
 SELECT id, topic, partition, "offset", event_id::text, record_key, value, headers, timestamp_ms, parked_at
 FROM parked_events WHERE consumer = :consumer AND topic = :topic AND key = :key ORDER BY id LIMIT :most
 """)
-MAKE_DUE = sa.text("""
+MAKE_DUE = sql("""
 UPDATE parked_keys SET state = 'retrying', attempts = 0, due_at = now()
 WHERE consumer = :consumer AND topic = :topic AND key = :key
 """)
-DELETE_EVENT = sa.text("DELETE FROM parked_events WHERE id = :id")
+DELETE_EVENT = sql("DELETE FROM parked_events WHERE id = :id")
 # The head is gone: what waited behind it is due at once, or the key is free again.
-ADVANCE_KEY = sa.text("""
+ADVANCE_KEY = sql("""
 WITH rest AS (SELECT EXISTS (SELECT FROM parked_events
                              WHERE consumer = :consumer AND topic = :topic AND key = :key) AS waits),
      freed AS (DELETE FROM parked_keys USING rest
@@ -73,11 +72,11 @@ WITH rest AS (SELECT EXISTS (SELECT FROM parked_events
 UPDATE parked_keys SET state = 'retrying', attempts = 0, due_at = now() FROM rest
 WHERE rest.waits AND consumer = :consumer AND topic = :topic AND key = :key
 """)
-BURY = sa.text("""
+BURY = sql("""
 INSERT INTO dead_events (consumer, topic, key, partition, "offset", event_id, value, headers, error, actor)
 VALUES (:consumer, :topic, :key, :partition, :offset, :event_id ::uuid, :value, :headers ::jsonb, :error, :actor)
 """)
-PRUNE_DEAD = sa.text("""
+PRUNE_DEAD = sql("""
 DELETE FROM dead_events WHERE id = ANY(ARRAY(
     SELECT id FROM dead_events WHERE died_at < now() - make_interval(secs => :days * 86400) LIMIT :step))
 """)
@@ -114,7 +113,7 @@ class ParkingPolicy:
         return ("dead" if attempts >= self.max_attempts else "retrying"), pause
 
 
-def lock_keys(connection: sa.Connection, consumer: str, keys: Iterable[Key]) -> set[Key]:
+def lock_keys(connection: Connection, consumer: str, keys: Iterable[Key]) -> set[Key]:
     """Lock those of the (topic, key) pairs that are parked, and return them."""
     wanted = sorted(keys)
     if not wanted:
@@ -125,7 +124,7 @@ def lock_keys(connection: sa.Connection, consumer: str, keys: Iterable[Key]) -> 
 
 
 def park_key(
-    connection: sa.Connection,
+    connection: Connection,
     consumer: str,
     key: Key,
     *,
@@ -140,7 +139,7 @@ def park_key(
     connection.execute(PARK_KEY, {**row, "due_in": due_in, "fingerprint": fingerprint, "error": _storable(error)})
 
 
-def append(connection: sa.Connection, consumer: str, records: Sequence[tuple[str, Record]]) -> None:
+def append(connection: Connection, consumer: str, records: Sequence[tuple[str, Record]]) -> None:
     """Append (event id, record) pairs behind their parked keys, in order."""
     if not records:
         return
@@ -158,7 +157,7 @@ def append(connection: sa.Connection, consumer: str, records: Sequence[tuple[str
     connection.execute(PARK_EVENTS, {"consumer": consumer, **columns})
 
 
-def lock_key(connection: sa.Connection, consumer: str, key: Key, *, only_due: bool = False) -> int | None:
+def lock_key(connection: Connection, consumer: str, key: Key, *, only_due: bool = False) -> int | None:
     """Lock one parked key and return its failed tries; None where it is not parked.
 
     With `only_due` also None where another instance holds it, or has tried it meanwhile.
@@ -168,36 +167,36 @@ def lock_key(connection: sa.Connection, consumer: str, key: Key, *, only_due: bo
     return row.attempts if row else None
 
 
-def head(connection: sa.Connection, consumer: str, key: Key) -> ParkedEvent | None:
+def head(connection: Connection, consumer: str, key: Key) -> ParkedEvent | None:
     """Return the first event of a parked key."""
     return next(iter(events(connection, consumer, key, most=1)), None)
 
 
-def events(connection: sa.Connection, consumer: str, key: Key, *, most: int | None = None) -> list[ParkedEvent]:
+def events(connection: Connection, consumer: str, key: Key, *, most: int | None = None) -> list[ParkedEvent]:
     """Return the events of a parked key in order, the first `most` of them."""
     rows = connection.execute(EVENTS, {"consumer": consumer, "topic": key[0], "key": key[1], "most": most})
     return [ParkedEvent(row.id, row.event_id, _record(row), row.parked_at) for row in rows]
 
 
-def make_due(connection: sa.Connection, consumer: str, key: Key) -> None:
+def make_due(connection: Connection, consumer: str, key: Key) -> None:
     """Let a parked key be tried at once and as often as a new one, also where it had been given up."""
     connection.execute(MAKE_DUE, {"consumer": consumer, "topic": key[0], "key": key[1]})
 
 
-def release_head(connection: sa.Connection, consumer: str, key: Key, parked: ParkedEvent) -> None:
+def release_head(connection: Connection, consumer: str, key: Key, parked: ParkedEvent) -> None:
     """Take the head off a parked key; what waited behind it is due at once."""
     connection.execute(DELETE_EVENT, {"id": parked.id})
     connection.execute(ADVANCE_KEY, {"consumer": consumer, "topic": key[0], "key": key[1]})
 
 
-def bury(connection: sa.Connection, consumer: str, event_id: str, record: Record, *, error: str, actor: str) -> None:
+def bury(connection: Connection, consumer: str, event_id: str, record: Record, *, error: str, actor: str) -> None:
     """Keep the bytes of an event that will not be handled any more."""
     place = {"topic": record.topic, "key": record.key_text, "partition": record.partition, "offset": record.offset}
     facts = {"event_id": event_id, "value": record.value, "headers": headers_to_json(record)}
     connection.execute(BURY, {"consumer": consumer, **place, **facts, "error": _storable(error), "actor": actor})
 
 
-def prune_dead(connection: sa.Connection, days: float, step: int = 5000) -> bool:
+def prune_dead(connection: Connection, days: float, step: int = 5000) -> bool:
     """Delete the bytes of at most `step` events that died more than `days` ago; return whether there may be more.
 
     It is the bound up to which we hold personal data.
@@ -224,7 +223,7 @@ def headers_from_json(headers: Sequence[tuple[str, str | None]]) -> tuple[tuple[
     return tuple((name, None if value is None else base64.b64decode(value)) for name, value in headers)
 
 
-def _record(row: sa.Row[Any]) -> Record:
+def _record(row: Row) -> Record:
     headers = headers_from_json(row.headers)
     place = (row.topic, row.partition, row.offset)
     return Record(*place, _bytes(row.record_key), _bytes(row.value), headers, row.timestamp_ms)

@@ -9,10 +9,9 @@ past it in the same transaction. No Kafka in here: the consumer brings records a
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-import sqlalchemy as sa
-
 from services.chassis import inbox, log_fields, logs, metrics, parking
 from services.chassis.breaker import Breaker
+from services.chassis.connection import Engine
 from services.chassis.database import require_reachable, transaction
 from services.chassis.errors import RowExists, StatementTimeout, TransientError
 from services.chassis.events import Record
@@ -47,7 +46,7 @@ class Processor(Generic[U]):
     def __init__(
         self,
         *,
-        engine: sa.Engine,
+        engine: Engine,
         subscription: Subscription[U],
         reader: Reader,
         handling: Handling[U],

@@ -14,14 +14,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-import sqlalchemy as sa
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from services.chassis import logs
+from services.chassis.connection import Connection, Engine
 from services.chassis.database import RELAY_LOCK, session, try_session_lock, wait_for_notify
 from services.chassis.errors import BrokerUnavailable, OmsError, TransientError
 from services.chassis.health import Health, Reason, reason_of
-from services.chassis.sending import often
+from services.chassis.statements import Statement, often, sql
 from services.chassis.window import Window
 
 TAKE = often("""
@@ -35,11 +35,11 @@ WITH gone AS (
     RETURNING seq, id::text, aggregateid, type, payload, topic, headers, sequence)
 SELECT * FROM gone ORDER BY seq
 """)
-TAKE_ONE = sa.text("""
+TAKE_ONE = sql("""
 DELETE FROM outbox WHERE seq = (SELECT seq FROM outbox WHERE topic = :topic ORDER BY seq LIMIT 1)
 RETURNING seq, id::text, aggregateid, type, payload, topic, headers, sequence
 """)
-_LISTEN = sa.text("LISTEN outbox")
+_LISTEN = sql("LISTEN outbox")
 # Every transaction that adds rows wakes us; this is for a wake-up that got lost all the same.
 _POLL_SECONDS = 2.0
 _STANDBY_SECONDS = 1.0
@@ -132,7 +132,7 @@ class Relay:
     def __init__(
         self,
         *,
-        engine: sa.Engine,
+        engine: Engine,
         producer: Callable[[], Producer],
         source: str,
         health: Health,
@@ -169,7 +169,7 @@ class Relay:
                 stop.wait(0.5)
         self._drop_producer()
 
-    def _drain(self, connection: sa.Connection) -> None:
+    def _drain(self, connection: Connection) -> None:
         connection.execute(_LISTEN)
         connection.commit()
         log.info("relay_leads")
@@ -186,7 +186,7 @@ class Relay:
         """Return whether more may have waited than this batch took."""
         return len(batch) == self._batch_max or sum(len(row.payload) for row in batch) >= _BATCH_BYTES
 
-    def _step(self, connection: sa.Connection) -> Sequence[Waiting]:
+    def _step(self, connection: Connection) -> Sequence[Waiting]:
         """Publish one batch, or retry what was refused; return the rows that went out."""
         now = time.monotonic()
         due = next((topic for topic, (at, _) in self._refused.items() if at <= now), None)
@@ -197,15 +197,13 @@ class Relay:
         self._health.report("relay", Reason.OUTBOX_REJECTED if self._refused else None)
         return sent
 
-    def _retry_refused(self, connection: sa.Connection, topic: str) -> None:
+    def _retry_refused(self, connection: Connection, topic: str) -> None:
         self._publish(connection, TAKE_ONE, {"topic": topic})
         if self._refused[topic][0] <= time.monotonic():
             # Not refused anew: it went out, or an operator took it away.
             del self._refused[topic]
 
-    def _publish(
-        self, connection: sa.Connection, take: sa.TextClause, parameters: Mapping[str, object]
-    ) -> Sequence[Waiting]:
+    def _publish(self, connection: Connection, take: Statement, parameters: Mapping[str, object]) -> Sequence[Waiting]:
         """Delete rows, produce them, commit once all are acknowledged, and return them."""
         # Of another class: looking up each column of a row by its name takes as long as Kafka's client does.
         rows = [Waiting(*row) for row in connection.execute(take, parameters).all()]

@@ -5,17 +5,16 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
-import sqlalchemy as sa
-
 from services.chassis import breaker, inbox, log_fields, logs, parking
 from services.chassis.breaker import Breaker, SuspectedBadDeploy
+from services.chassis.connection import Engine
 from services.chassis.database import require_reachable, statements, transaction
 from services.chassis.end_offsets import Place
 from services.chassis.errors import TransientError
 from services.chassis.handling import Handling
 from services.chassis.incoming import Reader
 from services.chassis.outbox import Outbox
-from services.chassis.sending import often
+from services.chassis.statements import often
 from services.chassis.tally import Tally
 from services.chassis.unit_of_work import Deferral, UnitOfWork, begin
 
@@ -54,7 +53,7 @@ class Retries(Generic[U]):
     def __init__(
         self,
         *,
-        engine: sa.Engine,
+        engine: Engine,
         consumer: str,
         reader: Reader,
         handling: Handling[U],

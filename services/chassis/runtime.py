@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, TypeVar
 
-import sqlalchemy as sa
 from confluent_kafka.admin import AdminClient
 
 from services.chassis import idempotency, inbox, kafka, migrate, operations, parking
@@ -18,8 +17,9 @@ from services.chassis.avro import Codec, SchemaSource
 from services.chassis.breaker import Breaker
 from services.chassis.catalog_gate import ReadToEnd
 from services.chassis.commands import Commands, at_once
+from services.chassis.connection import LOCK_SECONDS, Engine
 from services.chassis.consumer import Consumer
-from services.chassis.database import LOCK_SECONDS, create_engine, transaction
+from services.chassis.database import transaction
 from services.chassis.deadlines import Chore, Deadlines
 from services.chassis.end_offsets import EndOffsets
 from services.chassis.errors import SchemaMismatch
@@ -61,10 +61,10 @@ class Runtime(Generic[S, U]):
     lock_seconds: float = LOCK_SECONDS
 
     @cached_property
-    def engine(self) -> sa.Engine:
+    def engine(self) -> Engine:
         """The service's database."""
         settings = self.settings
-        return create_engine(
+        return Engine(
             settings.database_url,
             settings.database_pool_size,
             f"oms-{self.service.name}",

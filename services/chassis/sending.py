@@ -18,7 +18,6 @@ import io
 import re
 import select
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
@@ -26,92 +25,16 @@ from typing import Any
 
 import psycopg2
 import psycopg2.extensions
-import sqlalchemy as sa
-from sqlalchemy.engine import ExceptionContext
-
-from services.chassis import copying
 
 # For the options of a connection. With the default PostgreSQL goes on planning, since what it knows of the values
 # makes plans for short lists look cheaper than one for all.
 OPTION = "-c plan_cache_mode=force_generic_plan"
-# A connection on which each statement is a transaction of its own (`database.statements`): nothing can wait there.
-EACH_ALONE = "oms_each_alone"
 _LIVES_SECONDS, _LIVES_MAX_SECONDS = 2.0, 60.0
 _BUSY_PER_SECOND = 4
 _OFTEN = 3
-_MANY_ROWS = 100
 _CHUNK_BYTES = 256 * 1024
-_OFTEN_OPTION, _DEFERRED_OPTION, COPY_OPTION = "oms_often", "oms_deferred", "oms_copy"
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 _ARRAY = re.compile(r"%\((\w+)\)s ::(\w+\[\])")
-
-
-def often(text: str) -> sa.TextClause:
-    """Return a statement that is prepared while it comes often.
-
-    Args:
-        text: a statement whose best plan does not depend on the values: no filter that a NULL turns off, no literal of
-            a partial index as a parameter.
-
-    """
-    return sa.text(text).execution_options(**{_OFTEN_OPTION: True})
-
-
-def deferred(text: str) -> sa.TextClause:
-    """Return a write, or a lock, that is prepared while it comes often, and sent with the next statement.
-
-    Args:
-        text: as for `often`; whatever it returns is lost, the count of its rows included.
-
-    """
-    return sa.text(text).execution_options(**{_OFTEN_OPTION: True, _DEFERRED_OPTION: True})
-
-
-def appended(table: str, columns: Mapping[str, str]) -> sa.TextClause:
-    """Return a write of new rows: deferred where they are few, a COPY where they are many.
-
-    A row that exists is an error (RowExists). COPY is sent at once, so errors of what waited show there.
-
-    Args:
-        table: to which the rows are added.
-        columns: name → type. The statement is executed with a list for each, all as long.
-
-    """
-    names = ", ".join(columns)
-    lists = ", ".join([f"unnest(:{name} ::{kind}[])" for name, kind in columns.items()])
-    copy = Copy(f"COPY {table} ({names}) FROM STDIN (ENCODING 'UTF8')", tuple(columns))
-    insert = deferred(f"INSERT INTO {table} ({names}) SELECT {lists}")
-    return insert.execution_options(**{COPY_OPTION: copy})
-
-
-def install(engine: sa.Engine) -> None:
-    """Let an engine whose connections are `Driver`s send statements as described here."""
-    sa.event.listen(engine, "before_cursor_execute", _prepare, retval=True)
-    sa.event.listen(engine, "do_execute", _execute)
-    sa.event.listen(engine, "handle_error", _failed)
-
-
-def drop_waiting(connection: sa.Connection) -> None:
-    """Forget the writes that wait: their transaction is rolled back."""
-    _driver(connection).session.drop()
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """The form of a write for many rows.
-
-    Args:
-        statement: COPY, in the driver's form.
-        columns: the names of the lists, in the order of the statement's columns.
-
-    """
-
-    statement: str
-    columns: Sequence[str]
-
-    def rows(self, parameters: Mapping[str, Sequence[Any]]) -> bytes:
-        """Return the rows as COPY reads them."""
-        return copying.rows([parameters[column] for column in self.columns])
 
 
 class _Rows(io.BytesIO):
@@ -187,10 +110,6 @@ class Session:
         """Keep a message for the next one."""
         self._waiting.append(message)
 
-    def has_waiting(self) -> bool:
-        """Return whether a message waits."""
-        return bool(self._waiting)
-
     def send(self, cursor: Any, message: bytes) -> None:
         """Send what waits, and a message after it."""
         waiting, self._waiting = self._waiting, []
@@ -207,64 +126,24 @@ class Session:
             raise
 
     def drop(self) -> None:
-        """Forget what waits."""
+        """Forget what waits: its transaction is rolled back."""
         if self._waiting:
             self._waiting = []
             self.doubt()
 
 
 class Driver(psycopg2.extensions.connection):
-    """A connection of the driver that knows its session."""
+    """A connection of the driver that knows its session.
+
+    Attributes:
+        made_at: when, on the monotonic clock.
+
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.session = Session()
-
-
-def _driver(connection: sa.Connection) -> Driver:
-    driver: Any = connection.connection.dbapi_connection
-    made: Driver = driver
-    return made
-
-
-def _prepare(
-    connection: sa.Connection, _cursor: Any, statement: str, parameters: Any, context: Any, _many: bool
-) -> tuple[str, Any]:
-    if copy := _copy_of(context, parameters):
-        return copy.statement, parameters
-    if context.execution_options.get(_OFTEN_OPTION):
-        statement = _driver(connection).session.message(statement, time.monotonic())
-    return statement, parameters
-
-
-def _copy_of(context: Any, parameters: Any) -> Copy | None:
-    """Return how to copy what a statement is to write; None: that is no case for COPY."""
-    copy: Copy | None = context.execution_options.get(COPY_OPTION)
-    if copy is None or len(parameters[copy.columns[0]]) < _MANY_ROWS:
-        return None
-    is_alone = context.execution_options.get(EACH_ALONE)
-    return None if is_alone or psycopg2.extensions.get_wait_callback() is not None else copy
-
-
-def _execute(cursor: Any, message: str, parameters: Any, context: Any) -> bool:
-    """Return whether a statement has been executed, or waits; if not, it goes the usual way."""
-    session: Session = cursor.connection.session
-    options = context.execution_options
-    if copy := _copy_of(context, parameters):
-        session.copy(cursor, message.encode(), copy.rows(parameters))
-        return True
-    if options.get(_DEFERRED_OPTION) and not options.get(EACH_ALONE):
-        session.wait(cursor.mogrify(message, parameters))
-        return True
-    if session.has_waiting():
-        session.send(cursor, cursor.mogrify(message, parameters))
-        return True
-    return False
-
-
-def _failed(failure: ExceptionContext) -> None:
-    if failure.connection is not None and not failure.is_disconnect:
-        _driver(failure.connection).session.doubt()
+        self.made_at = time.monotonic()
 
 
 @lru_cache(maxsize=1000)

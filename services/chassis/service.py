@@ -10,13 +10,12 @@ from pathlib import Path
 from threading import Event as StopEvent
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-import sqlalchemy as sa
-
 from services.chassis.avro import EventClass
 from services.chassis.commands import CommandHandler
 from services.chassis.deadlines import Chore, Deadline
 from services.chassis.incoming import Subscription
 from services.chassis.settings import ServiceSettings
+from services.chassis.statements import Statement
 from services.chassis.unit_of_work import Transaction, UnitOfWork
 from services.chassis.waiting import Seen
 
@@ -43,13 +42,15 @@ class DatabaseGauge:
         help: what it means.
         labels: names of the labels, the query's first columns.
         query: gives a row a label set; the last column is the value.
+        parameters: the query's.
 
     """
 
     name: str
     help: str
     labels: tuple[str, ...]
-    query: sa.TextClause
+    query: Statement
+    parameters: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-import sqlalchemy as sa
-
+from services.chassis.connection import Connection, Engine
 from services.chassis.database import transaction
 from services.chassis.events import Cause, Event, Received
 from services.chassis.outbox import Outbox
+from services.chassis.statements import sql
 
-_NOW = sa.text("SELECT now()")
+_NOW = sql("SELECT now()")
 # Notified once a transaction, without ids: whoever waits looks at all that is awaited, once.
 _WAITERS = "changed"
 
@@ -69,7 +69,7 @@ class Transaction:
 
     """
 
-    def __init__(self, connection: sa.Connection, outbox: Outbox) -> None:
+    def __init__(self, connection: Connection, outbox: Outbox) -> None:
         self.connection = connection
         self.outbox = outbox
         self.deferrals: dict[str, Deferral] = {}
@@ -145,7 +145,7 @@ class Transaction:
 
 
 @contextmanager
-def begin(engine: sa.Engine, outbox: Outbox) -> Iterator[Transaction]:
+def begin(engine: Engine, outbox: Outbox) -> Iterator[Transaction]:
     """Lend a transaction, committed at the end of the block unless it is undone; raises as `database.transaction`."""
     tx: Transaction | None = None
     try:

@@ -9,9 +9,8 @@ import threading
 import time
 from collections.abc import Callable
 
-import sqlalchemy as sa
-
 from services.chassis import logs
+from services.chassis.connection import Connection, Engine
 from services.chassis.database import UNHURRIED, session, try_session_lock
 from services.chassis.errors import TransientError
 from services.chassis.health import Health
@@ -44,12 +43,12 @@ class Upkeep:
     def __init__(
         self,
         *,
-        engine: sa.Engine,
+        engine: Engine,
         health: Health,
         name: str,
         lock: int,
         seconds: float,
-        step: Callable[[sa.Connection], bool],
+        step: Callable[[Connection], bool],
     ) -> None:
         self._engine = engine
         self._health = health
@@ -81,14 +80,14 @@ class Upkeep:
             return _FAILED_SECONDS
         return _STANDBY_SECONDS
 
-    def _lead(self, elected: sa.Connection, stop: threading.Event) -> None:
+    def _lead(self, elected: Connection, stop: threading.Event) -> None:
         rest = self._seconds
         while not stop.is_set():
             self._rest(rest, stop)
             with watched(elected, self._beat, stop):
                 rest = max(self._seconds, _RESTS * self._until_done(elected, stop))
 
-    def _until_done(self, elected: sa.Connection, stop: threading.Event) -> float:
+    def _until_done(self, elected: Connection, stop: threading.Event) -> float:
         """Make steps until none is left, and return the seconds that the longest one took."""
         longest, more = 0.0, True
         while more and not stop.is_set():

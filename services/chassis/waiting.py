@@ -11,17 +11,17 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
-import sqlalchemy as sa
-
 from services.chassis import logs
+from services.chassis.connection import Connection, Engine
 from services.chassis.database import session, wait_for_notify
 from services.chassis.errors import TransientError
 from services.chassis.health import Health
+from services.chassis.statements import sql
 from services.chassis.unit_of_work import UnitOfWork
 
 U = TypeVar("U", bound=UnitOfWork)
 _LOOK_SECONDS = 1.0
-_LISTEN = sa.text("LISTEN changed")
+_LISTEN = sql("LISTEN changed")
 log = logs.logger(__name__)
 
 
@@ -63,7 +63,7 @@ class Waiters(Generic[U]):
     def __init__(
         self,
         *,
-        engine: sa.Engine,
+        engine: Engine,
         queries: Callable[[], AbstractContextManager[U]],
         look: Callable[[U, list[str]], Mapping[str, Seen]],
         health: Health,
@@ -124,7 +124,7 @@ class Waiters(Generic[U]):
                 log.warning("waiters_put_off", error=type(error).__name__)
                 time.sleep(_LOOK_SECONDS)
 
-    def _serve(self, connection: sa.Connection) -> bool:
+    def _serve(self, connection: Connection) -> bool:
         while True:
             with self._lock:
                 keys = list(self._waiting)

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
-import sqlalchemy as sa
-
 from schemas.contracts import (
     OrderCancellationRequested,
     OrderRequested,
@@ -21,7 +19,7 @@ from services.chassis.audit import Audit
 from services.chassis.commands import Submitted
 from services.chassis.events import Cause, Event, Received, new_id, to_micros
 from services.chassis.incoming import Undecodable
-from services.chassis.sending import often
+from services.chassis.statements import often, sql
 from services.chassis.unit_of_work import Due, Transaction
 from services.chassis.waiting import Seen
 from services.order.domain.addresses import ChangeAddress, DeleteAddress
@@ -52,7 +50,7 @@ from services.order.repository.tickets import Tickets
 from services.order.repository.timeline import Timeline
 from services.order.settings import OrderSettings
 
-TRACKING_KEY = sa.text("SELECT value FROM facts WHERE name = 'tracking_key'")
+TRACKING_KEY = sql("SELECT value FROM facts WHERE name = 'tracking_key'")
 DRAW_NUMBERS = often("""
 SELECT nextval('order_numbers') AS number, (SELECT value FROM facts WHERE name = 'order_number_key') AS key
 FROM generate_series(1, :n)

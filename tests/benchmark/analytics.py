@@ -8,11 +8,12 @@ from statistics import median
 from typing import Any
 
 import requests
-import sqlalchemy as sa
 
 from deploy.local.stack import Stack
 from deploy.local.tokens import mint
+from services.chassis.connection import Engine
 from services.chassis.database import transaction
+from services.chassis.statements import sql
 from services.order.bootstrap import SERVICE as ORDER
 from tests.benchmark.drain import stop
 from tests.benchmark.naive_analytics import Naive, ask, differences
@@ -74,7 +75,7 @@ def measure(stage: Stage) -> Analytics:
         reader = stack.start_process("order", "worker", "--only", "consumer:order-catalog")
         counted = _counted(stack, order.engine)
         with transaction(order.engine) as connection:
-            connection.execute(sa.text(_CHANGE))
+            connection.execute(sql(_CHANGE))
         recounted = _counted(stack, order.engine)
         stage.settle()
         api = stack.start_process("order", "api", name="order-api")
@@ -86,7 +87,7 @@ def measure(stage: Stage) -> Analytics:
     return Analytics(made, counted, recounted, answered, naive)
 
 
-def _counted(stack: Stack, engine: sa.Engine) -> float:
+def _counted(stack: Stack, engine: Engine) -> float:
     """Let an analyst count, and return the seconds that it took.
 
     A new one each time: after a long step one rests for long. And none stays: in such a hurry it would count what has
@@ -98,23 +99,23 @@ def _counted(stack: Stack, engine: sa.Engine) -> float:
     return seconds
 
 
-def _until_counted(engine: sa.Engine) -> float:
+def _until_counted(engine: Engine) -> float:
     """Wait until all that was changed by now is in the figures, and return for how long."""
     began = time.monotonic()
     with transaction(engine) as connection:
-        now = connection.execute(sa.text(_NOW)).scalar_one()
+        now = connection.execute(sql(_NOW)).scalar_one()
 
     def is_counted() -> None:
         with transaction(engine) as connection:
-            assert connection.execute(sa.text(_COUNTED), {"since": now}).scalar_one_or_none()
+            assert connection.execute(sql(_COUNTED), {"since": now}).scalar()
 
     eventually(is_counted, within=_COUNT_SECONDS)
     return time.monotonic() - began
 
 
-def _asked(stack: Stack, engine: sa.Engine) -> tuple[Mapping[str, float], float]:
+def _asked(stack: Stack, engine: Engine) -> tuple[Mapping[str, float], float]:
     with transaction(engine) as connection:
-        today: date = connection.execute(sa.text("SELECT (now() AT TIME ZONE 'UTC')::date")).scalar_one()
+        today: date = connection.execute(sql("SELECT (now() AT TIME ZONE 'UTC')::date")).scalar_one()
     year = {"from": (today - timedelta(DAYS - 1)).isoformat(), "to": today.isoformat()}
     admin, vendor = mint(stack.state.jwt, role="admin"), mint(stack.state.jwt, role="vendor", vendor=VENDOR)
     asked: Mapping[str, tuple[str, Mapping[str, str]]] = {
@@ -144,10 +145,10 @@ def _answered(stack: Stack, token: str, parameters: Mapping[str, str]) -> tuple[
     return median(took[_WARM_UP:]), answer.json()
 
 
-def _naive(engine: sa.Engine, year: Mapping[str, str]) -> Naive:
+def _naive(engine: Engine, year: Mapping[str, str]) -> Naive:
     found = []
     for _ in range(_NAIVE):
         with transaction(engine) as connection:
-            connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+            connection.execute(sql("SET LOCAL statement_timeout = 0"))
             found.append(ask(connection, year["from"], year["to"]))
     return Naive(found[-1].rows, median(one.seconds for one in found))

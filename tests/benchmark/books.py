@@ -7,12 +7,13 @@ has no figures.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import sqlalchemy as sa
-
 from deploy.local.stack import Stack
 from deploy.local.state import SERVICES
 from schemas.contracts import NotificationSent, OrderConfirmed, OrderPlaced, StockAllocated, StockReserved
 from services.chassis.audit import Audit
+from services.chassis.connection import Engine
+from services.chassis.database import transaction
+from services.chassis.statements import sql
 from services.inventory.repository import audit as inventory_audit
 from services.order.repository import audit as order_audit
 from tests.benchmark.topic_log import TopicLog, examine, read
@@ -66,7 +67,10 @@ class Books:
 
     def __init__(self, stack: Stack, unpublished: str) -> None:
         self.unpublished = unpublished
-        self._engines = {service: sa.create_engine(stack.environment(service)["DATABASE_URL"]) for service in SERVICES}
+        self._engines = {
+            service: Engine(stack.environment(service)["DATABASE_URL"], 1, "books", statement_seconds=0)
+            for service in SERVICES
+        }
         servers = stack.kafka.bootstrap_servers
         self.logs: Mapping[str, TopicLog] = {
             topic: examine(read(servers, topic)) for topic in (*_KINDS, NotificationSent.TOPIC)
@@ -74,12 +78,12 @@ class Books:
 
     def rows(self, service: str, query: str, **values: object) -> Sequence[Any]:
         """Return what a query finds."""
-        with self._engines[service].connect() as connection:
-            return connection.execute(sa.text(query), values).all()
+        with transaction(self._engines[service]) as connection:
+            return connection.execute(sql(query), values).all()
 
     def audit(self, service: str) -> Audit:
         """Return what a service's own audit finds."""
-        with self._engines[service].connect() as connection:
+        with transaction(self._engines[service]) as connection:
             return _AUDITS[service](connection)
 
     def close(self) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import sqlalchemy as sa
+from services.chassis.connection import Connection
+from services.chassis.statements import sql
 
 _DAYS = "o.created_at >= :since ::date::timestamptz AND o.created_at < (:until ::date + 1)::timestamptz"
 _SOLD = f"{_DAYS} AND o.status <> 'cancelled'"
@@ -78,12 +79,12 @@ class Naive:
     seconds: float = 0.0
 
 
-def ask(connection: sa.Connection, since: str, until: str) -> Naive:
+def ask(connection: Connection, since: str, until: str) -> Naive:
     """Run all queries, in UTC."""
-    connection.execute(sa.text("SET LOCAL timezone = 'UTC'"))
+    connection.execute(sql("SET LOCAL timezone = 'UTC'"))
     began = time.monotonic()
     rows = {
-        name: [tuple(row) for row in connection.execute(sa.text(query), {"since": since, "until": until})]
+        name: [tuple(row) for row in connection.execute(sql(query), {"since": since, "until": until})]
         for name, query in QUERIES.items()
     }
     return Naive(rows, time.monotonic() - began)

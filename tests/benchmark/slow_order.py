@@ -10,6 +10,8 @@ wrote is counted and dropped, where a real one would be kept.
 """
 
 from services.chassis.http.prelude import prepare_process
+from services.chassis.results import Row
+from services.chassis.statements import sql
 
 prepare_process()
 
@@ -18,9 +20,7 @@ import dataclasses  # noqa: E402
 import io  # noqa: E402
 import time  # noqa: E402
 from collections.abc import Iterator, Sequence  # noqa: E402
-from typing import Any  # noqa: E402
 
-import sqlalchemy as sa  # noqa: E402
 from flask import Response  # noqa: E402
 
 from services.chassis.cli import main  # noqa: E402
@@ -31,7 +31,7 @@ from services.order.api.calls import OrderCall  # noqa: E402
 from services.order.bootstrap import SERVICE  # noqa: E402
 
 _REPORT_SECONDS = 5.0
-_PAGE = sa.text("""
+_PAGE = sql("""
 SELECT o.id::text, o.order_number, o.created_at, o.customer_id, o.shipping_address->>'city' AS city, o.status,
        i.position, i.sku, i.product_name, i.quantity, i.unit_price_minor, i.tax_minor, i.total_minor, o.currency
 FROM (SELECT * FROM orders WHERE id > :after ::uuid ORDER BY id LIMIT 200) o JOIN order_items i ON i.order_id = o.id
@@ -58,7 +58,7 @@ def report(call: OrderCall) -> Response:
     return Response(f"{lines} lines of orders, {characters} characters of CSV")
 
 
-def _written(page: Sequence[sa.Row[Any]]) -> int:
+def _written(page: Sequence[Row]) -> int:
     """Write a page as CSV, money with its decimals and times as RFC 3339, and return how much that is."""
     text = io.StringIO()
     writer = csv.writer(text)

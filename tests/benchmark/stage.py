@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
 from deploy.local.stack import Stack, launch
 from deploy.local.state import SERVICES
 from services.chassis.commands import Submitted
-from services.chassis.database import transaction
+from services.chassis.connection import Engine
+from services.chassis.database import statements, transaction
 from services.chassis.events import Cause, new_id
 from services.chassis.health import Health
 from services.chassis.runtime import Runtime
 from services.chassis.service import Service
 from services.chassis.settings import load_settings
+from services.chassis.statements import sql
 from services.chassis.unit_of_work import begin
 from services.inventory.bootstrap import SERVICE as INVENTORY
 from services.inventory.domain.commands import PutVariant, ReceiveStock
@@ -101,9 +101,9 @@ class Stage:
     def settle(self) -> None:
         """Vacuum, analyse and checkpoint: the debts of what was before are not those of what is measured."""
         for service in SERVICES:
-            engine = sa.create_engine(self.stack.environment(service)["DATABASE_URL"], isolation_level="AUTOCOMMIT")
-            with engine.connect() as connection:
-                connection.execute(sa.text("VACUUM (ANALYZE)"))
+            engine = Engine(self.stack.environment(service)["DATABASE_URL"], 1, "benchmark", statement_seconds=0)
+            with statements(engine) as connection:
+                connection.execute(sql("VACUUM (ANALYZE)"))
             engine.dispose()
         with contextlib.closing(self.stack.postgres.databases.connect()) as admin, admin.cursor() as cursor:
             cursor.execute("CHECKPOINT")
@@ -178,5 +178,5 @@ def _placing(number: int, wish: Sequence[tuple[str, int]]) -> Submitted[PlaceOrd
 
 def _require_catalog(order: Runtime[Any, Any], skus: int) -> None:
     with transaction(order.engine) as connection:
-        known = connection.execute(sa.text("SELECT count(*) FROM catalog_variants")).scalar_one()
+        known = connection.execute(sql("SELECT count(*) FROM catalog_variants")).scalar_one()
     assert known == skus, f"the order service knows {known} of {skus} SKUs"

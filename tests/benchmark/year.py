@@ -4,12 +4,13 @@ Orders fall on the days until today, few SKUs are sold often and most seldom, a 
 same for every run, but for the ids.
 """
 
-import sqlalchemy as sa
+from services.chassis.connection import Connection
+from services.chassis.statements import sql
 
 ORDERS, DAYS = 300_000, 365
 _SKUS, _CUSTOMERS, _VENDORS = 10_000, 80_000, 20
 VENDOR = "vendor-3"
-_SEED = sa.text("SELECT setseed(0.4)")
+_SEED = sql("SELECT setseed(0.4)")
 _CATALOG = f"""
 INSERT INTO catalog_variants (sku, product_name, variant_name, vendor_id, price_minor, currency, active, version)
 SELECT 'BENCH-' || lpad(s::text, 5, '0'), 'Product ' || s, 'standard', 'vendor-' || s % {_VENDORS}, 500 + s % 9000,
@@ -75,9 +76,9 @@ ORDER BY y.n
 """
 
 
-def live_through(connection: sa.Connection) -> None:
+def live_through(connection: Connection) -> None:
     """Fill an empty database of the order service with a year of orders."""
-    connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+    connection.execute(sql("SET LOCAL statement_timeout = 0"))
     connection.execute(_SEED)
     for statement in (_CATALOG, _DRAWN, _LINES, _ORDERS, _ITEMS, _HISTORY):
-        connection.execute(sa.text(statement))
+        connection.execute(sql(statement))

@@ -16,13 +16,13 @@ from typing import Any
 import fastavro
 import jsonschema_rs
 import pytest
-import sqlalchemy as sa
 
 from deploy.documents import SERVICES, documents, event_readers
 from schemas.catalog import load
 from schemas.contracts import EVENTS, OrderPlaced
 from schemas.examples import FRAME_BYTES, from_hex, read_json, without_logical_types
 from services.chassis.avro import Codec, FolderSchemas
+from services.chassis.connection import Engine
 from services.chassis.events import Cause, from_micros
 from services.chassis.health import Health
 from services.chassis.outbox import Outbox
@@ -134,7 +134,7 @@ def headers_of(cause: Cause) -> dict[str, str]:
     outbox.add(event, 7, cause, from_micros(1_772_442_904_231_077))
     (row,) = outbox._rows
     relay = Relay(
-        engine=sa.create_mock_engine("postgresql://", lambda *_: None),  # type: ignore[arg-type]
+        engine=Engine("postgresql+psycopg2://nobody@nowhere/nothing", 1, "nobody"),
         producer=lambda: None,  # type: ignore[arg-type, return-value]
         source="/oms/order",
         health=Health(),

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import sqlalchemy as sa
 
 from deploy.local.databases import Databases
+from services.chassis.connection import Connection
+from services.chassis.database import transaction
 from services.chassis.health import Health
+from services.chassis.statements import sql
 from services.chassis.upkeep import Upkeep
 from services.order.bootstrap import SERVICE
 from services.order.domain.scopes import Scope
@@ -73,7 +75,7 @@ def test_counting_twice_changes_nothing(world: World, orders: Orders) -> None:
 
 def test_until_when_it_is_complete_is_told_only_once_every_day_is_counted(world: World, orders: Orders) -> None:
     assert orders.ids
-    with world.runtime.engine.begin() as connection:
+    with transaction(world.runtime.engine) as connection:
         assert refresh(connection, ZONES, seconds=-1) is True
         assert Analytics(connection).today("UTC")[1] is None
     counted(world)
@@ -134,8 +136,8 @@ def test_an_order_that_changes_while_its_day_is_counted_is_counted_again(world: 
 def test_a_change_that_began_before_a_look_and_ends_behind_it_is_found_by_the_next(
     world: World, orders: Orders
 ) -> None:
-    with world.process().engine.begin() as connection:
-        change = sa.text("UPDATE orders SET conceded_minor = 1, updated_at = now() WHERE id = :id")
+    with transaction(world.process().engine) as connection:
+        change = sql("UPDATE orders SET conceded_minor = 1, updated_at = now() WHERE id = :id")
         connection.execute(change, {"id": orders.ids[0]})
         counted(world)
     counted(world)
@@ -175,8 +177,8 @@ def ticked(world: World, before: object) -> None:
 
 
 def test_a_count_that_fails_ends_nothing(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    def fail(connection: sa.Connection) -> bool:
-        return bool(connection.execute(sa.text("SELECT 1 / 0")).scalar_one())
+    def fail(connection: Connection) -> bool:
+        return bool(connection.execute(sql("SELECT 1 / 0")).scalar_one())
 
     failing = Upkeep(engine=world.process().engine, health=Health(), name="analytics", lock=1, seconds=0.1, step=fail)
     with running(failing.run):
@@ -186,9 +188,9 @@ def test_a_count_that_fails_ends_nothing(world: World, caplog: pytest.LogCapture
 def test_who_takes_long_rests_longer_and_who_starts_waits(world: World) -> None:
     began, steps = time.monotonic(), []
 
-    def count(connection: sa.Connection) -> bool:
+    def count(connection: Connection) -> bool:
         steps.append(time.monotonic() - began)
-        connection.execute(sa.text("SELECT pg_sleep(0.2)"))
+        connection.execute(sql("SELECT pg_sleep(0.2)"))
         return len(steps) == 1
 
     slow = Upkeep(engine=world.process().engine, health=Health(), name="analytics", lock=1, seconds=0.5, step=count)

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from deploy.local.databases import Databases
 from services.chassis.collectors import collector_of
 from services.chassis.runtime import Runtime
+from services.chassis.statements import sql
 from services.inventory import bootstrap as inventory
 from services.inventory.repository import audit as books
 from tests.support.eventually import eventually
@@ -17,7 +17,7 @@ from tests.support.services import World, world_of
 from tests.support.stock import put_stock
 from tests.support.threads import running
 
-SLOW = sa.text("SELECT pg_sleep(120)::text AS slept")
+SLOW = sql("SELECT pg_sleep(120)::text AS slept")
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_an_audit_that_fails_ends_nothing_and_keeps_what_was_found(
     with running(*timed(world.process(audit_seconds=3600))):
         eventually(lambda: audited(world), within=5)
     at = told(world, "oms_audit_timestamp_seconds")
-    monkeypatch.setitem(books.CHECKS, "broken", sa.text("SELECT 1 / 0"))
+    monkeypatch.setitem(books.CHECKS, "broken", sql("SELECT 1 / 0"))
     with running(*timed(world.process(audit_seconds=0.1))):
         eventually(lambda: logged(caplog, "audit_failed"), within=5)
         looked(world)

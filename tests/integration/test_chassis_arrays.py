@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.local.databases import Databases
-from services.chassis import sending
-from services.chassis.database import create_engine, transaction
+from services.chassis.connection import Engine
+from services.chassis.database import transaction
+from services.chassis.statements import often, sql
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TEXTS = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=20)
@@ -30,13 +30,13 @@ ROWS = {
 
 
 @pytest.fixture(scope="module")
-def engine(postgres_server: Databases) -> sa.Engine:
-    return create_engine(postgres_server.admin.url, 1, "test-arrays")
+def engine(postgres_server: Databases) -> Engine:
+    return Engine(postgres_server.admin.url, 1, "test-arrays")
 
 
 @pytest.mark.parametrize("kind", ROWS)
-def test_every_value_of_a_list_comes_back_as_it_went(engine: sa.Engine, kind: str) -> None:
-    statement = sa.text(f"SELECT * FROM unnest(:values ::{kind}[]) WITH ORDINALITY o(value, n) ORDER BY n")
+def test_every_value_of_a_list_comes_back_as_it_went(engine: Engine, kind: str) -> None:
+    statement = sql(f"SELECT * FROM unnest(:values ::{kind}[]) WITH ORDINALITY o(value, n) ORDER BY n")
 
     @settings(max_examples=60, deadline=timedelta(seconds=5), derandomize=True)
     @given(ROWS[kind])
@@ -49,26 +49,26 @@ def test_every_value_of_a_list_comes_back_as_it_went(engine: sa.Engine, kind: st
 
 
 @pytest.mark.parametrize("kind", ROWS)
-def test_a_long_list_of_one_value_comes_back_as_it_went(engine: sa.Engine, kind: str) -> None:
-    often = sending.often(f"SELECT value FROM (SELECT unnest(:values ::{kind}[]) AS value) listed")
+def test_a_long_list_of_one_value_comes_back_as_it_went(engine: Engine, kind: str) -> None:
+    prepared = often(f"SELECT value FROM (SELECT unnest(:values ::{kind}[]) AS value) listed")
 
     @settings(max_examples=60, deadline=timedelta(seconds=5), derandomize=True)
     @given(ROWS[kind].filter(bool), st.integers(10, 40))
     def round_trip(values: Sequence[Any], times: int) -> None:
         listed = [values[0]] * times
         with transaction(engine) as connection:
-            back = [row.value for row in connection.execute(often, {"values": listed})]
+            back = [row.value for row in connection.execute(prepared, {"values": listed})]
         assert [bytes(value) if isinstance(value, memoryview) else value for value in back] == listed
 
     round_trip()
 
 
 @pytest.mark.parametrize("kind", ["uuid", "jsonb", "json", "int", "date", "timestamptz", "boolean", "bytea"])
-def test_a_long_list_of_nothing_is_of_the_type_that_the_statement_names(engine: sa.Engine, kind: str) -> None:
-    often = sending.often(f"SELECT count(*) FROM unnest(:values ::{kind}[]) value WHERE value IS NULL")
+def test_a_long_list_of_nothing_is_of_the_type_that_the_statement_names(engine: Engine, kind: str) -> None:
+    prepared = often(f"SELECT count(*) FROM unnest(:values ::{kind}[]) value WHERE value IS NULL")
     for _ in range(6):  # as it stands, and as a plan
         with transaction(engine) as connection:
-            assert connection.execute(often, {"values": [None] * 12}).scalar_one() == 12
+            assert connection.execute(prepared, {"values": [None] * 12}).scalar_one() == 12
 
 
 @pytest.mark.parametrize(
@@ -81,19 +81,19 @@ def test_a_long_list_of_nothing_is_of_the_type_that_the_statement_names(engine: 
     ],
 )
 def test_a_long_list_of_one_value_is_of_the_type_that_the_statement_names(
-    engine: sa.Engine, kind: str, value: object
+    engine: Engine, kind: str, value: object
 ) -> None:
-    often = sending.often(f"SELECT DISTINCT value::text FROM unnest(:values ::{kind}[]) value")
+    prepared = often(f"SELECT DISTINCT value::text FROM unnest(:values ::{kind}[]) value")
     for _ in range(6):  # as it stands, and as a plan
         with transaction(engine) as connection:
-            assert connection.execute(often, {"values": [value] * 12}).scalar_one() == str(value)
+            assert connection.execute(prepared, {"values": [value] * 12}).scalar_one() == str(value)
 
 
-def test_documents_come_back_as_they_went(engine: sa.Engine) -> None:
+def test_documents_come_back_as_they_went(engine: Engine) -> None:
     documents = ['{"a": "quote \\" backslash \\\\ brace } comma ,"}', "[]", None]
 
     with transaction(engine) as connection:
-        statement = sa.text("SELECT value::text FROM unnest(:values ::jsonb[]) WITH ORDINALITY o(value, n) ORDER BY n")
+        statement = sql("SELECT value::text FROM unnest(:values ::jsonb[]) WITH ORDINALITY o(value, n) ORDER BY n")
         back = list(connection.execute(statement, {"values": documents}).scalars())
 
     assert back == documents

@@ -8,8 +8,8 @@ import pytest
 from deploy.local.databases import Databases
 from services.chassis.events import new_id
 from tests.support.counts import counting
-from tests.support.crashes import counted_statements
 from tests.support.ledger import TABLES, Ledger, LedgerUnitOfWork
+from tests.support.noted import counted
 from tests.support.services import World, world_of
 
 
@@ -170,7 +170,7 @@ def test_the_cause_of_an_event_is_handed_on_to_what_it_makes_the_service_emit(le
 def test_a_batch_costs_the_same_statements_whatever_its_size(ledger: Ledger, world: World) -> None:
     counts = []
     for size in (1, 500):
-        with counted_statements(world.runtime.engine) as statements:
+        with counted(world.runtime.engine) as statements:
             world.deliver(*[ledger.confirmed(f"{size}-{n}") for n in range(size)])
         counts.append(len(statements))
     assert counts[0] == counts[1]

@@ -7,16 +7,18 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import sqlalchemy as sa
 
 from deploy.local.databases import Databases
 from services.chassis import idempotency, inbox
+from services.chassis.connection import Connection
+from services.chassis.database import transaction
+from services.chassis.statements import sql
 from tests.support.eventually import eventually
 from tests.support.ledger import Ledger
 from tests.support.services import World, world_of
 
 IDS = [f"{digit * 8}-0000-0000-0000-000000000000" for digit in "19f"]
-Claim = Callable[[sa.Connection, list[str]], object]
+Claim = Callable[[Connection, list[str]], object]
 # How they are claimed, and three in their order.
 CLAIMS: dict[str, tuple[Claim, list[str]]] = {
     "events in the inbox": (lambda connection, ids: inbox.claim(connection, "ledger", ids), IDS),
@@ -44,14 +46,14 @@ def test_whoever_waits_for_an_id_holds_none_that_sorts_behind_it(world: World, c
     first, middle, last = ids
 
     def claim_all() -> None:
-        with engine.begin() as connection:
+        with transaction(engine) as connection:
             claim(connection, [last, middle, first])
 
     with ThreadPoolExecutor(1) as pool, engine.connect() as holder, engine.connect() as third:
         claim(holder, [middle])
         waiting = pool.submit(claim_all)
         eventually(lambda: one_waits(world), within=10)
-        third.exec_driver_sql("SET LOCAL lock_timeout = '2s'")
+        third.execute(sql("SET LOCAL lock_timeout = '2s'"))
         claim(third, [last])
         third.rollback()
         holder.rollback()

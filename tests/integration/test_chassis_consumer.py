@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from deploy.local.databases import Databases
+from services.chassis.database import transaction
 from services.chassis.events import Record, new_id
 from services.chassis.health import Health, Reason
+from services.chassis.statements import sql
 from tests.support.eventually import eventually
 from tests.support.groups import commit, committed, consumer_of
 from tests.support.kafka_log import write_records
@@ -237,13 +238,12 @@ def test_a_consumer_that_is_behind_notes_no_end_until_it_has_reached_it(
 def test_rows_that_somebody_holds_are_not_told_as_a_database_that_is_away(
     ledger: Ledger, world: World, kafka_server: str
 ) -> None:
-    impatient = world.process()
-    sa.event.listen(impatient.engine, "begin", lambda c: c.exec_driver_sql("SET LOCAL lock_timeout = '50ms'"))
+    impatient = world.process(lock_seconds=0.05)
     write_records(kafka_server, [world.record(ledger.confirmed("A", "1"))])
     with running(consumer_of(impatient).run):
         eventually(lambda: all_written(world, 1), within=20)
-        with world.runtime.engine.begin() as holder:
-            holder.execute(sa.text("SELECT FROM accounts FOR UPDATE"))
+        with transaction(world.runtime.engine) as holder:
+            holder.execute(sql("SELECT FROM accounts FOR UPDATE"))
             write_records(kafka_server, [world.record(ledger.confirmed("A", "2"))])
             eventually(lambda: assert_reasons(impatient.health, Reason.TRANSACTION_CONFLICT), within=10)
         eventually(lambda: all_written(world, 2), within=10)

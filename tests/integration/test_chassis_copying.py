@@ -11,18 +11,18 @@ from typing import Any
 
 import psycopg2.extensions
 import pytest
-import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import to_json
-from sqlalchemy.exc import DBAPIError
 
 import services
 from deploy.local.databases import Databases
 from services.chassis import sending
-from services.chassis.database import create_engine, statements, transaction
+from services.chassis.connection import Connection, Engine
+from services.chassis.database import statements, transaction
 from services.chassis.errors import DatabaseUnavailable, RowExists
-from services.chassis.sending import appended, deferred
+from services.chassis.sending import Session
+from services.chassis.statements import Copy, Statement, appended, deferred, sql
 from services.inventory.bootstrap import SERVICE as INVENTORY
 from services.order.bootstrap import SERVICE as ORDER
 from tests.support.services import world_of
@@ -45,34 +45,42 @@ TO_BOUND: Mapping[type, Callable[[Any], object]] = {memoryview: bytes, uuid.UUID
 KEPT = appended("kept", {"number": "int", "text": "text"})
 LOG = deferred("INSERT INTO log SELECT unnest(:numbers ::int[])")
 ONE = deferred("INSERT INTO log VALUES (-1)")
-READ = sa.text("SELECT number, text FROM kept ORDER BY number")
-COUNT = sa.text("SELECT count(*) FROM kept")
+READ = sql("SELECT number, text FROM kept ORDER BY number")
+COUNT = sql("SELECT count(*) FROM kept")
 MANY = 250
 ADDRESS = "ada@shop.example"
 SERVICES = {service.name: service for service in (ORDER, INVENTORY)}
 
 
 @pytest.fixture
-def engine(postgres_server: Databases) -> Iterator[sa.Engine]:
-    made = create_engine(postgres_server.admin.url, 1, "test-copying")
+def engine(postgres_server: Databases) -> Iterator[Engine]:
+    made = Engine(postgres_server.admin.url, 1, "test-copying")
     with transaction(made) as connection:
-        connection.execute(sa.text("CREATE TEMPORARY TABLE log (number int PRIMARY KEY)"))
+        connection.execute(sql("CREATE TEMPORARY TABLE log (number int PRIMARY KEY)"))
         connection.execute(
-            sa.text("CREATE TEMPORARY TABLE kept (number int PRIMARY KEY REFERENCES log, text text NOT NULL)")
+            sql("CREATE TEMPORARY TABLE kept (number int PRIMARY KEY REFERENCES log, text text NOT NULL)")
         )
     yield made
     made.dispose()
 
 
 @pytest.fixture
-def sent(engine: sa.Engine) -> list[str]:
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The first word of what was sent for each statement, or waits."""
     words: list[str] = []
 
-    @sa.event.listens_for(engine, "before_cursor_execute")
-    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        words.append(statement.removeprefix("BEGIN ISOLATION LEVEL READ COMMITTED; ").split()[0])
+    def note(way: str) -> None:
+        before = getattr(Session, way)
 
+        def noting(self: Session, *arguments: Any) -> None:
+            (message,) = [one for one in arguments[:2] if isinstance(one, bytes)]
+            words.append(message.split()[0].decode())
+            before(self, *arguments)
+
+        monkeypatch.setattr(Session, way, noting)
+
+    for way in ("wait", "send", "copy"):
+        note(way)
     return words
 
 
@@ -80,11 +88,11 @@ def numbered(first: int, rows: int, text: str = "a\tb") -> dict[str, Sequence[ob
     return {"number": list(range(first, first + rows)), "text": [f"{text} {n}" for n in range(rows)]}
 
 
-def log(connection: sa.Connection, rows: int) -> None:
+def log(connection: Connection, rows: int) -> None:
     connection.execute(LOG, {"numbers": list(range(rows))})
 
 
-def keep(engine: sa.Engine, *, logging: int) -> None:
+def keep(engine: Engine, *, logging: int) -> None:
     with transaction(engine) as connection:
         log(connection, logging)
         connection.execute(KEPT, numbered(0, MANY))
@@ -93,7 +101,7 @@ def keep(engine: sa.Engine, *, logging: int) -> None:
 @pytest.mark.parametrize("rows", [3, MANY])
 @pytest.mark.parametrize("kind", VALUES)
 def test_every_value_of_a_row_comes_back_as_it_went(postgres_server: Databases, kind: str, rows: int) -> None:
-    made = create_engine(postgres_server.admin.url, 1, "test-copying")
+    made = Engine(postgres_server.admin.url, 1, "test-copying")
     table = appended("round_trip", {"position": "int", "value": kind})
     columns = st.lists(st.none() | VALUES[kind], min_size=1, max_size=20)
 
@@ -102,13 +110,13 @@ def test_every_value_of_a_row_comes_back_as_it_went(postgres_server: Databases, 
     def round_trip(values: Sequence[Any]) -> None:
         column = [values[n % len(values)] for n in range(rows)]
         with transaction(made) as connection:
-            connection.execute(sa.text("TRUNCATE round_trip"))
+            connection.execute(sql("TRUNCATE round_trip"))
             connection.execute(table, {"position": list(range(rows)), "value": column})
-            back = connection.execute(sa.text("SELECT value FROM round_trip ORDER BY position")).scalars().all()
+            back = connection.execute(sql("SELECT value FROM round_trip ORDER BY position")).scalars()
         assert [TO_BOUND.get(type(value), lambda same: same)(value) for value in back] == column
 
     with transaction(made) as connection:
-        connection.execute(sa.text(f"CREATE TEMPORARY TABLE round_trip (position int, value {kind})"))
+        connection.execute(sql(f"CREATE TEMPORARY TABLE round_trip (position int, value {kind})"))
     round_trip()
     made.dispose()
 
@@ -116,7 +124,7 @@ def test_every_value_of_a_row_comes_back_as_it_went(postgres_server: Databases, 
 @pytest.mark.parametrize("rows", [3, MANY])
 @pytest.mark.parametrize("kind", ["json", "jsonb"])
 def test_every_object_comes_back_as_it_went(postgres_server: Databases, kind: str, rows: int) -> None:
-    made = create_engine(postgres_server.admin.url, 1, "test-copying")
+    made = Engine(postgres_server.admin.url, 1, "test-copying")
     table = appended("round_trip", {"value": kind})
 
     @settings(max_examples=40, deadline=timedelta(seconds=5), derandomize=True)
@@ -124,18 +132,18 @@ def test_every_object_comes_back_as_it_went(postgres_server: Databases, kind: st
     def round_trip(objects: Sequence[Any]) -> None:
         column = [objects[n % len(objects)] for n in range(rows)]
         with transaction(made) as connection:
-            connection.execute(sa.text("TRUNCATE round_trip"))
+            connection.execute(sql("TRUNCATE round_trip"))
             connection.execute(table, {"value": [to_json(one).decode() for one in column]})
-            back = connection.execute(sa.text("SELECT value FROM round_trip ORDER BY ctid")).scalars().all()
+            back = connection.execute(sql("SELECT value FROM round_trip ORDER BY ctid")).scalars()
         assert back == column
 
     with transaction(made) as connection:
-        connection.execute(sa.text(f"CREATE TEMPORARY TABLE round_trip (value {kind})"))
+        connection.execute(sql(f"CREATE TEMPORARY TABLE round_trip (value {kind})"))
     round_trip()
     made.dispose()
 
 
-def test_rows_of_megabytes_come_back_as_they_went(engine: sa.Engine) -> None:
+def test_rows_of_megabytes_come_back_as_they_went(engine: Engine) -> None:
     texts = [f"{n:06}" * 2000 for n in range(MANY)]
     with transaction(engine) as connection:
         log(connection, MANY)
@@ -144,7 +152,7 @@ def test_rows_of_megabytes_come_back_as_they_went(engine: sa.Engine) -> None:
 
 
 @pytest.mark.parametrize("text", AWKWARD)
-def test_one_awkward_text_among_plain_ones_comes_back_as_it_went(engine: sa.Engine, text: str) -> None:
+def test_one_awkward_text_among_plain_ones_comes_back_as_it_went(engine: Engine, text: str) -> None:
     texts = [text, *[f"plain {n}" for n in range(MANY - 1)]]
     with transaction(engine) as connection:
         log(connection, MANY)
@@ -152,26 +160,26 @@ def test_one_awkward_text_among_plain_ones_comes_back_as_it_went(engine: sa.Engi
         assert connection.execute(READ).all() == list(enumerate(texts))
 
 
-def test_a_session_of_another_encoding_gets_what_was_sent(engine: sa.Engine) -> None:
+def test_a_session_of_another_encoding_gets_what_was_sent(engine: Engine) -> None:
     with transaction(engine) as connection:
         log(connection, MANY)
-        connection.execute(sa.text("SET LOCAL client_encoding = 'LATIN1'"))
+        connection.execute(sql("SET LOCAL client_encoding = 'LATIN1'"))
         connection.execute(KEPT, numbered(0, MANY, "Größe"))
-        connection.execute(sa.text("SET LOCAL client_encoding = 'UTF8'"))
+        connection.execute(sql("SET LOCAL client_encoding = 'UTF8'"))
         assert connection.execute(READ).all() == [(n, f"Größe {n}") for n in range(MANY)]
 
 
 @pytest.mark.parametrize(("rows", "way"), [(99, "INSERT"), (100, "COPY")])
-def test_many_rows_are_copied_and_few_inserted(engine: sa.Engine, sent: list[str], rows: int, way: str) -> None:
+def test_many_rows_are_copied_and_few_inserted(engine: Engine, sent: list[str], rows: int, way: str) -> None:
     with transaction(engine) as connection:
         log(connection, rows)
         connection.execute(KEPT, numbered(0, rows))
-    assert sent == ["INSERT", way, "COMMIT"]
+    assert sent == ["BEGIN", "INSERT", way, "COMMIT"]
     with transaction(engine) as connection:
         assert connection.execute(READ).all() == [(n, f"a\tb {n}") for n in range(rows)]
 
 
-def test_what_waits_is_sent_before_the_rows_and_what_comes_later_sees_them(engine: sa.Engine) -> None:
+def test_what_waits_is_sent_before_the_rows_and_what_comes_later_sees_them(engine: Engine) -> None:
     with transaction(engine) as connection:
         log(connection, 2 * MANY)
         connection.execute(KEPT, numbered(0, MANY))
@@ -179,19 +187,19 @@ def test_what_waits_is_sent_before_the_rows_and_what_comes_later_sees_them(engin
         assert connection.execute(COUNT).scalar_one() == 2 * MANY
 
 
-def test_rows_may_be_the_first_statement_of_their_transaction(engine: sa.Engine) -> None:
+def test_rows_may_be_the_first_statement_of_their_transaction(engine: Engine) -> None:
     with transaction(engine) as connection:
         log(connection, MANY)
     for _ in range(2):  # the second time on a session that has seen a COPY
         with transaction(engine) as connection:
             connection.execute(KEPT, numbered(0, MANY))
-            connection.execute(sa.text("DELETE FROM kept WHERE number < 100"))
+            connection.execute(sql("DELETE FROM kept WHERE number < 100"))
         with transaction(engine) as connection:
             assert connection.execute(COUNT).scalar_one() == MANY - 100
-            connection.execute(sa.text("DELETE FROM kept"))
+            connection.execute(sql("DELETE FROM kept"))
 
 
-def test_rows_go_with_their_transaction_also_where_they_are_its_first_statement(engine: sa.Engine) -> None:
+def test_rows_go_with_their_transaction_also_where_they_are_its_first_statement(engine: Engine) -> None:
     with transaction(engine) as connection:
         log(connection, MANY)
     with transaction(engine) as connection:
@@ -201,7 +209,7 @@ def test_rows_go_with_their_transaction_also_where_they_are_its_first_statement(
         assert connection.execute(COUNT).scalar_one() == 0
 
 
-def test_a_row_that_exists_ends_the_transaction_and_the_session_is_of_use(engine: sa.Engine) -> None:
+def test_a_row_that_exists_ends_the_transaction_and_the_session_is_of_use(engine: Engine) -> None:
     with transaction(engine) as connection:
         log(connection, MANY)
         connection.execute(KEPT, numbered(7, 1))
@@ -212,7 +220,7 @@ def test_a_row_that_exists_ends_the_transaction_and_the_session_is_of_use(engine
         connection.execute(KEPT, numbered(8, MANY - 8))
 
 
-def test_an_error_of_what_waits_is_told_where_the_rows_are_sent(engine: sa.Engine) -> None:
+def test_an_error_of_what_waits_is_told_where_the_rows_are_sent(engine: Engine) -> None:
     with transaction(engine) as connection:
         log(connection, MANY)
     with pytest.raises(RowExists):
@@ -222,20 +230,20 @@ def test_an_error_of_what_waits_is_told_where_the_rows_are_sent(engine: sa.Engin
         connection.execute(KEPT, numbered(0, MANY))
 
 
-def test_a_refused_row_is_not_quoted(engine: sa.Engine) -> None:
-    with pytest.raises(DBAPIError, match="null value in column") as refused:
+def test_a_refused_row_is_not_quoted(engine: Engine) -> None:
+    with pytest.raises(psycopg2.Error, match="null value in column") as refused:
         copy_an_address_without_number(engine)
     assert ADDRESS not in "".join(traceback.format_exception(refused.value))
     with transaction(engine) as connection:
         assert connection.execute(COUNT).scalar_one() == 0
 
 
-def copy_an_address_without_number(engine: sa.Engine) -> None:
+def copy_an_address_without_number(engine: Engine) -> None:
     with transaction(engine) as connection:
         connection.execute(KEPT, {"number": [None] * MANY, "text": [ADDRESS] * MANY})
 
 
-def test_what_waits_is_prepared_anew_after_a_copy_with_which_it_was_not_sent(engine: sa.Engine) -> None:
+def test_what_waits_is_prepared_anew_after_a_copy_with_which_it_was_not_sent(engine: Engine) -> None:
     with transaction(engine) as connection:
         connection.execute(ONE)
     for _ in range(6):  # the fourth time its PREPARE stands behind what fails
@@ -247,33 +255,33 @@ def test_what_waits_is_prepared_anew_after_a_copy_with_which_it_was_not_sent(eng
         assert connection.execute(COUNT).scalar_one() == MANY
 
 
-def fail_before_the_log(engine: sa.Engine) -> None:
+def fail_before_the_log(engine: Engine) -> None:
     with transaction(engine) as connection:
         connection.execute(ONE)
         log(connection, 1)
         connection.execute(KEPT, numbered(0, MANY))
 
 
-def copy_on_a_lost_connection(engine: sa.Engine, other: sa.Engine) -> None:
+def copy_on_a_lost_connection(engine: Engine, other: Engine) -> None:
     with transaction(engine) as connection:
-        pid = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
+        pid = connection.execute(sql("SELECT pg_backend_pid()")).scalar_one()
         with transaction(other) as killing:
-            killing.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+            killing.execute(sql("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
         connection.execute(KEPT, numbered(0, MANY))
 
 
 def test_a_connection_that_is_lost_before_the_rows_is_for_another_try(
-    engine: sa.Engine, postgres_server: Databases
+    engine: Engine, postgres_server: Databases
 ) -> None:
-    other = create_engine(postgres_server.admin.url, 1, "test-copying-other")
+    other = Engine(postgres_server.admin.url, 1, "test-copying-other")
     with pytest.raises(DatabaseUnavailable):
         copy_on_a_lost_connection(engine, other)
     other.dispose()
     with transaction(engine) as connection:
-        assert connection.execute(sa.text("SELECT 1")).scalar_one() == 1
+        assert connection.execute(sql("SELECT 1")).scalar_one() == 1
 
 
-def test_statements_that_are_transactions_of_their_own_do_not_copy(engine: sa.Engine, sent: list[str]) -> None:
+def test_statements_that_are_transactions_of_their_own_do_not_copy(engine: Engine, sent: list[str]) -> None:
     with transaction(engine) as connection:
         log(connection, MANY)
     with statements(engine) as connection:
@@ -282,14 +290,14 @@ def test_statements_that_are_transactions_of_their_own_do_not_copy(engine: sa.En
     assert "COPY" not in sent
 
 
-def all_copied() -> Iterator[tuple[str, sending.Copy]]:
+def all_copied() -> Iterator[tuple[str, Copy]]:
     """Every write of many rows that a service has: the service, and its COPY."""
     for module in pkgutil.walk_packages(services.__path__, "services."):
         if module.name.endswith("__main__"):
             continue
         for value in vars(importlib.import_module(module.name)).values():
-            if isinstance(value, sa.TextClause) and sending.COPY_OPTION in value.get_execution_options():
-                yield module.name.split(".")[1], value.get_execution_options()[sending.COPY_OPTION]
+            if isinstance(value, Statement) and value.copy is not None:
+                yield module.name.split(".")[1], value.copy
 
 
 def test_every_copy_names_a_table_of_its_service_and_its_columns(postgres_server: Databases) -> None:
@@ -297,13 +305,12 @@ def test_every_copy_names_a_table_of_its_service_and_its_columns(postgres_server
     assert {service for service, _ in found} == {"chassis", "order", "inventory"}
     for service, copy in found:
         with world_of(SERVICES.get(service, ORDER), postgres_server) as world, transaction(world.runtime.engine) as tx:
-            driver: Any = tx.connection.dbapi_connection
-            driver.cursor().copy_expert(copy.statement, io.BytesIO())
+            tx.driver.cursor().copy_expert(copy.statement, io.BytesIO())
 
 
-def test_greenlets_do_not_copy(engine: sa.Engine, sent: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_greenlets_do_not_copy(engine: Engine, sent: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psycopg2.extensions, "get_wait_callback", lambda: sending)
     with transaction(engine) as connection:
         log(connection, MANY)
         connection.execute(KEPT, numbered(0, MANY))
-    assert sent == ["INSERT", "INSERT", "COMMIT"]
+    assert sent == ["BEGIN", "INSERT", "INSERT", "COMMIT"]

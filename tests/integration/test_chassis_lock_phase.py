@@ -17,6 +17,7 @@ import pytest
 from deploy.local.databases import Databases
 from services.chassis import inbox
 from services.chassis.commands import Commands
+from services.chassis.database import transaction
 from services.chassis.events import Cause, Record, new_id
 from services.chassis.idempotency import Answer
 from services.inventory import bootstrap as inventory
@@ -110,7 +111,7 @@ class Clerk:
 def all_caught_up(world: World) -> None:
     """Say that every partition is read, so that deadlines fire at once."""
     (subscription,) = world.runtime.subscriptions
-    with world.runtime.engine.begin() as connection:
+    with transaction(world.runtime.engine) as connection:
         places = [inbox.Position(topic, n, 0) for topic in subscription.topics for n in range(12)]
         inbox.note_partitions(connection, subscription.consumer, places)
     world.rows("UPDATE consumer_progress SET caught_up_at = now() + interval '1 hour'")

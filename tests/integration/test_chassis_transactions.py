@@ -7,22 +7,24 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from deploy.local.databases import Databases
+from services.chassis.connection import Connection
 from services.chassis.database import statements, transaction
 from services.chassis.errors import OutcomeUnknown, RowExists, TransientError
 from services.chassis.events import new_id
-from tests.support.crashes import backend_ended_at_commit, backend_ended_before_statement, counted_statements
+from services.chassis.statements import sql
+from tests.support.crashes import backend_ended_at_commit, backend_ended_before_statement
 from tests.support.ledger import TABLES, Ledger, LedgerUnitOfWork
+from tests.support.noted import counted
 from tests.support.services import World, world_of
 
 EVENT_IDS = [new_id() for _ in range(3)]
 
 
-def _claim(connection: sa.Connection, event_ids: list[str]) -> None:
+def _claim(connection: Connection, event_ids: list[str]) -> None:
     for event_id in event_ids:
-        connection.execute(sa.text("INSERT INTO inbox VALUES ('-', CAST(:id AS uuid))"), {"id": event_id})
+        connection.execute(sql("INSERT INTO inbox VALUES ('-', CAST(:id AS uuid))"), {"id": event_id})
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def test_a_backend_that_ends_between_any_two_statements_leaves_nothing_of_the_ba
     ledger: Ledger, world: World
 ) -> None:
     engine = world.runtime.engine
-    with counted_statements(engine) as sent:
+    with counted(engine) as sent:
         world.deliver(ledger.confirmed("A"), ledger.confirmed("B"))
     assert len(sent) >= 8
     for number in range(1, len(sent) + 1):
@@ -120,7 +122,7 @@ def test_a_backend_that_ends_while_an_event_is_parked_parks_nothing(ledger: Ledg
         raise ValueError("a bug")
 
     ledger.before = fail
-    with counted_statements(engine) as sent:
+    with counted(engine) as sent:
         world.deliver(ledger.confirmed("first"))
     parking = next(i for i, statement in enumerate(sent) if "INTO parked_keys" in statement)
     for number in range(parking, len(sent) + 1):

@@ -7,10 +7,11 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from deploy.local.databases import Databases
+from services.chassis.database import transaction
 from services.chassis.errors import DatabaseUnavailable, TransactionConflict, TransientError
+from services.chassis.statements import sql
 from tests.support.ledger import TABLES, Ledger, LedgerUnitOfWork
 from tests.support.services import World, world_of
 
@@ -40,7 +41,7 @@ class Failing:
         self.tries += 1
         if self._left > 0:
             self._left -= 1
-            uow.tx.connection.execute(sa.text(self._statement))
+            uow.tx.connection.execute(sql(self._statement))
 
 
 def raising(state: str) -> str:
@@ -132,7 +133,7 @@ def test_a_deadlock_makes_one_of_the_two_run_again_and_parks_nothing(ledger: Led
         me = received.event.order_number
         if me not in holds:
             return
-        lock = sa.text("SELECT FROM accounts WHERE key = :key FOR UPDATE")
+        lock = sql("SELECT FROM accounts WHERE key = :key FOR UPDATE")
         uow.tx.connection.execute(lock, {"key": holds[me]})
         if me not in met:
             met.add(me)
@@ -159,11 +160,10 @@ def test_a_deadlock_makes_one_of_the_two_run_again_and_parks_nothing(ledger: Led
 def test_a_row_that_stays_locked_makes_the_batch_wait_and_parks_nothing(ledger: Ledger, world: World) -> None:
     world.deliver(ledger.confirmed("A"))
     records = world.records([ledger.confirmed("A", "2")])
-    impatient = world.process()
-    sa.event.listen(impatient.engine, "begin", lambda c: c.exec_driver_sql("SET LOCAL lock_timeout = '50ms'"))
+    impatient = world.process(lock_seconds=0.05)
     processor = impatient.processor(impatient.subscriptions[0])
-    with world.runtime.engine.begin() as holder:
-        holder.execute(sa.text("SELECT FROM accounts FOR UPDATE"))
+    with transaction(world.runtime.engine) as holder:
+        holder.execute(sql("SELECT FROM accounts FOR UPDATE"))
         with pytest.raises(TransactionConflict):
             processor.handle(records)
     processor.handle(records)

@@ -9,18 +9,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from deploy.local.databases import Databases
 from schemas import contracts
 from services.chassis import inbox
-from services.chassis.database import DEADLINES_LOCK
+from services.chassis.database import DEADLINES_LOCK, transaction
 from services.chassis.events import new_id
+from services.chassis.statements import sql
 from services.inventory import bootstrap as inventory
 from services.order import bootstrap as order
 from tests.support import shop
 from tests.support.counts import counting
 from tests.support.eventually import eventually
+from tests.support.noted import noted
 from tests.support.relay_rows import put_row
 from tests.support.services import World, world_of
 from tests.support.stock import put_stock
@@ -43,7 +44,7 @@ def caught_up(world: World, age: str = "-1 hour") -> None:
     """Say that the consumers reached the end of every partition that long ago; by default for the time to come."""
     for subscription in world.runtime.subscriptions:
         places = [(topic, partition) for topic in subscription.topics for partition in range(PARTITIONS)]
-        with world.runtime.engine.begin() as connection:
+        with transaction(world.runtime.engine) as connection:
             positions = [inbox.Position(topic, partition, 0) for topic, partition in places]
             inbox.note_partitions(connection, subscription.consumer, positions)
     world.rows("UPDATE consumer_progress SET caught_up_at = now() - CAST(:age AS interval)", age=age)
@@ -229,7 +230,7 @@ def test_a_short_deadline_waits_after_an_absence_for_no_longer_than_itself(world
 
 def test_a_topic_that_is_no_longer_read_holds_no_deadline_up(world: World) -> None:
     order_id = reserve(world)
-    with world.runtime.engine.begin() as connection:
+    with transaction(world.runtime.engine) as connection:
         inbox.note_partitions(connection, "inventory", [inbox.Position("order.events.v0", 0, 0)])
     with running(world.runtime.deadlines().run):
         eventually(lambda: expired(world, order_id), within=10)
@@ -265,9 +266,9 @@ def nothing_is_overdue(world: World) -> None:
 def test_a_reservation_that_is_being_confirmed_is_not_waited_for_and_does_not_expire(world: World) -> None:
     confirmed, other = reserve(world), reserve(world)
     with world.runtime.engine.connect() as holder, running(world.process().deadlines().run):
-        holder.exec_driver_sql("SELECT FROM reservations WHERE order_id = %s FOR UPDATE", (confirmed,))
+        holder.execute(sql("SELECT FROM reservations WHERE order_id = :id FOR UPDATE"), {"id": confirmed})
         eventually(lambda: expired(world, other), within=10)
-        holder.exec_driver_sql("UPDATE reservations SET deadline_at = NULL WHERE order_id = %s", (confirmed,))
+        holder.execute(sql("UPDATE reservations SET deadline_at = NULL WHERE order_id = :id"), {"id": confirmed})
         holder.commit()
         some_looks(world)
     expired(world, other)
@@ -278,13 +279,7 @@ def test_a_look_that_finds_nothing_is_one_statement(world: World) -> None:
     reserve(world, overdue="-1 hour")
     process = world.process()
     sent: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, message: str, _parameters: Any, context: Any, _many: bool) -> None:
-        # The statement as it is written: what came often is sent by the name of its plan.
-        sent.append(str(context.compiled or message))
-
-    sa.event.listen(process.engine, "before_cursor_execute", note)
-    with running(process.deadlines().run):
+    with noted(process.engine, lambda _, statement: sent.append(statement)), running(process.deadlines().run):
         some_looks(world, number=8)
     looks = [statement for statement in sent if "deadline_watch" in statement]
     others = [statement for statement in sent if statement not in looks]

@@ -7,6 +7,7 @@ import pytest
 
 from deploy.local.databases import Databases
 from services.chassis import idempotency, inbox, parking
+from services.chassis.database import transaction
 from services.chassis.deadlines import Chore
 from tests.support.eventually import eventually
 from tests.support.ledger import Ledger
@@ -44,7 +45,7 @@ def test_what_is_too_old_is_pruned_in_bounded_steps_and_the_rest_is_kept(world: 
     world.rows(FILL[table], n=30, age=16)
     left = []
     for _ in range(4):
-        with world.runtime.engine.begin() as connection:
+        with transaction(world.runtime.engine) as connection:
             more = PRUNE[table](connection, 100)
         left.append((world.one(f"SELECT count(*) FROM {table}"), more))
     assert left == [(180, True), (80, True), (30, False), (30, False)]
@@ -75,6 +76,6 @@ def test_the_chassis_prunes_its_own_tables(world: World) -> None:
     for fill in FILL.values():
         world.rows(fill, n=10, age=40)
     for chore in world.runtime._chores():
-        with world.runtime.engine.begin() as connection:
+        with transaction(world.runtime.engine) as connection:
             chore.step(connection)
     assert [world.one(f"SELECT count(*) FROM {table}") for table in FILL] == [0, 0, 0]

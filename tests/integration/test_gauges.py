@@ -159,7 +159,7 @@ def copy(orders: World, number: int) -> None:
 def query(name: str) -> str:
     """Return what the database is asked for a gauge of the order service."""
     (gauge,) = [gauge for gauge in order.SERVICE.gauges if gauge.name == name]
-    return str(gauge.query)
+    return gauge.query.text
 
 
 def test_orders_that_were_listed_for_an_operator_are_counted_by_the_reason(orders: World) -> None:

@@ -9,16 +9,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from deploy.local.databases import Databases
 from services.chassis import commands as group_commit
 from services.chassis.commands import Commands
 from services.chassis.errors import Problem, TransientError
+from services.chassis.statements import sql
 from tests.support.counts import counting
-from tests.support.crashes import backend_ended_at_commit, backend_ended_before_statement, counted_statements
+from tests.support.crashes import backend_ended_at_commit, backend_ended_before_statement
 from tests.support.eventually import eventually
 from tests.support.ledger import TABLES, Ledger, LedgerUnitOfWork
+from tests.support.noted import counted
 from tests.support.services import World, world_of
 from tests.support.writing import outcomes, queued, while_one_runs, write
 
@@ -61,7 +62,7 @@ def test_what_queues_up_while_a_transaction_runs_shares_the_next_one(
     ledger: Ledger, world: World, commands: Commands[Any], pool: ThreadPoolExecutor
 ) -> None:
     groups, grouped = counting("oms_group_commit_size_count"), counting("oms_group_commit_size_sum")
-    with counted_statements(world.runtime.engine) as statements:
+    with counted(world.runtime.engine) as statements:
         with while_one_runs(ledger, commands, pool) as submit:
             futures = [submit(f"key {n}", str(n)) for n in range(50)]
         assert outcomes(futures) == ["1"] * 50
@@ -140,7 +141,7 @@ def test_two_commands_for_one_aggregate_go_to_different_groups_in_their_order(
 def test_a_refusal_in_a_group_does_not_make_the_others_run_twice(
     ledger: Ledger, world: World, commands: Commands[Any], pool: ThreadPoolExecutor
 ) -> None:
-    with counted_statements(world.runtime.engine) as statements:
+    with counted(world.runtime.engine) as statements:
         with while_one_runs(ledger, commands, pool) as submit:
             futures = [submit(f"key {n}", "refuse" if n == 5 else str(n)) for n in range(20)]
         assert outcomes(futures) == ["Problem" if n == 5 else "1" for n in range(20)]
@@ -176,7 +177,7 @@ def test_a_statement_that_takes_too_long_fails_its_own_command_only(
 ) -> None:
     def script(submitted: Any, uow: LedgerUnitOfWork) -> None:
         if submitted.command.note == "slow":
-            uow.tx.connection.execute(sa.text("SET LOCAL statement_timeout = '20ms'; SELECT pg_sleep(5)"))
+            uow.tx.connection.execute(sql("SET LOCAL statement_timeout = '20ms'; SELECT pg_sleep(5)"))
 
     ledger.before = script
     with while_one_runs(ledger, commands, pool) as submit:
@@ -196,7 +197,7 @@ def test_a_conflict_with_another_transaction_makes_the_group_run_again(
         if submitted.command.note == "2" and left:
             left -= 1
             statement = f"DO $$ BEGIN RAISE EXCEPTION 'made up' USING ERRCODE = '{state}'; END $$"
-            uow.tx.connection.execute(sa.text(statement))
+            uow.tx.connection.execute(sql(statement))
 
     ledger.before = conflict
     with while_one_runs(ledger, commands, pool) as submit:
@@ -208,7 +209,7 @@ def test_a_conflict_with_another_transaction_makes_the_group_run_again(
 @pytest.fixture
 def _held(world: World) -> Iterator[None]:
     with world.process().engine.connect() as connection:
-        connection.execute(sa.text("SELECT pg_advisory_lock(77)"))
+        connection.execute(sql("SELECT pg_advisory_lock(77)"))
         yield
 
 
@@ -218,7 +219,7 @@ def impatient(ledger: Ledger, world: World) -> Iterator[Commands[Any]]:
 
     def script(submitted: Any, uow: LedgerUnitOfWork) -> None:
         if submitted.command.note == "held":
-            uow.tx.connection.execute(sa.text("SELECT pg_advisory_xact_lock(77)"))
+            uow.tx.connection.execute(sql("SELECT pg_advisory_xact_lock(77)"))
 
     ledger.before = script
     runtime = replace(world.runtime, lock_seconds=0.5)
@@ -257,7 +258,7 @@ def test_a_backend_that_ends_in_the_middle_fails_the_whole_group_and_nothing_of_
     monkeypatch.setattr(group_commit, "_LOOK_SECONDS", 0)  # each group runs the same statements
     world.runtime.require_mode()  # the same: it is asked for once
     engine = world.runtime.engine
-    with counted_statements(engine) as statements:
+    with counted(engine) as statements:
         write(commands, "A", "count", "count")
     for number in range(1, len(statements) + 1):
         before = world.snapshot(*TABLES)
@@ -324,7 +325,7 @@ def test_sixty_four_threads_lose_and_double_nothing(world: World, commands: Comm
 def test_a_command_that_runs_alone_shares_no_transaction_and_nobody_waits_for_ever(
     ledger: Ledger, world: World, commands: Commands[Any], pool: ThreadPoolExecutor
 ) -> None:
-    with counted_statements(world.runtime.engine) as statements:
+    with counted(world.runtime.engine) as statements:
         with while_one_runs(ledger, commands, pool) as submit:
             futures = [submit(f"key {n}", str(n), alone=n in (0, 4, 9)) for n in range(10)]
         assert outcomes(futures) == ["1"] * 10

@@ -12,6 +12,7 @@ from services.chassis.commands import Commands
 from services.chassis.database import transaction
 from services.chassis.errors import Problem
 from services.chassis.idempotency import Answer
+from services.chassis.statements import sql
 from tests.support.eventually import eventually
 from tests.support.ledger import TABLES, Ledger
 from tests.support.services import World, world_of
@@ -205,11 +206,11 @@ def test_a_key_that_an_older_build_claims_by_a_row_is_carried_out_once(
 ) -> None:
     """It claimed the row first and wrote the answer into it; while versions change, both run side by side."""
     with world.runtime.engine.connect() as older:
-        older.exec_driver_sql("INSERT INTO idempotency_keys (caller, key) VALUES ('ada', 'key')")
+        older.execute(sql("INSERT INTO idempotency_keys (caller, key) VALUES ('ada', 'key')"))
         asked = pool.submit(write, commands, "A", "one", "key")
         eventually(lambda: someone_waits_for_a_lock(world), within=10)
         answer = "request_hash = 'one', status = 201, headers = '{}', body = 'older'"
-        older.exec_driver_sql(f"UPDATE idempotency_keys SET {answer}")
+        older.execute(sql(f"UPDATE idempotency_keys SET {answer}"))
         older.commit() if stored else older.rollback()
     assert outcomes([asked]) == ["older" if stored else "1"]
     assert asked.result().replayed is stored

@@ -6,17 +6,18 @@ from collections.abc import Iterator
 
 import gevent
 import pytest
-import sqlalchemy as sa
 from psycopg2 import extensions
 
 from deploy.local.databases import Databases
-from services.chassis.database import UNHURRIED, create_engine, transaction
+from services.chassis.connection import Engine
+from services.chassis.database import UNHURRIED, transaction
 from services.chassis.errors import DatabaseUnavailable, OutcomeUnknown, StatementTimeout
 from services.chassis.http import postgres_wait
+from services.chassis.statements import sql
 from services.order.bootstrap import SERVICE
 from tests.support.services import world_of
 
-SLEEP = sa.text("SELECT pg_sleep(:seconds)")
+SLEEP = sql("SELECT pg_sleep(:seconds)")
 
 
 @pytest.fixture(autouse=True)
@@ -28,13 +29,13 @@ def _installed() -> Iterator[None]:
 
 
 @pytest.fixture
-def engine(postgres_server: Databases) -> Iterator[sa.Engine]:
-    made = create_engine(postgres_server.admin.url, 2, "test")
+def engine(postgres_server: Databases) -> Iterator[Engine]:
+    made = Engine(postgres_server.admin.url, 2, "test")
     yield made
     made.dispose()
 
 
-def test_other_greenlets_go_on_while_one_waits_for_a_statement(engine: sa.Engine) -> None:
+def test_other_greenlets_go_on_while_one_waits_for_a_statement(engine: Engine) -> None:
     ticks = 0
 
     def tick() -> None:
@@ -50,14 +51,14 @@ def test_other_greenlets_go_on_while_one_waits_for_a_statement(engine: sa.Engine
     assert ticks > 5
 
 
-def test_a_statement_that_is_never_answered_is_given_up(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_statement_that_is_never_answered_is_given_up(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres_wait, "STATEMENT_SECONDS", 0.3)
     began = time.monotonic()
     with pytest.raises(DatabaseUnavailable, match="did not answer within"), transaction(engine) as connection:
         connection.execute(SLEEP, {"seconds": 20})
     assert time.monotonic() - began < 10
     with transaction(engine) as connection:
-        assert connection.execute(sa.text("SELECT 1")).scalar_one() == 1
+        assert connection.execute(sql("SELECT 1")).scalar_one() == 1
 
 
 SLOW_COMMIT = """
@@ -70,11 +71,11 @@ INSERT INTO slow VALUES (1)
 
 
 def test_a_commit_that_is_never_answered_has_an_unknown_outcome(
-    engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_wait, "STATEMENT_SECONDS", 1)
     with pytest.raises(OutcomeUnknown), transaction(engine) as connection:
-        connection.exec_driver_sql(SLOW_COMMIT)
+        connection.execute(sql(SLOW_COMMIT))
 
 
 def test_a_server_that_accepts_and_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +83,7 @@ def test_a_server_that_accepts_and_says_nothing_is_given_up(monkeypatch: pytest.
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        engine = create_engine(f"postgresql+psycopg2://u:p@127.0.0.1:{silent.getsockname()[1]}/x", 1, "test")
+        engine = Engine(f"postgresql+psycopg2://u:p@127.0.0.1:{silent.getsockname()[1]}/x", 1, "test")
         began = time.monotonic()
         with pytest.raises(DatabaseUnavailable, match=r"did not answer within 0.3 seconds"), transaction(engine):
             pytest.fail("there is nobody to connect to")
@@ -91,8 +92,8 @@ def test_a_server_that_accepts_and_says_nothing_is_given_up(monkeypatch: pytest.
 
 
 def test_a_statement_that_takes_too_long_is_cancelled_unless_it_may(postgres_server: Databases) -> None:
-    engine = create_engine(postgres_server.admin.url, 1, "test", statement_seconds=0.2)
-    slow = sa.text("SELECT pg_sleep(0.5)")
+    engine = Engine(postgres_server.admin.url, 1, "test", statement_seconds=0.2)
+    slow = sql("SELECT pg_sleep(0.5)")
     with pytest.raises(StatementTimeout), transaction(engine) as connection:
         connection.execute(slow)
     with transaction(engine) as connection:
@@ -108,4 +109,4 @@ def test_a_service_bounds_its_statements_by_its_setting(postgres_server: Databas
         world_of(SERVICE, postgres_server, statement_timeout_seconds=7) as world,
         transaction(world.runtime.engine) as connection,
     ):
-        assert connection.execute(sa.text("SHOW statement_timeout")).scalar_one() == "7s"
+        assert connection.execute(sql("SHOW statement_timeout")).scalar_one() == "7s"

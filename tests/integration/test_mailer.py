@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from structlog.testing import LogCapture
@@ -17,8 +16,10 @@ from deploy.local.databases import Databases
 from deploy.local.mail import Mailbox
 from schemas.contracts import NotificationFailed, NotificationSent
 from services.chassis import metrics
+from services.chassis.database import transaction
 from services.chassis.errors import DatabaseUnavailable
 from services.chassis.events import new_id
+from services.chassis.statements import sql
 from services.notification.domain.deliveries import Delivery, Verdict
 from services.notification.domain.notifications import NotificationStatus, Template
 from services.notification.held import report
@@ -99,8 +100,8 @@ def test_mails_about_one_order_that_are_settled_at_once_are_counted_one_after_th
     order = new_id()
     world.deliver(support.placed(order))
     with ThreadPoolExecutor(1) as pool:
-        with world.runtime.engine.begin() as other:
-            other.execute(sa.text("UPDATE subjects SET events = events + 1"))
+        with transaction(world.runtime.engine) as other:
+            other.execute(sql("UPDATE subjects SET events = events + 1"))
             sending = pool.submit(send_all, mailer)
             eventually(lambda: waits_for_a_row(world), within=10)
         sending.result(10)
@@ -375,7 +376,7 @@ def test_under_hold_only_the_mail_in_the_window_is_held(world: World, sink: Sink
 
 def test_one_that_wakes_after_its_claim_ended_writes_nothing(world: World, mailer: Mailer) -> None:
     world.deliver(support.placed(new_id()))
-    with world.runtime.engine.begin() as connection:
+    with transaction(world.runtime.engine) as connection:
         slept = queue.claim(connection, 10, 300)
     end_claims(world)
     send_all(mailer)

@@ -9,12 +9,12 @@ from typing import Any
 import jwt
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import event as sqlalchemy_event
 
 from deploy.local.databases import Databases
 from services.chassis.events import new_id
 from services.chassis.http.assembly import assemble
 from tests.support import notification as support
+from tests.support.noted import counted
 from tests.support.notification import World
 
 PATH = "/api/v1/notifications/"
@@ -103,13 +103,11 @@ def test_pages_hold_every_notification_once_the_newest_first(world: World, clien
 
 def test_a_page_costs_the_same_number_of_statements_whatever_its_size(world: World, client: FlaskClient) -> None:
     world.deliver(*(support.placed(new_id()) for _ in range(100)))
-    counted: list[str] = []
-    sqlalchemy_event.listen(world.runtime.engine, "before_cursor_execute", lambda _c, _u, sql, *_: counted.append(sql))
     counts = []
     for limit in (1, 100):
-        counted.clear()
-        assert len(get(client, limit=limit)[1]["data"]) == limit
-        counts.append(len(counted))
+        with counted(world.runtime.engine) as statements:
+            assert len(get(client, limit=limit)[1]["data"]) == limit
+        counts.append(len(statements))
     assert counts[0] == counts[1]
 
 

@@ -4,12 +4,13 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
-import sqlalchemy as sa
 
 from deploy.local.databases import Databases
+from services.chassis.database import transaction
 from services.chassis.events import new_id
 from services.notification.repository import notifications, subjects
 from tests.support import notification as support
+from tests.support.noted import counted
 from tests.support.notification import World
 
 
@@ -95,15 +96,13 @@ def test_without_an_operator_address_stock_alerts_are_dropped(postgres_server: D
 
 
 def test_a_batch_costs_the_same_number_of_statements_whatever_its_size(world: World) -> None:
-    counted: list[str] = []
-    sa.event.listen(world.runtime.engine, "before_cursor_execute", lambda _c, _u, sql, *_: counted.append(sql))
     sizes = []
     for size in (1, 100):
         orders = [new_id() for _ in range(size)]
         world.deliver(*map(support.placed, orders))
-        counted.clear()
-        world.deliver(*map(support.confirmed, orders))
-        sizes.append(len(counted))
+        with counted(world.runtime.engine) as statements:
+            world.deliver(*map(support.confirmed, orders))
+        sizes.append(len(statements))
     assert sizes[0] == sizes[1]
 
 
@@ -113,7 +112,7 @@ def test_personal_data_goes_after_its_time_and_not_before(world: World) -> None:
     for table, key in (("notifications", "subject"), ("subjects", "key")):
         world.rows(f"UPDATE {table} SET updated_at = now() - interval '91 days' WHERE {key} = :old", old=old)
     world.rows("UPDATE subjects SET updated_at = now() - interval '91 days' WHERE key = :young", young=young)
-    with world.runtime.engine.begin() as connection:
+    with transaction(world.runtime.engine) as connection:
         notifications.prune(connection, 90)
         subjects.prune(connection, 90)
     assert world.rows("SELECT subject FROM notifications") == [(young,)]

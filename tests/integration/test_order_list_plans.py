@@ -14,11 +14,11 @@ from typing import Any
 
 import jwt
 import pytest
-import sqlalchemy as sa
 
 from deploy.local.databases import Databases
 from services.chassis.database import statements, transaction
 from services.chassis.http.assembly import assemble
+from services.chassis.statements import Statement, sql
 from services.order.api import exports
 from services.order.bootstrap import SERVICE
 from services.order.domain.scopes import OrderFilter, Scope, unindexed
@@ -156,12 +156,12 @@ def world(postgres_server: Databases) -> Iterator[World]:
     with world_of(SERVICE, postgres_server) as world:
         world.rows(FILL)
         with statements(world.runtime.engine) as connection:
-            connection.execute(sa.text("VACUUM ANALYZE"))
+            connection.execute(sql("VACUUM ANALYZE"))
         yield world
 
 
-def plan_of(world: World, statement: sa.TextClause, values: Mapping[str, object]) -> dict[str, Any]:
-    explained = sa.text(f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) {statement.text}")
+def plan_of(world: World, statement: Statement, values: Mapping[str, object]) -> dict[str, Any]:
+    explained = sql(f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) {statement.text}")
     with transaction(world.runtime.engine) as connection:
         (plan,) = connection.execute(explained, dict(values)).scalar_one()
     root: dict[str, Any] = plan["Plan"]

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import sqlalchemy as sa
 
 from deploy.local.databases import Databases
 from schemas import contracts
+from services.chassis.database import transaction
 from services.chassis.events import Cause, new_id
 from services.chassis.idempotency import Answer
 from services.chassis.runtime import Runtime
+from services.chassis.statements import sql
 from services.order.bootstrap import SERVICE
 from services.order.domain.refund_requests import CreateRefund, WantedRefund
 from services.order.domain.refusals import Refusal
@@ -64,8 +65,8 @@ def test_two_orders_that_report_one_refund_at_once_are_not_both_believed(world: 
     orders = world.rows("SELECT id::text FROM orders")
     with ThreadPoolExecutor(2) as pool:
         # Both look whether the name is used, and find it free, before one of them writes it down.
-        with world.process().engine.begin() as other:
-            other.execute(sa.text("LOCK TABLE refunds IN SHARE MODE"))
+        with transaction(world.process().engine) as other:
+            other.execute(sql("LOCK TABLE refunds IN SHARE MODE"))
             runs = [pool.submit(refunded, world.process(), order_id) for order_id in orders]
             eventually(lambda: both_wait(world), within=10)
         assert sorted(run.result(30) for run in runs) == ["refund_reference_used", "refunded"]

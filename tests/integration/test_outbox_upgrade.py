@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
+import psycopg2
 import pytest
-import sqlalchemy as sa
 
 from deploy.local.databases import Databases
 from services.chassis import migrate, sending
 from services.chassis.database import RELAY_LOCK, session, try_session_lock
+from services.chassis.statements import sql
 from tests.support.election import leaders
 from tests.support.eventually import eventually
 from tests.support.kafka_log import read_topic, sequences
@@ -76,21 +77,20 @@ def test_the_migration_does_not_wait_for_a_relay_that_waits_for_the_broker(ledge
     world.deliver(ledger.confirmed("A"))
     with session(world.runtime.engine) as relay:
         assert try_session_lock(relay, RELAY_LOCK)
-        relay.execute(sa.text("DELETE FROM outbox"))
+        relay.execute(sql("DELETE FROM outbox"))
         migrate.upgrade(world.process().engine, ledger.service.migrations, "folder")
-        with pytest.raises(sa.exc.OperationalError):
-            relay.execute(sa.text("SELECT"))
-        relay.invalidate()
+        with pytest.raises(psycopg2.OperationalError):
+            relay.execute(sql("SELECT"))
     assert world.rows("SELECT count(*) FROM outbox") == [1]
 
 
 def test_a_plan_that_writes_headers_of_the_old_type_goes_on_after_the_migration(ledger: Ledger, world: World) -> None:
     world.rows(BEFORE)
     with world.runtime.engine.connect() as connection:
-        connection.exec_driver_sql(OLD_INSERT)
-        connection.exec_driver_sql(OLD_CALL)
+        connection.execute(sql(OLD_INSERT))
+        connection.execute(sql(OLD_CALL))
         connection.commit()
         migrate.upgrade(world.runtime.engine, ledger.service.migrations, "folder")
-        connection.exec_driver_sql(OLD_CALL)
+        connection.execute(sql(OLD_CALL))
         connection.commit()
     assert world.rows("SELECT headers, pg_typeof(headers)::text FROM outbox") == [({}, "json")] * 2

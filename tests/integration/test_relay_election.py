@@ -82,7 +82,7 @@ def test_a_lone_relay_whose_session_ends_leads_again(ledger: Ledger, world: Worl
 def test_a_relay_whose_connection_breaks_without_a_word_leads_again(world: World) -> None:
     """While it waits for a notification: nothing is executed then that would tell."""
     connections: list[Any] = []
-    sa.event.listen(world.runtime.engine, "connect", lambda driver, _record: connections.append(driver))
+    sa.event.listen(world.runtime.engine.pool, "connect", lambda driver, _record: connections.append(driver))
     with running(world.runtime.relay().run):
         for _ in range(5):
             eventually(lambda: one_leads(world), within=10)

@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from deploy.local.databases import Databases
 from schemas import contracts
 from schemas.examples import from_hex
 from services.chassis import migrate
 from services.chassis.avro import Codec, FolderSchemas
+from services.chassis.connection import Engine
+from services.chassis.database import transaction
 from services.chassis.errors import (
     RegistryUnavailable,
     SchemaMismatch,
@@ -198,12 +199,12 @@ def test_an_api_whose_database_was_away_at_its_start_writes_nothing_in_the_wrong
 
 def test_of_two_first_migrations_in_different_modes_one_is_refused(postgres_server: Databases) -> None:
     database = postgres_server.ensure_database("modes_race", owner="modes_race")
-    engine = sa.create_engine(database.url)
+    engine = Engine(database.url, 8, "test")
     migrations = Ledger().service.migrations
 
     def begin(mode: str) -> str:
         migrate.upgrade(engine, migrations, mode)
-        with engine.connect() as connection:
+        with transaction(engine) as connection:
             try:
                 migrate.ModeGuard(mode).require(connection)
             except SchemaMismatch:

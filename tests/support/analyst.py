@@ -3,9 +3,9 @@
 import sys
 import threading
 
-from services.chassis.database import create_engine
+from services.chassis.connection import Engine
 from services.chassis.health import Health
 from tests.support.analytics import analyst
 
 if __name__ == "__main__":
-    analyst(create_engine(sys.argv[1], 2, "analyst"), Health(), sys.argv[2:]).run(threading.Event())
+    analyst(Engine(sys.argv[1], 2, "analyst"), Health(), sys.argv[2:]).run(threading.Event())

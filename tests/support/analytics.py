@@ -11,10 +11,10 @@ from itertools import combinations
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
-
-from services.chassis.database import ANALYTICS_LOCK
+from services.chassis.connection import Engine
+from services.chassis.database import ANALYTICS_LOCK, transaction
 from services.chassis.health import Health
+from services.chassis.statements import sql
 from services.chassis.upkeep import Upkeep
 from services.order.domain.analytics import Facts, Span
 from services.order.domain.orders import Order
@@ -116,7 +116,7 @@ class Orders:
         )  # fmt: skip
 
 
-def analyst(engine: sa.Engine, health: Health, zones: Sequence[str] = ZONES) -> Upkeep:
+def analyst(engine: Engine, health: Health, zones: Sequence[str] = ZONES) -> Upkeep:
     """Return what a worker runs on a thread of its own, in more of a hurry."""
     return Upkeep(
         engine=engine,
@@ -131,8 +131,8 @@ def analyst(engine: sa.Engine, health: Health, zones: Sequence[str] = ZONES) -> 
 @contextlib.contextmanager
 def in_the_middle(world: World) -> Iterator[None]:
     """Let whoever counts wait, for the length of the block, where the facts and products of a day are written."""
-    with world.process().engine.begin() as connection:
-        connection.execute(sa.text("LOCK TABLE analytics_pairs IN EXCLUSIVE MODE"))
+    with transaction(world.process().engine) as connection:
+        connection.execute(sql("LOCK TABLE analytics_pairs IN EXCLUSIVE MODE"))
         yield
 
 
@@ -146,7 +146,7 @@ def waits_in_the_middle(world: World, seconds: float = 0) -> None:
 def counted(world: World, zones: Sequence[str] = ZONES) -> None:
     """Look for changes and count, as the worker does, until nothing is left."""
     while True:
-        with world.runtime.engine.begin() as connection:
+        with transaction(world.runtime.engine) as connection:
             if not refresh(connection, zones, seconds=0.05):
                 return
 

@@ -10,8 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-import sqlalchemy as sa
-
 from schemas import contracts
 from services.chassis.commands import Submitted
 from services.chassis.errors import Problem
@@ -20,18 +18,19 @@ from services.chassis.idempotency import Answer
 from services.chassis.incoming import Subscription
 from services.chassis.service import Service
 from services.chassis.settings import ServiceSettings
+from services.chassis.statements import sql
 from services.chassis.unit_of_work import Transaction
 
 TABLES = ("accounts", "entries")
 Before = Callable[[Any, "LedgerUnitOfWork"], None]
 E = TypeVar("E", bound=type[Any])
 
-LOCK = sa.text("SELECT key, entries, events FROM accounts WHERE key = ANY(:keys ::text[]) ORDER BY key FOR UPDATE")
-UPSERT = sa.text("""
+LOCK = sql("SELECT key, entries, events FROM accounts WHERE key = ANY(:keys ::text[]) ORDER BY key FOR UPDATE")
+UPSERT = sql("""
 INSERT INTO accounts SELECT * FROM unnest(:keys ::text[], :entries ::bigint[], :events ::bigint[])
 ON CONFLICT (key) DO UPDATE SET entries = excluded.entries, events = excluded.events
 """)
-INSERT = sa.text("""
+INSERT = sql("""
 INSERT INTO entries SELECT * FROM unnest(:keys ::text[], :positions ::bigint[], :ids ::text[], :notes ::text[])
 """)
 

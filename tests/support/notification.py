@@ -11,7 +11,6 @@ from pathlib import Path
 from threading import Event as StopEvent
 from typing import Any, TypeVar
 
-import sqlalchemy as sa
 from aiosmtpd.controller import Controller
 
 from deploy.local.databases import Database, Databases
@@ -19,10 +18,13 @@ from deploy.local.mail import Mailbox
 from deploy.local.ports import LOOPBACK, Ports
 from schemas import contracts
 from services.chassis import migrate
+from services.chassis.connection import Engine
+from services.chassis.database import transaction
 from services.chassis.events import Event, Record, new_id
 from services.chassis.health import Health
 from services.chassis.processor import Processor
 from services.chassis.runtime import Runtime
+from services.chassis.statements import sql
 from services.notification.bootstrap import SERVICE
 from services.notification.mail.mailer import Mailer
 from services.notification.mail.smtp import SmtpPostman
@@ -57,7 +59,7 @@ def settings(database_url: str, **changes: object) -> NotificationSettings:
 def _migrated(databases: Databases) -> Database:
     """Migrate a database that all tests of the session clone."""
     database = databases.ensure_database("notification_template", owner="notification_test")
-    engine = sa.create_engine(database.url)
+    engine = Engine(database.url, 1, "test")
     migrate.upgrade(engine, SERVICE.migrations, "folder")
     engine.dispose()
     return database
@@ -105,9 +107,9 @@ class World:
         )
 
     def rows(self, query: str, **parameters: object) -> list[Any]:
-        with self.runtime.engine.begin() as connection:
-            result = connection.execute(sa.text(query), parameters)
-            return list(result) if result.returns_rows else []
+        with transaction(self.runtime.engine) as connection:
+            result = connection.execute(sql(query), parameters)
+            return list(result) if result._cursor.description is not None else []
 
     def notifications(self, subject: str | None = None) -> list[tuple[str, str]]:
         """Return (template, status) of the notifications, sorted."""

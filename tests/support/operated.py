@@ -6,13 +6,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
 import typer
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from deploy.documents import settings_of
 from services.chassis import cli, collectors, metrics
+from services.chassis.connection import Engine
 from services.chassis.health import Reason
 from services.chassis.service import DatabaseGauge, Service
 from services.inventory.bootstrap import SERVICE as INVENTORY
@@ -91,7 +91,7 @@ def _commands(service: Service[Any, Any]) -> Iterator[tuple[str, Any]]:
 
 def _of_processes() -> dict[str, set[str]]:
     """Return what each process tells of itself; it is asked of no database."""
-    engine = sa.create_engine("postgresql+psycopg2://nobody@nowhere/nothing")
+    engine = Engine("postgresql+psycopg2://nobody@nowhere/nothing", 1, "nobody")
     told = collectors.DatabaseCollector(engine, [], "order", settings_of(ORDER)).collect()
     return {family.name: set(family.samples[0].labels) for family in islice(told, 2)}
 

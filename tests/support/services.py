@@ -15,6 +15,8 @@ import sqlalchemy as sa
 
 from deploy.local.databases import Database, Databases
 from services.chassis import inbox, migrate
+from services.chassis.connection import LOCK_SECONDS, Engine
+from services.chassis.database import transaction
 from services.chassis.events import Event, Record, new_id
 from services.chassis.health import Health
 from services.chassis.incoming import Subscription
@@ -33,7 +35,7 @@ _offsets = itertools.count()
 def _migrated(databases: Databases, name: str, migrations: Path) -> Database:
     """Migrate a database that all tests of the session clone."""
     database = databases.ensure_database(f"{name}_template", owner=f"{name}_test")
-    engine = sa.create_engine(database.url)
+    engine = Engine(database.url, 1, "test")
     migrate.upgrade(engine, migrations, "folder")
     engine.dispose()
     return database
@@ -55,9 +57,11 @@ class World:
     databases: Databases
     database: Database
     changes: Mapping[str, object]
-    _engines: list[sa.Engine] = dataclasses.field(default_factory=list)
+    _engines: list[Engine | sa.Engine] = dataclasses.field(default_factory=list)
 
-    def process(self, service: Service[Any, Any] | None = None, **changes: object) -> Runtime[Any, Any]:
+    def process(
+        self, service: Service[Any, Any] | None = None, *, lock_seconds: float = LOCK_SECONDS, **changes: object
+    ) -> Runtime[Any, Any]:
         """Return what another process of the service would be made of, with connections of its own."""
         service = service or self.service
         values: dict[str, Any] = {
@@ -70,7 +74,7 @@ class World:
             "http_port": 1,
             "metrics_port": 1,
         }
-        runtime = Runtime(service, service.settings(**{**values, **self.changes, **changes}), Health())
+        runtime = Runtime(service, service.settings(**{**values, **self.changes, **changes}), Health(), lock_seconds)
         self._engines.append(runtime.engine)
         return runtime
 
@@ -82,8 +86,9 @@ class World:
     @cached_property
     def _observer(self) -> sa.Engine:
         """The test's own connections, which survive what it does to those of the service."""
-        self._engines.append(sa.create_engine(self.database.url, pool_pre_ping=True))
-        return self._engines[-1]
+        engine = sa.create_engine(self.database.url, pool_pre_ping=True)
+        self._engines.append(engine)
+        return engine
 
     @property
     def subscription(self) -> Subscription[Any]:
@@ -153,8 +158,12 @@ class World:
 
     def position(self) -> dict[tuple[str, int], int]:
         """Return how far the consumer has read."""
-        with self._observer.begin() as connection:
-            return inbox.read_progress(connection, self.subscription.consumer)
+        engine = Engine(self.database.url, 1, "observer")
+        try:
+            with transaction(engine) as connection:
+                return inbox.read_progress(connection, self.subscription.consumer)
+        finally:
+            engine.dispose()
 
     def outbox_is_empty(self) -> None:
         """Assert that nothing waits to be published."""

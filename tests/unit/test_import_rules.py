@@ -71,12 +71,14 @@ LAYERS = {
         },
     ),
     "repository": Layer(
-        (CONTRACTS, "own.domain", "own.repository", "sqlalchemy", f"{_CHASSIS}.database", f"{_CHASSIS}.errors"),
+        (CONTRACTS, "own.domain", "own.repository", f"{_CHASSIS}.database", f"{_CHASSIS}.errors"),
         {
             f"{_CHASSIS}.events": _TIMES,
             f"{_CHASSIS}.service": "DatabaseGauge, a query with the name of its metric",
             f"{_CHASSIS}.audit": _AUDIT,
-            f"{_CHASSIS}.sending": "statements that come often",
+            f"{_CHASSIS}.connection": "the type of what statements are executed on",
+            f"{_CHASSIS}.results": "the type of rows",
+            f"{_CHASSIS}.statements": "SQL, with how it goes to PostgreSQL",
             "pydantic_core": "JSON for columns",
         },
     ),
@@ -97,9 +99,7 @@ LAYERS = {
     "bootstrap": Layer(("own.", _CHASSIS), {CONTRACTS: "the events that the service knows"}),
     "__main__": Layer(("own.", _CHASSIS)),
     # The rest is not in the design's table. None of it may import another service, or what stands above it.
-    "unit_of_work": Layer(
-        (CONTRACTS, "own.domain", "own.repository", "own.observing", "own.settings", _CHASSIS, "sqlalchemy")
-    ),
+    "unit_of_work": Layer((CONTRACTS, "own.domain", "own.repository", "own.observing", "own.settings", _CHASSIS)),
     "observing": Layer(("own.domain", _CHASSIS)),
     "settings": Layer(
         ("own.domain", "own.mail", f"{_CHASSIS}.settings", f"{_CHASSIS}.money", "pydantic", "pydantic_settings")
@@ -113,7 +113,6 @@ LAYERS = {
             "own.repository",
             "own.settings",
             _CHASSIS,
-            "sqlalchemy",
             "jinja2",
             "babel",
         )

@@ -2,17 +2,16 @@
 
 from typing import Generic, TypeVar
 
-import sqlalchemy as sa
-
 from services.chassis import migrate
 from services.chassis.database import transaction
 from services.chassis.health import Reason
 from services.chassis.outbox import is_full
 from services.chassis.runtime import Runtime
 from services.chassis.settings import ServiceSettings
+from services.chassis.statements import sql
 from services.chassis.unit_of_work import UnitOfWork
 
-_CAUGHT_UP = sa.text("""
+_CAUGHT_UP = sql("""
 SELECT count(*) > 0 AND bool_and(caught_up_at IS NOT NULL) FROM consumer_progress WHERE consumer = :consumer
 """)
 
@@ -48,7 +47,7 @@ class ApiReadiness(Generic[S, U]):
             self._migrated = not migrate.pending(self._runtime.engine, self._runtime.service.migrations)
             return None if self._migrated else Reason.MIGRATIONS_PENDING
         with transaction(self._runtime.engine) as connection:
-            connection.execute(sa.text("SELECT 1"))
+            connection.execute(sql("SELECT 1"))
         return None
 
     def catalog(self) -> Reason | None:

@@ -1,12 +1,12 @@
 """The questions that prove inventory's books: each returns what differs, so nothing is good news."""
 
-import sqlalchemy as sa
-
 from services.chassis import audit
 from services.chassis.audit import Audit
+from services.chassis.connection import Connection
+from services.chassis.statements import sql
 
 # The level of each SKU and location against the sum of its movements.
-LEVELS_AGAINST_LEDGER = sa.text("""
+LEVELS_AGAINST_LEDGER = sql("""
 SELECT coalesce(l.sku, m.sku) AS sku, coalesce(l.location, m.location) AS location,
        l.on_hand, l.reserved, l.allocated,
        m.on_hand AS ledger_on_hand, m.reserved AS ledger_reserved, m.allocated AS ledger_allocated
@@ -20,7 +20,7 @@ WHERE (coalesce(l.on_hand, 0), coalesce(l.reserved, 0), coalesce(l.allocated, 0)
 ORDER BY 1, 2
 """)
 # What open reservations hold of each SKU and location against what its level says is held.
-RESERVATIONS_AGAINST_LEVELS = sa.text("""
+RESERVATIONS_AGAINST_LEVELS = sql("""
 WITH open AS (
     SELECT line ->> 0 AS sku, line ->> 1 AS location,
            coalesce(sum((line ->> 2)::bigint) FILTER (WHERE status = 'reserved'), 0)::bigint AS reserved,
@@ -34,7 +34,7 @@ WHERE (coalesce(l.reserved, 0), coalesce(l.allocated, 0))
     IS DISTINCT FROM (coalesce(o.reserved, 0), coalesce(o.allocated, 0))
 ORDER BY 1, 2
 """)
-TOTALS = sa.text("""
+TOTALS = sql("""
 SELECT (SELECT count(*) FROM stock_levels) AS levels, (SELECT count(*) FROM stock_movements) AS movements,
        (SELECT count(*) FROM reservations WHERE status IN ('reserved', 'allocated')) AS open_reservations
 """)
@@ -44,6 +44,6 @@ CHECKS = {
 }
 
 
-def run(connection: sa.Connection) -> Audit:
+def run(connection: Connection) -> Audit:
     """Audit the books in one consistent picture of the database."""
     return audit.run(connection, TOTALS, CHECKS)

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import sqlalchemy as sa
 from pydantic_core import to_json
 
+from services.chassis.connection import Connection
 from services.chassis.events import from_micros, to_micros
-from services.chassis.sending import appended, deferred, often
+from services.chassis.results import Row
+from services.chassis.statements import appended, deferred, often, sql
 from services.inventory.domain.reservations import Line, Reservation, ReservationStatus, Revising
 
 COLUMNS = "order_id::text, status, lines, shipments, receipts, deadline_at, events, revision, revising"
@@ -16,13 +17,13 @@ LOCK_RESERVATIONS = often(f"""
 SELECT {COLUMNS} FROM reservations WHERE order_id = ANY(:ids ::uuid[]) ORDER BY order_id FOR NO KEY UPDATE
 """)
 # What waits parked for an order could still confirm it.
-LOCK_OVERDUE = sa.text(f"""
+LOCK_OVERDUE = sql(f"""
 SELECT {COLUMNS} FROM reservations r WHERE deadline_at <= :until
     AND deadline_at - created_at <= :longest
     AND NOT EXISTS (SELECT FROM parked_keys p WHERE p.key = r.order_id::text)
 ORDER BY order_id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 """)
-COUNT_OVERDUE = sa.text("SELECT count(*) FROM reservations WHERE deadline_at <= now()")
+COUNT_OVERDUE = sql("SELECT count(*) FROM reservations WHERE deadline_at <= now()")
 INSERT_RESERVATIONS = appended(
     "reservations",
     {
@@ -49,14 +50,14 @@ FROM (SELECT unnest(:order_id ::uuid[]) AS order_id, unnest(:status ::text[]) AS
 WHERE r.order_id = d.order_id
 """)
 # Rows of finished orders are kept as long as a late event could ask for them.
-PRUNE = sa.text("""
+PRUNE = sql("""
 DELETE FROM reservations WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM reservations WHERE updated_at < now() - interval '90 days'
         AND status NOT IN ('reserved', 'allocated') LIMIT 5000))
 """)
 
 
-def lock(connection: sa.Connection, order_ids: Iterable[str]) -> dict[str, Reservation]:
+def lock(connection: Connection, order_ids: Iterable[str]) -> dict[str, Reservation]:
     """Lock the reservations of orders, sorted, and return those that exist."""
     wanted = sorted(set(order_ids))
     if not wanted:
@@ -64,29 +65,29 @@ def lock(connection: sa.Connection, order_ids: Iterable[str]) -> dict[str, Reser
     return _by_order(connection.execute(LOCK_RESERVATIONS, {"ids": wanted}).all())
 
 
-def lock_overdue(connection: sa.Connection, until: datetime, longest: timedelta, limit: int) -> dict[str, Reservation]:
+def lock_overdue(connection: Connection, until: datetime, longest: timedelta, limit: int) -> dict[str, Reservation]:
     """Lock reservations whose deadline passed by `until`, was `longest` at most, and that nothing parked confirms."""
     return _by_order(connection.execute(LOCK_OVERDUE, {"until": until, "longest": longest, "limit": limit}).all())
 
 
-def insert(connection: sa.Connection, reservations: Sequence[Reservation]) -> None:
+def insert(connection: Connection, reservations: Sequence[Reservation]) -> None:
     """Add reservations that have no row yet."""
     if reservations:
         connection.execute(INSERT_RESERVATIONS, _columns(reservations))
 
 
-def update(connection: sa.Connection, reservations: Sequence[Reservation]) -> None:
+def update(connection: Connection, reservations: Sequence[Reservation]) -> None:
     """Write reservations whose rows are locked."""
     if reservations:
         connection.execute(UPDATE_RESERVATIONS, _columns(reservations))
 
 
-def prune(connection: sa.Connection) -> None:
+def prune(connection: Connection) -> None:
     """Delete some rows of orders that finished long ago."""
     connection.execute(PRUNE)
 
 
-def to_reservation(row: sa.Row[Any]) -> Reservation:
+def to_reservation(row: Row) -> Reservation:
     """Return the reservation of a row with COLUMNS."""
     # Unpacked: looking up each column by its name takes longer than making the reservation.
     columns: Sequence[Any] = row
@@ -104,7 +105,7 @@ def to_reservation(row: sa.Row[Any]) -> Reservation:
     )
 
 
-def _by_order(rows: Sequence[sa.Row[Any]]) -> dict[str, Reservation]:
+def _by_order(rows: Sequence[Row]) -> dict[str, Reservation]:
     return {reservation.order_id: reservation for reservation in map(to_reservation, rows)}
 
 

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import fields
 
-import sqlalchemy as sa
-
-from services.chassis.sending import appended, deferred, often
+from services.chassis.connection import Connection
+from services.chassis.statements import appended, deferred, often, sql
 from services.inventory.domain.stock import Movement, Stock, StockLevel
 
 # In the order of the class' fields, so that a row is its arguments.
@@ -18,7 +17,7 @@ FROM (SELECT unnest(:skus ::text[]) AS sku, unnest(:locations ::text[]) AS locat
              unnest(:allocated ::bigint[]) AS allocated, unnest(:versions ::bigint[]) AS version) d
 WHERE l.sku = d.sku AND l.location = d.location
 """)
-INSERT_LEVELS = sa.text("""
+INSERT_LEVELS = sql("""
 INSERT INTO stock_levels (sku, location, on_hand, reserved, allocated, version)
 SELECT unnest(:skus ::text[]), unnest(:locations ::text[]), unnest(:on_hand ::bigint[]), unnest(:reserved ::bigint[]),
        unnest(:allocated ::bigint[]), unnest(:versions ::bigint[])
@@ -44,7 +43,7 @@ INSERT_MOVEMENTS = appended(
 )
 
 
-def read_levels(connection: sa.Connection, skus: Sequence[str]) -> Stock:
+def read_levels(connection: Connection, skus: Sequence[str]) -> Stock:
     """Return the levels of SKUs whose rows are locked."""
     if not skus:
         return Stock()
@@ -52,7 +51,7 @@ def read_levels(connection: sa.Connection, skus: Sequence[str]) -> Stock:
     return Stock({(level.sku, level.location): level for level in levels})
 
 
-def save(connection: sa.Connection, stock: Stock, existing: frozenset[tuple[str, str]]) -> None:
+def save(connection: Connection, stock: Stock, existing: frozenset[tuple[str, str]]) -> None:
     """Write the levels that were moved, and the ledger.
 
     Args:

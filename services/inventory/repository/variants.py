@@ -3,16 +3,15 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
-import sqlalchemy as sa
-
-from services.chassis.sending import often
+from services.chassis.connection import Connection
+from services.chassis.statements import often, sql
 from services.inventory.domain.variants import Variant
 
 # In the order of the class' fields, so that a row is its arguments.
 COLUMNS = ", ".join(field.name for field in fields(Variant))
 # In one global order, so that two transactions that want the same SKUs meet at the first of them.
 LOCK_SKUS = often(f"SELECT {COLUMNS} FROM skus WHERE sku = ANY(:skus ::text[]) ORDER BY sku FOR NO KEY UPDATE")
-INSERT_SKUS = sa.text("""
+INSERT_SKUS = sql("""
 INSERT INTO skus (sku, product_name, variant_name, vendor_id, price_minor, currency, low_stock_threshold, active,
                   retired, version, low_stock_open, out_of_stock_open, catalog_events, stock_events)
 SELECT * FROM unnest(:skus ::text[], :product_names ::text[], :variant_names ::text[], :vendor_ids ::text[],
@@ -20,7 +19,7 @@ SELECT * FROM unnest(:skus ::text[], :product_names ::text[], :variant_names ::t
                      :retired ::boolean[], :versions ::bigint[], :low ::boolean[], :out ::boolean[],
                      :catalog_events ::bigint[], :stock_events ::bigint[])
 """)
-UPDATE_SKUS = sa.text("""
+UPDATE_SKUS = sql("""
 UPDATE skus s SET product_name = d.product_name, variant_name = d.variant_name, vendor_id = d.vendor_id,
     price_minor = d.price_minor, currency = d.currency, low_stock_threshold = d.threshold, active = d.active,
     retired = d.retired, version = d.version, low_stock_open = d.low, out_of_stock_open = d.out,
@@ -35,7 +34,7 @@ WHERE s.sku = d.sku
 """)
 
 
-def lock(connection: sa.Connection, skus: Iterable[str]) -> dict[str, Variant]:
+def lock(connection: Connection, skus: Iterable[str]) -> dict[str, Variant]:
     """Lock the rows of SKUs, sorted, and return what is known of each."""
     wanted = sorted(set(skus))
     if not wanted:
@@ -44,13 +43,13 @@ def lock(connection: sa.Connection, skus: Iterable[str]) -> dict[str, Variant]:
     return {variant.sku: variant for variant in found}
 
 
-def insert(connection: sa.Connection, variants: Sequence[Variant]) -> None:
+def insert(connection: Connection, variants: Sequence[Variant]) -> None:
     """Add variants that have no row yet."""
     if variants:
         connection.execute(INSERT_SKUS, _columns(variants))
 
 
-def update(connection: sa.Connection, variants: Sequence[Variant]) -> None:
+def update(connection: Connection, variants: Sequence[Variant]) -> None:
     """Write variants whose rows are locked."""
     if variants:
         connection.execute(UPDATE_SKUS, _columns(variants))

@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import sqlalchemy as sa
 from jinja2 import TemplateError
 
 from services.chassis import logs, metrics
+from services.chassis.connection import Engine
 from services.chassis.database import statements, transaction
 from services.chassis.errors import TransientError
 from services.chassis.events import Cause, to_micros
@@ -60,7 +60,7 @@ class Mailer:
     def __init__(
         self,
         *,
-        engine: sa.Engine,
+        engine: Engine,
         outbox: Callable[[], Outbox],
         postman: SmtpPostman,
         health: Health,

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import sqlalchemy as sa
 from pydantic_core import to_json
 
-from services.chassis.sending import deferred
+from services.chassis.connection import Connection
+from services.chassis.results import Row
+from services.chassis.statements import deferred, sql
 from services.notification.domain.notifications import (
     Audience,
     Mail,
@@ -28,51 +28,36 @@ SELECT unnest(:ids ::uuid[]), unnest(:subjects ::text[]), unnest(:event_ids ::uu
 ON CONFLICT (subject, event_id, channel, audience) DO NOTHING
 """)
 # Behind the mail about the OrderPlaced, which is due at the start of this transaction.
-RELEASE = sa.text("""
+RELEASE = sql("""
 UPDATE notifications n SET status = 'queued', recipient = d.email, due_at = clock_timestamp(), updated_at = now()
 FROM unnest(:subjects ::text[], :emails ::text[]) d(subject, email)
 WHERE n.subject = d.subject AND n.status = 'waiting' AND d.email IS NOT NULL
 """)
-DROP_UNWANTED = sa.text("""
+DROP_UNWANTED = sql("""
 DELETE FROM notifications n USING unnest(:subjects ::text[], :emails ::text[]) d(subject, email)
 WHERE n.subject = d.subject AND n.status = 'waiting' AND d.email IS NULL
 """)
-PRUNE = sa.text("""
+PRUNE = sql("""
 DELETE FROM notifications WHERE id = ANY(ARRAY(
     SELECT id FROM notifications WHERE updated_at < now() - make_interval(secs => :seconds)
     LIMIT 5000 FOR UPDATE SKIP LOCKED))
 """)
 # What is still to be sent, or may have been, keeps its address until it is at its end.
-ERASE = sa.text("""
+ERASE = sql("""
 UPDATE notifications SET recipient = NULL, facts = '{}'
 WHERE subject = ANY(:subjects ::text[]) AND audience = 'customer' AND status IN ('sent', 'failed')
     AND recipient IS NOT NULL
 """)
-COUNT_OPEN = sa.text("""
+COUNT_OPEN = sql("""
 SELECT count(*) FROM notifications
 WHERE subject = ANY(:subjects ::text[]) AND audience = 'customer' AND status NOT IN ('sent', 'failed')
 """)
-_TEXT, _TIME, _ID = sa.Text(), sa.DateTime(timezone=True), sa.Uuid(as_uuid=False)
-_table = sa.table(
-    "notifications",
-    sa.column("id", _ID),
-    sa.column("subject", _TEXT),
-    sa.column("event_id", _ID),
-    sa.column("channel", _TEXT),
-    sa.column("audience", _TEXT),
-    sa.column("template", _TEXT),
-    sa.column("recipient", _TEXT),
-    sa.column("status", _TEXT),
-    sa.column("due_at", _TIME),
-    sa.column("attempts", sa.Integer()),
-    sa.column("failure", _TEXT),
-    sa.column("smtp_status", sa.Integer()),
-    sa.column("created_at", _TIME),
-    sa.column("updated_at", _TIME),
-    sa.column("sent_at", _TIME),
-)
-_subjects = sa.table("subjects", sa.column("key", _TEXT), sa.column("kind", _TEXT))
-_SELECT = sa.select(_table, _subjects.c.kind).join_from(_table, _subjects, _table.c.subject == _subjects.c.key)
+_SELECT = """
+SELECT n.id::text, n.subject, n.event_id::text, n.channel, n.audience, n.template, n.recipient, n.status, n.due_at,
+       n.attempts, n.failure, n.smtp_status, n.created_at, n.updated_at, n.sent_at, s.kind
+FROM notifications n JOIN subjects s ON s.key = n.subject
+"""
+FIND = sql(f"{_SELECT} WHERE n.id = :id ::uuid")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,13 +72,13 @@ class QueuedMail:
     traceparent: str | None
 
 
-def insert(connection: sa.Connection, mails: Sequence[QueuedMail]) -> None:
+def insert(connection: Connection, mails: Sequence[QueuedMail]) -> None:
     """Write mails down, each once an event and audience."""
     if mails:
         connection.execute(INSERT_NOTIFICATIONS, _columns(mails))
 
 
-def release(connection: sa.Connection, emails: Mapping[str, str | None]) -> None:
+def release(connection: Connection, emails: Mapping[str, str | None]) -> None:
     """Queue what waited for these orders to become known; drop it where the customer wants no mail."""
     if emails:
         columns = {"subjects": list(emails), "emails": list(emails.values())}
@@ -101,41 +86,42 @@ def release(connection: sa.Connection, emails: Mapping[str, str | None]) -> None
         connection.execute(DROP_UNWANTED, columns)
 
 
-def prune(connection: sa.Connection, days: float) -> None:
+def prune(connection: Connection, days: float) -> None:
     """Delete some of the notifications that have not changed for `days`, whatever became of them."""
     connection.execute(PRUNE, {"seconds": days * 86_400})
 
 
-def erase(connection: sa.Connection, keys: Sequence[str]) -> tuple[int, int]:
+def erase(connection: Connection, keys: Sequence[str]) -> tuple[int, int]:
     """Blank whom mails about orders went to, and what they said; return how many, and how many are at no end yet."""
     erased = connection.execute(ERASE, {"subjects": list(keys)}).rowcount
     return erased, int(connection.execute(COUNT_OPEN, {"subjects": list(keys)}).scalar_one())
 
 
-def find(connection: sa.Connection, notification_id: str) -> Notification | None:
+def find(connection: Connection, notification_id: str) -> Notification | None:
     """Return one notification."""
-    row = connection.execute(_SELECT.where(_table.c.id == notification_id)).first()
+    row = connection.execute(FIND, {"id": notification_id}).first()
     return None if row is None else _notification(row)
 
 
-def page(connection: sa.Connection, filters: Mapping[str, str], *, after: str | None, limit: int) -> list[Notification]:
+def page(connection: Connection, filters: Mapping[str, str], *, after: str | None, limit: int) -> list[Notification]:
     """Return notifications, the newest first.
 
     Args:
         connection: the transaction.
-        filters: column → the value that it must have.
+        filters: column (its name gets into the statement) → the value that it must have.
         after: id of the last row of the page before.
         limit: rows at most.
 
     """
-    wanted: list[sa.ColumnElement[Any]] = [_table.c[column] == value for column, value in filters.items()]
+    wanted = [f"n.{column} = :{column}" for column in filters]
     if after is not None:
-        wanted.append(_table.c.id < after)
-    query = _SELECT.where(*wanted).order_by(_table.c.id.desc()).limit(limit)
-    return [_notification(row) for row in connection.execute(query)]
+        wanted.append("n.id < :after ::uuid")
+    where = f"WHERE {' AND '.join(wanted)}" if wanted else ""
+    query = sql(f"{_SELECT} {where} ORDER BY n.id DESC LIMIT :limit")
+    return [_notification(row) for row in connection.execute(query, {**filters, "after": after, "limit": limit})]
 
 
-def _notification(row: sa.Row[Any]) -> Notification:
+def _notification(row: Row) -> Notification:
     typed = {
         "kind": SubjectKind(row.kind),
         "audience": Audience(row.audience),

@@ -7,12 +7,11 @@ the claim; so several mailers may run, and one that comes back from a long sleep
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-import sqlalchemy as sa
-
+from services.chassis.connection import Connection
 from services.chassis.events import new_id
-from services.chassis.sending import often
+from services.chassis.results import Row
+from services.chassis.statements import often, sql
 from services.notification.domain.deliveries import Delivery, UnknownOutcome, Verdict
 from services.notification.domain.notifications import Audience, SubjectKind, Template
 
@@ -42,7 +41,7 @@ counted AS (
     WHERE s.key = settled.subject AND :told ::boolean RETURNING s.events)
 SELECT now(), counted.events FROM settled LEFT JOIN counted ON true
 """)
-UNCLAIM = sa.text("""
+UNCLAIM = sql("""
 UPDATE notifications SET status = 'queued', claim = NULL, due_at = now(), updated_at = now()
 WHERE id = ANY(:ids ::uuid[]) AND claim = :claim ::uuid
 """)
@@ -99,14 +98,14 @@ class Overdue:
     template: str
 
 
-def claim(connection: sa.Connection, limit: int, lease_seconds: float) -> Claim:
+def claim(connection: Connection, limit: int, lease_seconds: float) -> Claim:
     """Claim up to `limit` mails that are due, for `lease_seconds`."""
     claim_id = new_id()
     rows = connection.execute(CLAIM, {"claim": claim_id, "limit": limit, "lease": lease_seconds})
     return Claim(claim_id, tuple(_delivery(row) for row in rows))
 
 
-def settle(connection: sa.Connection, claim_id: str, delivery: Delivery, verdict: Verdict) -> Settled | None:
+def settle(connection: Connection, claim_id: str, delivery: Delivery, verdict: Verdict) -> Settled | None:
     """Write what became of a mail, and count the event that tells of it; None where the claim was no longer ours."""
     row = {
         "id": delivery.id,
@@ -122,18 +121,18 @@ def settle(connection: sa.Connection, claim_id: str, delivery: Delivery, verdict
     return None if found is None else Settled(*found)
 
 
-def unclaim(connection: sa.Connection, claim_id: str, deliveries: Sequence[Delivery]) -> None:
+def unclaim(connection: Connection, claim_id: str, deliveries: Sequence[Delivery]) -> None:
     """Give back mails that were claimed and not tried."""
     connection.execute(UNCLAIM, {"claim": claim_id, "ids": [delivery.id for delivery in deliveries]})
 
 
-def settle_overdue(connection: sa.Connection, policy: UnknownOutcome) -> list[Overdue]:
+def settle_overdue(connection: Connection, policy: UnknownOutcome) -> list[Overdue]:
     """Hold, or queue once more, what was being sent when its claim ended; a change of policy frees what was held."""
     rows = connection.execute(HOLD_OVERDUE if policy is UnknownOutcome.HOLD else REQUEUE_OVERDUE)
     return [Overdue(row.id, row.template) for row in rows]
 
 
-def _delivery(row: sa.Row[Any]) -> Delivery:
+def _delivery(row: Row) -> Delivery:
     typed = {
         "kind": SubjectKind(row.kind),
         "template": Template(row.template),

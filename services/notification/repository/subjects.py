@@ -6,10 +6,10 @@ and then locks its subject. So neither can wait for the other in a circle.
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import sqlalchemy as sa
 from pydantic_core import to_json
 
-from services.chassis.sending import deferred, often
+from services.chassis.connection import Connection
+from services.chassis.statements import deferred, often, sql
 from services.notification.domain.notifications import Snapshot, Subject, SubjectKind
 
 LOCK_SUBJECTS = often("""
@@ -22,15 +22,15 @@ SELECT unnest(:keys ::text[]), unnest(:kinds ::text[]), unnest(:emails ::text[])
        unnest(:facts ::jsonb[])
 """)
 # For orders of which only later events had come.
-COMPLETE_SUBJECTS = sa.text("""
+COMPLETE_SUBJECTS = sql("""
 UPDATE subjects s SET email = d.email, locale = d.locale, facts = d.facts, updated_at = now()
 FROM (SELECT unnest(:keys ::text[]) AS key, unnest(:emails ::text[]) AS email, unnest(:locales ::text[]) AS locale,
              unnest(:facts ::jsonb[]) AS facts) d
 WHERE s.key = d.key
 """)
-ERASE = sa.text("UPDATE subjects SET email = NULL WHERE key = ANY(:keys ::text[]) AND email IS NOT NULL")
+ERASE = sql("UPDATE subjects SET email = NULL WHERE key = ANY(:keys ::text[]) AND email IS NOT NULL")
 # SKIP LOCKED: rows are taken in no order here, so this must never wait for one.
-PRUNE = sa.text("""
+PRUNE = sql("""
 DELETE FROM subjects WHERE key = ANY(ARRAY(
     SELECT key FROM subjects s WHERE updated_at < now() - make_interval(secs => :seconds)
         AND NOT EXISTS (SELECT FROM notifications n WHERE n.subject = s.key)
@@ -38,7 +38,7 @@ DELETE FROM subjects WHERE key = ANY(ARRAY(
 """)
 
 
-def lock(connection: sa.Connection, keys: Iterable[str]) -> dict[str, Subject]:
+def lock(connection: Connection, keys: Iterable[str]) -> dict[str, Subject]:
     """Lock subjects, sorted, and return those that exist."""
     wanted = sorted(set(keys))
     if not wanted:
@@ -49,25 +49,25 @@ def lock(connection: sa.Connection, keys: Iterable[str]) -> dict[str, Subject]:
     }
 
 
-def insert(connection: sa.Connection, subjects: Sequence[Subject], snapshots: Mapping[str, Snapshot]) -> None:
+def insert(connection: Connection, subjects: Sequence[Subject], snapshots: Mapping[str, Snapshot]) -> None:
     """Add subjects that have no row yet; one without a snapshot is not known yet."""
     if subjects:
         kinds = [subject.kind.value for subject in subjects]
         connection.execute(INSERT_SUBJECTS, {"kinds": kinds, **_columns(subjects, snapshots)})
 
 
-def complete(connection: sa.Connection, subjects: Sequence[Subject], snapshots: Mapping[str, Snapshot]) -> None:
+def complete(connection: Connection, subjects: Sequence[Subject], snapshots: Mapping[str, Snapshot]) -> None:
     """Write what became known of subjects whose rows are locked."""
     if subjects:
         connection.execute(COMPLETE_SUBJECTS, _columns(subjects, snapshots))
 
 
-def erase(connection: sa.Connection, keys: Sequence[str]) -> None:
+def erase(connection: Connection, keys: Sequence[str]) -> None:
     """Forget where the mails about subjects go whose rows are locked: there will be no more of them."""
     connection.execute(ERASE, {"keys": list(keys)})
 
 
-def prune(connection: sa.Connection, days: float) -> None:
+def prune(connection: Connection, days: float) -> None:
     """Delete some of the subjects that nothing refers to and that have not changed for `days`."""
     connection.execute(PRUNE, {"seconds": days * 86_400})
 

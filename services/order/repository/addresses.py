@@ -4,38 +4,40 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-import sqlalchemy as sa
 from pydantic_core import to_json
 
+from services.chassis.connection import Connection
 from services.chassis.events import from_micros, to_micros
+from services.chassis.results import Row
+from services.chassis.statements import sql
 from services.order.domain.addresses import Known, SavedAddress
 from services.order.domain.drafts import OrderDraft
 
 _COLUMNS = "id::text, customer_id, label, fields, version, created_at, updated_at"
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-LOCK = sa.text(f"""
+LOCK = sql(f"""
 SELECT {_COLUMNS} FROM addresses WHERE id = ANY(:ids ::uuid[]) ORDER BY id FOR UPDATE
 """)
-READ = sa.text("SELECT id::text, customer_id, fields FROM addresses WHERE id = ANY(:ids ::uuid[])")
-FIND = sa.text(f"""
+READ = sql("SELECT id::text, customer_id, fields FROM addresses WHERE id = ANY(:ids ::uuid[])")
+FIND = sql(f"""
 SELECT {_COLUMNS} FROM addresses WHERE id = :id ::uuid AND (:customer_id ::text IS NULL OR customer_id = :customer_id)
 """)
-PAGE = sa.text(f"""
+PAGE = sql(f"""
 SELECT {_COLUMNS} FROM addresses
 WHERE customer_id = :customer_id
     AND (:after_id ::uuid IS NULL OR (created_at, id) > (:after_time ::timestamptz, :after_id ::uuid))
 ORDER BY created_at, id LIMIT :limit
 """)
-INSERT = sa.text("""
+INSERT = sql("""
 INSERT INTO addresses (id, customer_id, label, fields, version, created_at, updated_at)
 VALUES (:id ::uuid, :customer_id, :label, :fields ::jsonb, :version, :created_at, :updated_at)
 """)
-UPDATE = sa.text("""
+UPDATE = sql("""
 UPDATE addresses SET label = :label, fields = :fields ::jsonb, version = :version, updated_at = :updated_at
 WHERE id = :id ::uuid
 """)
-ERASE = sa.text("DELETE FROM addresses WHERE customer_id = :customer_id")
-DELETE = sa.text("DELETE FROM addresses WHERE id = :id ::uuid")
+ERASE = sql("DELETE FROM addresses WHERE customer_id = :customer_id")
+DELETE = sql("DELETE FROM addresses WHERE id = :id ::uuid")
 
 
 class Addresses:
@@ -46,7 +48,7 @@ class Addresses:
 
     """
 
-    def __init__(self, connection: sa.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._locked: dict[str, SavedAddress] = {}
         self.known: Known = {}
@@ -118,7 +120,7 @@ def _changing(address: SavedAddress) -> dict[str, object]:
     }
 
 
-def _address(row: sa.Row[Any]) -> SavedAddress:
+def _address(row: Row) -> SavedAddress:
     return SavedAddress(
         id=row.id,
         customer_id=row.customer_id,

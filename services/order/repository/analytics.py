@@ -3,28 +3,29 @@
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
-import sqlalchemy as sa
-
+from services.chassis.connection import Connection
+from services.chassis.results import Row
+from services.chassis.statements import sql
 from services.order.domain.analytics import FIRST_DAY, BoughtTogether, Facts, ProductSales, Span, Units, cover
 from services.order.domain.scopes import Scope
 
-TODAY = sa.text("""
+TODAY = sql("""
 SELECT (now() AT TIME ZONE :zone)::date AS today, (SELECT as_of FROM analytics_state WHERE zone = :zone) AS as_of
 """)
 _UNITS = "unnest(:grains ::text[], :days ::date[], :signs ::int[]) u(grain, day, sign)"
-COUNTS = sa.text(f"""
+COUNTS = sql(f"""
 SELECT f.currency, f.measure, f.key, bigint_sum(u.sign * f.n) AS n
 FROM {_UNITS} JOIN analytics_facts f ON f.grain = u.grain AND f.day = u.day
 WHERE f.zone = :zone AND f.scope = :scope GROUP BY 1, 2, 3 HAVING bigint_sum(u.sign * f.n) <> 0
 """)
-LIFETIME = sa.text(f"""
+LIFETIME = sql(f"""
 SELECT f.currency, bigint_sum(u.sign * f.n) FILTER (WHERE f.measure = 'identified') AS revenue,
     bigint_sum(u.sign * f.n) FILTER (WHERE f.measure = 'new') AS customers
 FROM {_UNITS} JOIN analytics_facts f ON f.grain = u.grain AND f.day = u.day
 WHERE f.zone = :zone AND f.scope = 'all' AND f.measure IN ('identified', 'new') GROUP BY 1
 """)
 # The best by revenue, and those in most orders. Of many SKUs few are shown: they are picked, not all of them sorted.
-PRODUCTS = sa.text(f"""
+PRODUCTS = sql(f"""
 WITH sold AS MATERIALIZED (
     SELECT p.currency, p.sku, bigint_sum(u.sign * p.units) AS units,
         bigint_sum(u.sign * p.revenue_minor) AS revenue_minor, bigint_sum(u.sign * p.orders) AS orders
@@ -45,7 +46,7 @@ ORDER BY p.revenue_minor DESC, p.sku
 # Of pairs among these SKUs, which are few of very many: one walk through the index a currency and range of days, which
 # goes from one pair of the two lists to the next. As a join it would be a descent for each pair; without `OFFSET 0`
 # the planner, which expects that nearly nothing is found, reads all pairs of each SKU.
-PAIRS = sa.text("""
+PAIRS = sql("""
 WITH wanted AS MATERIALIZED (
     SELECT currency, array_agg(sku COLLATE "C") AS skus
     FROM unnest(:currencies ::text[], :skus ::text[]) w(currency, sku) GROUP BY 1
@@ -77,7 +78,7 @@ class Analytics:
     # How many products and pairs are shown, and among how many products pairs are looked for.
     BEST, FREQUENT = 10, 50
 
-    def __init__(self, connection: sa.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def today(self, zone: str) -> tuple[date, datetime | None]:
@@ -147,5 +148,5 @@ def _each(units: Sequence[Units]) -> Mapping[str, Sequence[str | int]]:
     }
 
 
-def _product(row: "sa.Row[tuple[object, ...]]") -> ProductSales:
+def _product(row: Row) -> ProductSales:
     return ProductSales(sku=row.sku, name=row.name, units=row.units, revenue_minor=row.revenue_minor, orders=row.orders)

@@ -9,8 +9,8 @@ Changes are found by `orders.updated_at`, from a while before the last look on: 
 import time
 from collections.abc import Iterator, Sequence
 
-import sqlalchemy as sa
-
+from services.chassis.connection import Connection
+from services.chassis.statements import Statement, sql
 from services.order.domain.analytics import BUCKETS_AN_OCTAVE, GRAINS, MOST_LINES
 from services.order.repository.analytics import PAIR_GRAINS
 
@@ -22,20 +22,18 @@ MARGIN = "interval '4 hours'"
 MOST_SKUS = 25
 _STEP_SECONDS = 0.3
 
-ENSURE = sa.text("INSERT INTO analytics_state (zone) SELECT unnest(:zones ::text[]) ON CONFLICT DO NOTHING")
+ENSURE = sql("INSERT INTO analytics_state (zone) SELECT unnest(:zones ::text[]) ON CONFLICT DO NOTHING")
 # Taken by whoever refreshes: of two who think that they are elected one waits.
-LOCK = sa.text("SELECT FROM analytics_state WHERE zone = ANY(:zones ::text[]) ORDER BY zone FOR UPDATE")
-STALE = sa.text(
-    "SELECT zone, day FROM analytics_stale WHERE zone = ANY(:zones ::text[]) ORDER BY day DESC, zone LIMIT 1"
-)
-DONE = sa.text("DELETE FROM analytics_stale WHERE zone = :zone AND day = :day")
-COMPLETE = sa.text("""
+LOCK = sql("SELECT FROM analytics_state WHERE zone = ANY(:zones ::text[]) ORDER BY zone FOR UPDATE")
+STALE = sql("SELECT zone, day FROM analytics_stale WHERE zone = ANY(:zones ::text[]) ORDER BY day DESC, zone LIMIT 1")
+DONE = sql("DELETE FROM analytics_stale WHERE zone = :zone AND day = :day")
+COMPLETE = sql("""
 UPDATE analytics_state s SET as_of = scanned_at WHERE zone = ANY(:zones ::text[]) AND as_of IS DISTINCT FROM scanned_at
     AND NOT EXISTS (SELECT FROM analytics_stale d WHERE d.zone = s.zone)
 """)
-SCANNED = sa.text("UPDATE analytics_state SET scanned_at = now() WHERE zone = ANY(:zones ::text[])")
+SCANNED = sql("UPDATE analytics_state SET scanned_at = now() WHERE zone = ANY(:zones ::text[])")
 # Of a zone that is new every day with orders is stale.
-SCAN = sa.text(f"""
+SCAN = sql(f"""
 INSERT INTO analytics_stale (zone, day)
 SELECT DISTINCT s.zone, (o.created_at AT TIME ZONE s.zone)::date
 FROM analytics_state s JOIN orders o ON o.updated_at >= s.scanned_at - {OVERLAP}
@@ -138,13 +136,13 @@ sold AS MATERIALIZED (
 )"""
 
 
-def _difference(table: str, keys: Sequence[str], values: Sequence[str], fresh: str) -> sa.TextClause:
+def _difference(table: str, keys: Sequence[str], values: Sequence[str], fresh: str) -> Statement:
     """Return the statement that adds to a day, and to its month and so on, what they differ by from what was kept."""
     grains = ", ".join(f"'{grain}'" for grain in (PAIR_GRAINS if table == "analytics_pairs" else GRAINS))
     named = ", ".join(keys)
     each = ", ".join(values)
     differences = ", ".join(f"coalesce(f.{v}, 0) - coalesce(k.{v}, 0) AS {v}" for v in values)
-    return sa.text(f"""
+    return sql(f"""
 WITH {fresh}, kept AS (
     SELECT {named}, {each} FROM {table} WHERE zone = :zone AND grain = 'day' AND day = :day ::date
 ), difference AS (
@@ -194,7 +192,7 @@ REFRESH_PAIRS = _difference(
 )
 
 
-def refresh(connection: sa.Connection, zones: Sequence[str], seconds: float = _STEP_SECONDS) -> bool:
+def refresh(connection: Connection, zones: Sequence[str], seconds: float = _STEP_SECONDS) -> bool:
     """Count days anew whose orders have changed; look for changes where none is left to count.
 
     Args:
@@ -223,7 +221,7 @@ def refresh(connection: sa.Connection, zones: Sequence[str], seconds: float = _S
     return False
 
 
-def _stale(connection: sa.Connection, known: dict[str, list[str]]) -> Iterator[dict[str, object]]:
+def _stale(connection: Connection, known: dict[str, list[str]]) -> Iterator[dict[str, object]]:
     """Yield days to be counted, the newest first; each until it is done."""
     while (row := connection.execute(STALE, known).first()) is not None:
         yield {"zone": row.zone, "day": row.day}

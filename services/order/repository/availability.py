@@ -2,20 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 
-import sqlalchemy as sa
-
+from services.chassis.connection import Connection
 from services.chassis.events import from_micros
+from services.chassis.statements import sql
 from services.order.domain.availability import Availability, ToldStock
 
 # Sorted, so that two transactions never wait for each other. What was said later stands, whenever it is heard.
-NOTE = sa.text("""
+NOTE = sql("""
 INSERT INTO stock_told AS s (sku, availability, told_at)
 SELECT * FROM unnest(:skus ::text[], :states ::text[], :moments ::timestamptz[])
 ON CONFLICT (sku) DO UPDATE SET availability = excluded.availability, told_at = excluded.told_at
 WHERE s.told_at <= excluded.told_at
 """)
 # That a variant has recovered from low stock is not told, so its alert is believed for as long as its topic keeps it.
-READ = sa.text("""
+READ = sql("""
 SELECT sku, availability FROM stock_told WHERE sku = ANY(:skus ::text[])
     AND (availability <> 'low_stock' OR told_at > now() - interval '7 days')
 """)
@@ -24,7 +24,7 @@ SELECT sku, availability FROM stock_told WHERE sku = ANY(:skus ::text[])
 class StockTold:
     """What one transaction hears and asks of variants."""
 
-    def __init__(self, connection: sa.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def note(self, told: Sequence[ToldStock]) -> None:

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-import sqlalchemy as sa
-
 from schemas.contracts import VariantPublished, VariantRetired
-from services.chassis.sending import often
+from services.chassis.connection import Connection
+from services.chassis.statements import often, sql
 from services.order.domain.drafts import CatalogVariant
 
-UPSERT = sa.text("""
+UPSERT = sql("""
 INSERT INTO catalog_variants AS c (sku, product_name, variant_name, vendor_id, price_minor, currency, active, version)
 SELECT * FROM unnest(:skus ::text[], :products ::text[], :variants ::text[], :vendors ::text[], :prices ::bigint[],
                      :currencies ::text[], :active ::boolean[], :versions ::bigint[])
@@ -18,7 +17,7 @@ ON CONFLICT (sku) DO UPDATE SET product_name = excluded.product_name, variant_na
 WHERE c.version < excluded.version
 """)
 # A SKU that was retired before it was read for the first time is remembered too: an old publication may follow.
-RETIRE = sa.text("""
+RETIRE = sql("""
 INSERT INTO catalog_variants AS c (sku, product_name, variant_name, price_minor, currency, active, version)
 SELECT d.sku, '', '', 0, '', false, d.version FROM unnest(:skus ::text[], :versions ::bigint[]) d(sku, version)
 ON CONFLICT (sku) DO UPDATE SET active = false, version = excluded.version WHERE c.version < excluded.version
@@ -29,7 +28,7 @@ FROM catalog_variants WHERE sku = ANY(:skus ::text[])
 """)
 
 
-def publish(connection: sa.Connection, events: Sequence[VariantPublished]) -> None:
+def publish(connection: Connection, events: Sequence[VariantPublished]) -> None:
     """Take publications; each SKU at most once."""
     connection.execute(
         UPSERT,
@@ -46,13 +45,13 @@ def publish(connection: sa.Connection, events: Sequence[VariantPublished]) -> No
     )
 
 
-def retire(connection: sa.Connection, events: Sequence[VariantRetired]) -> None:
+def retire(connection: Connection, events: Sequence[VariantRetired]) -> None:
     """Take retirements; each SKU at most once."""
     columns = {"skus": [event.sku for event in events], "versions": [event.version for event in events]}
     connection.execute(RETIRE, columns)
 
 
-def read(connection: sa.Connection, skus: Iterable[str]) -> dict[str, CatalogVariant]:
+def read(connection: Connection, skus: Iterable[str]) -> dict[str, CatalogVariant]:
     """Return what the catalog says of SKUs."""
     # A request by Kafka may name anything; no SKU has a NUL, and PostgreSQL cannot even be asked for one.
     wanted = sorted({sku for sku in skus if "\x00" not in sku})

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-import sqlalchemy as sa
-
+from services.chassis.connection import Connection
 from services.order.domain.details import OrderDetails
 from services.order.repository import history, lines, revisions, shipments
 
 
-def details(connection: sa.Connection, order_ids: Sequence[str]) -> dict[str, OrderDetails]:
+def details(connection: Connection, order_ids: Sequence[str]) -> dict[str, OrderDetails]:
     """Return everything of orders: five statements at most, however many they are."""
     found = lines.contents(connection, order_ids)
     changes = history.of_orders(connection, order_ids) if found else {}

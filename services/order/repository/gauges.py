@@ -1,15 +1,14 @@
 """The order service's metrics that are read from the database."""
 
-import sqlalchemy as sa
-
 from services.chassis.service import DatabaseGauge
+from services.chassis.statements import sql
 
 GAUGES = (
     DatabaseGauge(
         "oms_saga_in_flight",
         "Orders that wait for an answer of inventory",
         ("state",),
-        sa.text("""SELECT pending_operation, count(*) FROM orders WHERE pending_operation IS NOT NULL
+        sql("""SELECT pending_operation, count(*) FROM orders WHERE pending_operation IS NOT NULL
                    GROUP BY pending_operation"""),
     ),
     DatabaseGauge(
@@ -19,7 +18,7 @@ GAUGES = (
         (),
         # Those wait for a person, however long: each has a metric and an alert of its own. An edit may come long after
         # its order, so it counts from when it was asked for.
-        sa.text("""SELECT coalesce(extract(epoch FROM now() - least(
+        sql("""SELECT coalesce(extract(epoch FROM now() - least(
                        (SELECT coalesce(confirmed_at, created_at) FROM orders o
                         WHERE pending_operation IS NOT NULL AND pending_operation <> 'revising'
                             AND stuck_reason IS NULL
@@ -33,20 +32,20 @@ GAUGES = (
         "oms_orders_stuck",
         "Orders that were listed for an operator: nothing more happens to them by itself",
         ("reason",),
-        sa.text("""SELECT stuck_reason, count(*) FROM orders WHERE stuck_reason IS NOT NULL
+        sql("""SELECT stuck_reason, count(*) FROM orders WHERE stuck_reason IS NOT NULL
                    GROUP BY stuck_reason"""),
     ),
     DatabaseGauge(
         "oms_deadlines_overdue_seconds",
         "How long ago the deadline passed that has waited longest to fire, 0 where none waits",
         (),
-        sa.text("""SELECT coalesce((SELECT greatest(0, extract(epoch FROM now() - deadline_at))::float8
+        sql("""SELECT coalesce((SELECT greatest(0, extract(epoch FROM now() - deadline_at))::float8
                    FROM orders WHERE deadline_at IS NOT NULL ORDER BY deadline_at LIMIT 1), 0)"""),
     ),
     DatabaseGauge(
         "oms_analytics_timestamp_seconds",
         "Until when all changes are in the analytics, since the epoch; absent before the first count has ended",
         ("time_zone",),
-        sa.text("SELECT zone, extract(epoch FROM as_of)::float8 FROM analytics_state WHERE as_of IS NOT NULL"),
+        sql("SELECT zone, extract(epoch FROM as_of)::float8 FROM analytics_state WHERE as_of IS NOT NULL"),
     ),
 )

@@ -3,16 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import sqlalchemy as sa
 from pydantic_core import to_json
 
+from services.chassis.connection import Connection
 from services.chassis.events import Received, from_micros, to_micros
-from services.chassis.sending import appended
+from services.chassis.results import Row
+from services.chassis.statements import appended, sql
 from services.order.domain.history import Actor, Change
 from services.order.domain.orders import Order
 from services.order.domain.statuses import OrderStatus
 
-OF_ORDERS = sa.text("""
+OF_ORDERS = sql("""
 SELECT order_id::text, previous_status, status, reason, note, public, actor_type, actor_id, event_id, created_at
 FROM order_history WHERE order_id = ANY(:ids ::uuid[]) ORDER BY order_id, version
 """)
@@ -39,7 +40,7 @@ Causes = Mapping[str, Received[Any]]
 Told = Mapping[tuple[str, int], Sequence[tuple[str, str]]]
 
 
-def insert(connection: sa.Connection, orders: Sequence[Order], causes: Causes, told: Told) -> None:
+def insert(connection: Connection, orders: Sequence[Order], causes: Causes, told: Told) -> None:
     """Append the history rows that were added since the orders were loaded.
 
     Args:
@@ -92,7 +93,7 @@ def _told(events: Sequence[tuple[str, str]] | None) -> str | None:
     return None if events is None else to_json(events).decode()
 
 
-def of_orders(connection: sa.Connection, order_ids: Sequence[str]) -> dict[str, list[Change]]:
+def of_orders(connection: Connection, order_ids: Sequence[str]) -> dict[str, list[Change]]:
     """Return the history of orders, oldest rows first."""
     found: dict[str, list[Change]] = {}
     for row in connection.execute(OF_ORDERS, {"ids": list(order_ids)}):
@@ -100,7 +101,7 @@ def of_orders(connection: sa.Connection, order_ids: Sequence[str]) -> dict[str, 
     return found
 
 
-def to_change(row: sa.Row[Any]) -> Change:
+def to_change(row: Row) -> Change:
     """Return the change of a history row."""
     return Change(
         order_id=row.order_id,

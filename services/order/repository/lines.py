@@ -2,26 +2,27 @@
 
 from collections.abc import Sequence
 
-import sqlalchemy as sa
 from pydantic_core import to_json
 
+from services.chassis.connection import Connection
 from services.chassis.events import from_micros, to_micros
+from services.chassis.statements import sql
 from services.order.domain.lines import OrderLine
 from services.order.domain.orders import OrderContent
 
-CONTENT = sa.text("""
+CONTENT = sql("""
 SELECT id::text, request_id, customer_email, locale, subtotal_minor, discount_minor, granted_discount_minor,
        tax_minor, shipping_minor, shipping_address, billing_address, shipping_method, notes, external_reference,
        metadata
 FROM orders WHERE id = ANY(:ids ::uuid[])
 """)
-LINES = sa.text("""
+LINES = sql("""
 SELECT order_id::text, id::text AS item_id, sku, product_name, variant_name, vendor_id, quantity, unit_price_minor,
        discount_minor, tax_minor, total_minor, shipped_quantity, returned_quantity, added_at
 FROM order_items WHERE order_id = ANY(:ids ::uuid[]) ORDER BY order_id, position
 """)
 # Of an order whose row is locked. Lines are few, and an edit may change any of them.
-UPDATE_CONTENT = sa.text("""
+UPDATE_CONTENT = sql("""
 WITH removed AS (DELETE FROM order_items WHERE order_id = :order_id ::uuid)
 UPDATE orders SET subtotal_minor = :subtotal, discount_minor = :discount, tax_minor = :tax, shipping_minor = :shipping,
     total_minor = :total, shipping_address = :shipping_address ::jsonb, billing_address = :billing_address ::jsonb,
@@ -29,7 +30,7 @@ UPDATE orders SET subtotal_minor = :subtotal, discount_minor = :discount, tax_mi
     external_reference = :external_reference
 WHERE id = :order_id ::uuid
 """)
-INSERT_LINES = sa.text("""
+INSERT_LINES = sql("""
 INSERT INTO order_items (order_id, position, id, sku, product_name, variant_name, vendor_id, quantity,
                          unit_price_minor, discount_minor, tax_minor, total_minor, shipped_quantity,
                          returned_quantity, added_at)
@@ -41,7 +42,7 @@ SELECT unnest(:item_orders ::uuid[]), unnest(:item_positions ::int[]), unnest(:i
 """)
 
 
-def contents(connection: sa.Connection, order_ids: Sequence[str]) -> dict[str, OrderContent]:
+def contents(connection: Connection, order_ids: Sequence[str]) -> dict[str, OrderContent]:
     """Return what orders are about: two statements, however many they are."""
     if not order_ids:
         return {}
@@ -59,7 +60,7 @@ def contents(connection: sa.Connection, order_ids: Sequence[str]) -> dict[str, O
     }
 
 
-def update(connection: sa.Connection, content: OrderContent, total_minor: int) -> None:
+def update(connection: Connection, content: OrderContent, total_minor: int) -> None:
     """Write what an order is about now; its row is locked."""
     parameters = {
         "order_id": content.order_id,

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import sqlalchemy as sa
-
+from services.chassis.connection import Connection
+from services.chassis.statements import Statement, sql
 from services.order.domain.orders import Order
 from services.order.domain.scopes import OrderFilter, Scope, is_narrow
 from services.order.domain.statuses import OrderStatus, PaymentStatus
@@ -27,11 +27,11 @@ _LOCATIONS = """(
                WHERE p.order_id = o.id AND n ->> 1 = ANY(:locations ::text[]))
     OR EXISTS (SELECT FROM shipments s WHERE s.order_id = o.id AND s.location = ANY(:locations ::text[])))"""
 _OVERDUE = "(o.status = 'processing' AND o.ship_by IS NOT NULL AND o.ship_by < now())"
-IDS_OF_NUMBERS = sa.text("SELECT order_number, id::text FROM orders WHERE order_number = ANY(:numbers ::text[])")
+IDS_OF_NUMBERS = sql("SELECT order_number, id::text FROM orders WHERE order_number = ANY(:numbers ::text[])")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NUMBER = re.compile(r"[0-9A-Za-z-]+")
 # A cancelled order waits for the release of what is held for it: nothing is of one that was shipped.
-SEEN = sa.text("""
+SEEN = sql("""
 SELECT id::text, version,
        pending_operation IS NULL AND NOT (status = 'cancelled' AND held <> '[]'::jsonb) AS settled
 FROM orders WHERE id = ANY(:ids ::uuid[])
@@ -75,7 +75,7 @@ class _Order:
         return self.of(f"o.{self.column}", "o.id")
 
 
-def find_one(connection: sa.Connection, scope: Scope, id_or_number: str) -> Order | None:
+def find_one(connection: Connection, scope: Scope, id_or_number: str) -> Order | None:
     """Return an order by its id or its number, None where it is not there or not in the scope."""
     conditions = _within(scope)
     by = "o.id = CAST(:wanted AS uuid)" if _UUID.fullmatch(id_or_number) else "o.order_number = :wanted"
@@ -84,13 +84,13 @@ def find_one(connection: sa.Connection, scope: Scope, id_or_number: str) -> Orde
     return next((to_order(row) for row in rows), None)
 
 
-def ids_of(connection: sa.Connection, numbers: Sequence[str]) -> dict[str, str]:
+def ids_of(connection: Connection, numbers: Sequence[str]) -> dict[str, str]:
     """Return order number → id of those of the numbers that an order has."""
     return {row.order_number: row.id for row in connection.execute(IDS_OF_NUMBERS, {"numbers": list(numbers)})}
 
 
 def find_page(
-    connection: sa.Connection, scope: Scope, wanted: OrderFilter, after: tuple[Any, ...] | None, limit: int
+    connection: Connection, scope: Scope, wanted: OrderFilter, after: tuple[Any, ...] | None, limit: int
 ) -> list[Order]:
     """Return up to `limit` orders in the order that is asked for, from behind `after` = (sort value, id)."""
     statement, values = page(scope, wanted, after, limit)
@@ -99,7 +99,7 @@ def find_page(
 
 def page(
     scope: Scope, wanted: OrderFilter, after: tuple[Any, ...] | None, limit: int
-) -> tuple[sa.TextClause, dict[str, object]]:
+) -> tuple[Statement, dict[str, object]]:
     """Return the statement of a page, and its parameters; see `find_page`."""
     order = _Order(_SORTS[wanted.sorted_by], wanted.sort.startswith("-"))
     conditions = _filtered(scope, wanted)
@@ -117,7 +117,7 @@ def page(
     return _select(f"{conditions} {order.rows} LIMIT :limit"), conditions.values
 
 
-def seen(connection: sa.Connection, order_ids: list[str]) -> dict[str, tuple[int, bool]]:
+def seen(connection: Connection, order_ids: list[str]) -> dict[str, tuple[int, bool]]:
     """Return (version, whether no answer of inventory is awaited any more) of orders."""
     return {row.id: (row.version, row.settled) for row in connection.execute(SEEN, {"ids": order_ids})}
 
@@ -151,7 +151,7 @@ def _is_merged(scope: Scope, wanted: OrderFilter) -> bool:
     return wanted.status is not None or wanted.payment_status is not None or wanted.sorted_by == "updated_at"
 
 
-def _merged(wanted: OrderFilter, conditions: _Conditions, order: _Order) -> sa.TextClause:
+def _merged(wanted: OrderFilter, conditions: _Conditions, order: _Order) -> Statement:
     """Merge a page from the first rows of each pair of statuses."""
     conditions.values |= {
         "statuses": [wanted.status] if wanted.status else [status.value for status in OrderStatus],
@@ -163,7 +163,7 @@ def _merged(wanted: OrderFilter, conditions: _Conditions, order: _Order) -> sa.T
     return _chosen(f"SELECT c.id, c.at FROM {pairs} CROSS JOIN LATERAL ({first}) c", order)
 
 
-def _searched(q: str, conditions: _Conditions, order: _Order) -> sa.TextClause:
+def _searched(q: str, conditions: _Conditions, order: _Order) -> Statement:
     """Merge a page from the first rows of each thing that a search may mean."""
     escaped = re.sub(r"([\\%_])", r"\\\1", q.upper())
     conditions.values |= {"q": q, "number_prefix": f"{escaped}%"}
@@ -171,10 +171,10 @@ def _searched(q: str, conditions: _Conditions, order: _Order) -> sa.TextClause:
     return _chosen(" UNION ".join(f"({rows.format(text)})" for text, may in _MEANINGS.items() if may(q)), order)
 
 
-def _chosen(rows: str, order: _Order) -> sa.TextClause:
+def _chosen(rows: str, order: _Order) -> Statement:
     chosen = f"SELECT r.id FROM ({rows}) r {order.of('r.at', 'r.id')} LIMIT :limit"
     return _select(f"o.id IN ({chosen}) {order.rows}")
 
 
-def _select(condition: str) -> sa.TextClause:
-    return sa.text(f"SELECT {STATE_COLUMNS} FROM orders o WHERE {condition}")
+def _select(condition: str) -> Statement:
+    return sql(f"SELECT {STATE_COLUMNS} FROM orders o WHERE {condition}")

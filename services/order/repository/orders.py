@@ -5,11 +5,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import sqlalchemy as sa
 from pydantic_core import to_json
 
+from services.chassis.connection import Connection
 from services.chassis.events import from_micros, to_micros
-from services.chassis.sending import deferred, often
+from services.chassis.results import Row
+from services.chassis.statements import deferred, often, sql
 from services.order.domain.lines import Held, Shortage
 from services.order.domain.orders import Order, OrderContent
 from services.order.domain.statuses import CancelReason, OrderStatus, PendingOperation, ReservationStatus
@@ -27,11 +28,11 @@ SELECT {STATE_COLUMNS} FROM orders WHERE id = ANY(:ids ::uuid[]) ORDER BY id FOR
 """)
 
 
-LOCK_OF_CUSTOMER = sa.text(f"""
+LOCK_OF_CUSTOMER = sql(f"""
 SELECT {STATE_COLUMNS} FROM orders WHERE customer_id = :customer_id ORDER BY id FOR NO KEY UPDATE
 """)
 # An answer that waits parked for an order could still settle it.
-LOCK_OVERDUE = sa.text(f"""
+LOCK_OVERDUE = sql(f"""
 SELECT {STATE_COLUMNS} FROM orders o
 WHERE deadline_at <= :until
     AND deadline_at - coalesce((SELECT r.created_at FROM order_revisions r
@@ -41,24 +42,24 @@ ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 """)
 
 
-COUNT_OVERDUE = sa.text("SELECT count(*) FROM orders WHERE deadline_at <= now()")
+COUNT_OVERDUE = sql("SELECT count(*) FROM orders WHERE deadline_at <= now()")
 
 
 # What has to leave is a matter of the calendar: no event could still come that makes it leave in time.
-LOCK_LATE = sa.text(f"""
+LOCK_LATE = sql(f"""
 SELECT {STATE_COLUMNS} FROM orders WHERE ship_by <= :until AND overdue_at IS NULL AND status = 'processing'
 ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 """)
 
 
-COUNT_LATE = sa.text("""
+COUNT_LATE = sql("""
 SELECT count(*) FROM orders WHERE ship_by <= now() AND overdue_at IS NULL AND status = 'processing'
 """)
 
 
 # A customer has no row to lock. `unnest` keeps the order of the keys.
-LOCK_BUYERS = sa.text("SELECT pg_advisory_xact_lock(key) FROM unnest(:keys ::bigint[]) key")
-COUNT_OPEN = sa.text("""
+LOCK_BUYERS = sql("SELECT pg_advisory_xact_lock(key) FROM unnest(:keys ::bigint[]) key")
+COUNT_OPEN = sql("""
 SELECT customer_id, count(*) AS open FROM orders
 WHERE customer_id = ANY(:customers ::text[]) AND status = 'pending'
     AND (recorded_minor = 0 OR recorded_minor < total_minor)
@@ -125,7 +126,7 @@ WHERE o.id = d.id
 """)
 
 
-def lock(connection: sa.Connection, order_ids: Iterable[str]) -> dict[str, Order]:
+def lock(connection: Connection, order_ids: Iterable[str]) -> dict[str, Order]:
     """Lock orders, sorted, and return those that exist."""
     wanted = sorted(set(order_ids))
     if not wanted:
@@ -133,22 +134,22 @@ def lock(connection: sa.Connection, order_ids: Iterable[str]) -> dict[str, Order
     return _by_id(connection.execute(LOCK_ORDERS, {"ids": wanted}).all())
 
 
-def lock_of_customer(connection: sa.Connection, customer_id: str) -> dict[str, Order]:
+def lock_of_customer(connection: Connection, customer_id: str) -> dict[str, Order]:
     """Lock all orders of a customer."""
     return _by_id(connection.execute(LOCK_OF_CUSTOMER, {"customer_id": customer_id}).all())
 
 
-def lock_overdue(connection: sa.Connection, until: datetime, longest: timedelta, limit: int) -> dict[str, Order]:
+def lock_overdue(connection: Connection, until: datetime, longest: timedelta, limit: int) -> dict[str, Order]:
     """Lock orders whose deadline passed by `until`, was `longest` at most, and that no parked event could settle."""
     return _by_id(connection.execute(LOCK_OVERDUE, {"until": until, "longest": longest, "limit": limit}).all())
 
 
-def lock_late(connection: sa.Connection, until: datetime, limit: int) -> dict[str, Order]:
+def lock_late(connection: Connection, until: datetime, limit: int) -> dict[str, Order]:
     """Lock orders that should have left by `until` and have not, and of which nobody was told so."""
     return _by_id(connection.execute(LOCK_LATE, {"until": until, "limit": limit}).all())
 
 
-def count_open(connection: sa.Connection, customer_ids: Iterable[str]) -> dict[str, int]:
+def count_open(connection: Connection, customer_ids: Iterable[str]) -> dict[str, int]:
     """Return how many pending orders these customers have that nobody has paid in full.
 
     Until the end of the transaction nobody else counts them: who places at the same instant sees what is placed here.
@@ -167,7 +168,7 @@ def _buyer_key(customer_id: str) -> int:
     return int.from_bytes(digest, "big", signed=True)
 
 
-def insert(connection: sa.Connection, placed: Sequence[tuple[Order, OrderContent]]) -> None:
+def insert(connection: Connection, placed: Sequence[tuple[Order, OrderContent]]) -> None:
     """Add new orders with their lines."""
     if placed:
         orders = [order for order, _ in placed]
@@ -176,17 +177,17 @@ def insert(connection: sa.Connection, placed: Sequence[tuple[Order, OrderContent
         connection.execute(INSERT_ORDERS, columns)
 
 
-def update(connection: sa.Connection, orders: Sequence[Order]) -> None:
+def update(connection: Connection, orders: Sequence[Order]) -> None:
     """Write the state of orders whose rows are locked."""
     if orders:
         connection.execute(UPDATE_ORDERS, _state_columns(orders))
 
 
-def _by_id(rows: Sequence[sa.Row[Any]]) -> dict[str, Order]:
+def _by_id(rows: Sequence[Row]) -> dict[str, Order]:
     return {order.id: order for order in map(to_order, rows)}
 
 
-def to_order(row: sa.Row[Any]) -> Order:
+def to_order(row: Row) -> Order:
     """Return the order of a row with STATE_COLUMNS."""
     # Unpacked: looking up each column by its name costs a tenth of all that the worker does.
     rest: Sequence[Any] = row

@@ -2,21 +2,21 @@
 
 from collections.abc import Iterable
 
-import sqlalchemy as sa
-
+from services.chassis.connection import Connection
 from services.chassis.events import from_micros
+from services.chassis.statements import sql
 from services.order.domain.payments import Payment
 
 # Locked after the orders: whoever records a payment for one holds that order's row.
-HOLDERS = sa.text("""
+HOLDERS = sql("""
 SELECT provider, reference, order_id::text FROM payments
 JOIN unnest(:providers ::text[], :references ::text[]) d(provider, reference) USING (provider, reference)
 """)
-OF_ORDER = sa.text("""
+OF_ORDER = sql("""
 SELECT provider, reference, amount_minor, currency FROM payments WHERE order_id = :order_id ::uuid
 ORDER BY recorded_at, provider, reference
 """)
-INSERT = sa.text("""
+INSERT = sql("""
 INSERT INTO payments (provider, reference, order_id, amount_minor, currency, recorded_at)
 VALUES (:provider, :reference, :order_id ::uuid, :amount_minor, :currency, :recorded_at)
 """)
@@ -25,7 +25,7 @@ VALUES (:provider, :reference, :order_id ::uuid, :amount_minor, :currency, :reco
 class Payments:
     """The payments that one transaction looks at, of orders whose rows it has locked."""
 
-    def __init__(self, connection: sa.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._holders: dict[tuple[str, str], str] = {}
 

@@ -1,37 +1,37 @@
 """Refunds of orders whose rows are locked."""
 
-from typing import Any
-
-import sqlalchemy as sa
 from pydantic_core import to_json
 
+from services.chassis.connection import Connection
 from services.chassis.events import from_micros, to_micros
+from services.chassis.results import Row
+from services.chassis.statements import sql
 from services.order.domain.refunds import Refund, RefundLine, RefundStatus
 
-OF_ORDER = sa.text("""
+OF_ORDER = sql("""
 SELECT id::text, order_id::text, status, amount_minor, conceded_minor, shipping_minor, currency, reason, note, lines,
        provider, reference, provider_reference, failure_code, created_at, settled_at
 FROM refunds WHERE order_id = :order_id ::uuid ORDER BY created_at, id
 """)
-INSERT = sa.text("""
+INSERT = sql("""
 INSERT INTO refunds (id, order_id, status, amount_minor, conceded_minor, shipping_minor, currency, reason, note, lines,
                      provider, reference, provider_reference, failure_code, created_at, settled_at)
 VALUES (:id ::uuid, :order_id ::uuid, :status, :amount_minor, :conceded_minor, :shipping_minor, :currency, :reason,
         :note, :lines ::jsonb, :provider, :reference, :provider_reference, :failure_code, :created_at, :settled_at)
 """)
-UPDATE = sa.text("""
+UPDATE = sql("""
 UPDATE refunds SET status = :status, conceded_minor = :conceded_minor, shipping_minor = :shipping_minor,
     lines = :lines ::jsonb, provider_reference = :provider_reference, failure_code = :failure_code,
     settled_at = :settled_at
 WHERE id = :id ::uuid
 """)
-NAMED = sa.text("SELECT id::text FROM refunds WHERE provider_reference = :reference")
+NAMED = sql("SELECT id::text FROM refunds WHERE provider_reference = :reference")
 
 
 class Refunds:
     """The refunds that one transaction looks at."""
 
-    def __init__(self, connection: sa.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def of(self, order_id: str) -> list[Refund]:
@@ -74,7 +74,7 @@ def _state(refund: Refund) -> dict[str, object]:
     }
 
 
-def _refund(row: sa.Row[Any]) -> Refund:
+def _refund(row: Row) -> Refund:
     return Refund(
         id=row.id,
         order_id=row.order_id,

@@ -3,17 +3,18 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import sqlalchemy as sa
+from services.chassis.connection import Connection
+from services.chassis.statements import sql
 
-LOCK = sa.text("""
+LOCK = sql("""
 SELECT request_id, content_hash, order_id::text, events FROM order_requests
 WHERE request_id = ANY(:ids ::text[]) ORDER BY request_id FOR NO KEY UPDATE
 """)
-INSERT = sa.text("""
+INSERT = sql("""
 INSERT INTO order_requests (request_id, content_hash, order_id, events)
 SELECT unnest(:ids ::text[]), unnest(:hashes ::text[]), unnest(:orders ::uuid[]), unnest(:events ::bigint[])
 """)
-UPDATE = sa.text("""
+UPDATE = sql("""
 UPDATE order_requests r SET content_hash = d.content_hash, order_id = d.order_id, events = d.events
 FROM (SELECT unnest(:ids ::text[]) AS request_id, unnest(:hashes ::text[]) AS content_hash,
              unnest(:orders ::uuid[]) AS order_id, unnest(:events ::bigint[]) AS events) d
@@ -39,7 +40,7 @@ class KnownRequest:
     events: int = 0
 
 
-def lock(connection: sa.Connection, request_ids: Iterable[str]) -> dict[str, KnownRequest]:
+def lock(connection: Connection, request_ids: Iterable[str]) -> dict[str, KnownRequest]:
     """Lock the rows of requests, sorted, and return those that are known."""
     wanted = sorted(set(request_ids))
     if not wanted:
@@ -47,13 +48,13 @@ def lock(connection: sa.Connection, request_ids: Iterable[str]) -> dict[str, Kno
     return {row.request_id: KnownRequest(*row) for row in connection.execute(LOCK, {"ids": wanted})}
 
 
-def insert(connection: sa.Connection, requests: Sequence[KnownRequest]) -> None:
+def insert(connection: Connection, requests: Sequence[KnownRequest]) -> None:
     """Add requests that have no row yet."""
     if requests:
         connection.execute(INSERT, _columns(requests))
 
 
-def update(connection: sa.Connection, requests: Sequence[KnownRequest]) -> None:
+def update(connection: Connection, requests: Sequence[KnownRequest]) -> None:
     """Write requests whose rows are locked."""
     if requests:
         connection.execute(UPDATE, _columns(requests))

@@ -1,28 +1,28 @@
 """Returns of orders whose rows are locked."""
 
-from typing import Any
-
-import sqlalchemy as sa
 from pydantic_core import to_json
 
+from services.chassis.connection import Connection
 from services.chassis.events import from_micros, new_id, to_micros
+from services.chassis.results import Row
+from services.chassis.statements import sql
 from services.order.domain.returns import Disposition, Identity, Return, ReturnLine, ReturnStatus
 
-OF_ORDER = sa.text("""
+OF_ORDER = sql("""
 SELECT id::text, order_id::text, return_number, status, expected, note, decline_reason, lines, requested_at,
        decided_at, received_at
 FROM returns WHERE order_id = :order_id ::uuid ORDER BY requested_at, id
 """)
-DRAW_NUMBER = sa.text("""
+DRAW_NUMBER = sql("""
 SELECT nextval('return_numbers') AS number, (SELECT value FROM facts WHERE name = 'return_number_key') AS key
 """)
-INSERT = sa.text("""
+INSERT = sql("""
 INSERT INTO returns (id, order_id, return_number, status, expected, note, decline_reason, lines, requested_at,
                      decided_at, received_at)
 VALUES (:id ::uuid, :order_id ::uuid, :number, :status, :expected, :note, :decline_reason, :lines ::jsonb,
         :requested_at, :decided_at, :received_at)
 """)
-UPDATE = sa.text("""
+UPDATE = sql("""
 UPDATE returns SET status = :status, decline_reason = :decline_reason, lines = :lines ::jsonb,
     decided_at = :decided_at, received_at = :received_at
 WHERE id = :id ::uuid
@@ -32,7 +32,7 @@ WHERE id = :id ::uuid
 class Returns:
     """The returns that one transaction looks at."""
 
-    def __init__(self, connection: sa.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def of(self, order_id: str) -> list[Return]:
@@ -84,7 +84,7 @@ def _line_values(line: ReturnLine) -> dict[str, object]:
     }
 
 
-def _return(row: sa.Row[Any]) -> Return:
+def _return(row: Row) -> Return:
     return Return(
         id=row.id,
         order_id=row.order_id,

@@ -1,32 +1,33 @@
 """Edits of orders whose rows are locked."""
 
 from collections.abc import Sequence
-from typing import Any
 
-import sqlalchemy as sa
 from pydantic_core import to_json
 
+from services.chassis.connection import Connection
 from services.chassis.events import from_micros, to_micros
+from services.chassis.results import Row
+from services.chassis.statements import sql
 from services.order.domain.history import Actor
 from services.order.domain.lines import OrderLine, Shortage
 from services.order.domain.revisions import Revision, RevisionReason, RevisionStatus
 
 _COLUMNS = """r.order_id::text, r.revision, r.status, r.lines, r.totals, r.reason, r.shortages, r.actor_type,
     r.actor_id, r.created_at, r.settled_at"""
-FIND = sa.text(f"""
+FIND = sql(f"""
 SELECT {_COLUMNS} FROM order_revisions r WHERE r.order_id = :order_id ::uuid AND r.revision = :revision
 """)
-NEWEST = sa.text(f"""
+NEWEST = sql(f"""
 SELECT {_COLUMNS} FROM orders o JOIN order_revisions r ON r.order_id = o.id AND r.revision = o.revision
 WHERE o.id = ANY(:ids ::uuid[])
 """)
-INSERT = sa.text("""
+INSERT = sql("""
 INSERT INTO order_revisions (order_id, revision, status, lines, totals, reason, shortages, actor_type, actor_id,
                              created_at, settled_at)
 VALUES (:order_id ::uuid, :revision, :status, :lines ::jsonb, :totals ::jsonb, :reason, :shortages ::jsonb,
         :actor_type, :actor_id, :created_at, :settled_at)
 """)
-UPDATE = sa.text("""
+UPDATE = sql("""
 UPDATE order_revisions SET status = :status, reason = :reason, shortages = :shortages ::jsonb,
     settled_at = :settled_at
 WHERE order_id = :order_id ::uuid AND revision = :revision
@@ -40,7 +41,7 @@ _TOTALS = (
 class Revisions:
     """The edits that one transaction looks at."""
 
-    def __init__(self, connection: sa.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def find(self, order_id: str, revision: int) -> Revision | None:
@@ -64,7 +65,7 @@ class Revisions:
         self._connection.execute(UPDATE, _state(revision))
 
 
-def newest_of_orders(connection: sa.Connection, order_ids: Sequence[str]) -> dict[str, Revision]:
+def newest_of_orders(connection: Connection, order_ids: Sequence[str]) -> dict[str, Revision]:
     """Return the newest edit of each order that has any."""
     if not order_ids:
         return {}
@@ -84,7 +85,7 @@ def _state(revision: Revision) -> dict[str, object]:
     }
 
 
-def _revision(row: sa.Row[Any]) -> Revision:
+def _revision(row: Row) -> Revision:
     return Revision(
         order_id=row.order_id,
         revision=row.revision,

@@ -1,48 +1,49 @@
 """What left, what carriers told of it, and what arrived."""
 
 from collections.abc import Sequence
-from typing import Any
 
-import sqlalchemy as sa
 from pydantic_core import to_json
 
+from services.chassis.connection import Connection
 from services.chassis.events import from_micros, to_micros
+from services.chassis.results import Row
+from services.chassis.statements import sql
 from services.order.domain.carriers import CarrierEvent, CarrierEventType
 from services.order.domain.parcels import Parcels
 from services.order.domain.shipments import Shipment
 
-OF_ORDERS = sa.text("""
+OF_ORDERS = sql("""
 SELECT id::text, order_id::text, number, location, vendor_id, carrier, tracking_number, estimated_delivery, lines,
        unexpected, shipped_at, delivered_at
 FROM shipments WHERE order_id = ANY(:ids ::uuid[]) ORDER BY order_id, shipped_at, id
 """)
 # By the carrier's clock; what happened in one instant, as it was told.
-EVENTS = sa.text("""
+EVENTS = sql("""
 SELECT shipment_id::text, event_id, type, occurred_at, place, message, recorded_at
 FROM shipment_events WHERE shipment_id = ANY(:ids ::uuid[]) ORDER BY shipment_id, occurred_at, recorded_at, event_id
 """)
-INSERT = sa.text("""
+INSERT = sql("""
 INSERT INTO shipments (id, order_id, number, location, vendor_id, carrier, tracking_number, estimated_delivery, lines,
                        unexpected, shipped_at)
 VALUES (:id ::uuid, :order_id ::uuid, :number, :location, :vendor_id, :carrier, :tracking_number, :estimated_delivery,
         :lines ::jsonb, :unexpected, :shipped_at)
 """)
-INSERT_EVENT = sa.text("""
+INSERT_EVENT = sql("""
 INSERT INTO shipment_events (shipment_id, event_id, type, occurred_at, place, message, recorded_at)
 VALUES (:shipment_id ::uuid, :event_id, :type, :occurred_at, :place, :message, :recorded_at)
 """)
-PARCELS_OF = sa.text("SELECT last_number, numbers FROM parcels WHERE order_id = :id ::uuid")
-KEEP_PARCELS = sa.text("""
+PARCELS_OF = sql("SELECT last_number, numbers FROM parcels WHERE order_id = :id ::uuid")
+KEEP_PARCELS = sql("""
 INSERT INTO parcels (order_id, last_number, numbers) VALUES (:id ::uuid, :last_number, :numbers ::jsonb)
 ON CONFLICT (order_id) DO UPDATE SET last_number = excluded.last_number, numbers = excluded.numbers
 """)
-DELIVER = sa.text("UPDATE shipments SET delivered_at = :at WHERE id = :id ::uuid AND delivered_at IS NULL")
+DELIVER = sql("UPDATE shipments SET delivered_at = :at WHERE id = :id ::uuid AND delivered_at IS NULL")
 
 
 class Shipments:
     """The shipments that one transaction looks at, of orders whose rows it has locked."""
 
-    def __init__(self, connection: sa.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def of(self, order_id: str) -> list[Shipment]:
@@ -99,7 +100,7 @@ class Shipments:
         self.update(shipment)
 
 
-def of_orders(connection: sa.Connection, order_ids: Sequence[str]) -> dict[str, list[Shipment]]:
+def of_orders(connection: Connection, order_ids: Sequence[str]) -> dict[str, list[Shipment]]:
     """Return the shipments of orders, oldest first: two statements, however many they are."""
     rows = connection.execute(OF_ORDERS, {"ids": list(order_ids)}).all() if order_ids else ()
     events: dict[str, list[CarrierEvent]] = {}
@@ -111,7 +112,7 @@ def of_orders(connection: sa.Connection, order_ids: Sequence[str]) -> dict[str, 
     return found
 
 
-def _shipment(row: sa.Row[Any], events: Sequence[CarrierEvent]) -> Shipment:
+def _shipment(row: Row, events: Sequence[CarrierEvent]) -> Shipment:
     return Shipment(
         id=row.id,
         order_id=row.order_id,
@@ -129,7 +130,7 @@ def _shipment(row: sa.Row[Any], events: Sequence[CarrierEvent]) -> Shipment:
     )
 
 
-def _event(row: sa.Row[Any]) -> CarrierEvent:
+def _event(row: Row) -> CarrierEvent:
     return CarrierEvent(
         event_id=row.event_id,
         type=CarrierEventType(row.type),

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-import sqlalchemy as sa
-
+from services.chassis.connection import Connection
+from services.chassis.statements import sql
 from services.order.domain.stuck import StuckOrder
 
 # Waiting is normal for a moment; what waits longer than this, or was listed by a deadline, is shown.
 IS_STUCK = """(o.stuck_reason IS NOT NULL
     OR (o.pending_operation IS NOT NULL AND o.updated_at < now() - interval '10 seconds'))"""
 # All that waits in the outbox is read once: while the broker is away that is a lot, and no index leads from an order.
-FIND = sa.text(f"""
+FIND = sql(f"""
 WITH waiting AS MATERIALIZED (
     SELECT o.id::text AS order_id, o.order_number, o.status,
            coalesce(o.stuck_reason, o.pending_operation) AS waits_for, o.updated_at AS since, o.deadline_at,
@@ -31,7 +31,7 @@ ORDER BY w.created_at
 """)
 
 
-def find(connection: sa.Connection, among: Sequence[str] | None = None) -> list[StuckOrder]:
+def find(connection: Connection, among: Sequence[str] | None = None) -> list[StuckOrder]:
     """Return the orders that wait, oldest first, a thousand at most.
 
     Args:

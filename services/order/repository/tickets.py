@@ -2,17 +2,17 @@
 
 from datetime import datetime
 
-import sqlalchemy as sa
-
+from services.chassis.connection import Connection
+from services.chassis.statements import sql
 from services.order.domain.streams import Ticket
 
 # The old go with the new: nobody else has to clean up.
-INSERT = sa.text("""
+INSERT = sql("""
 WITH old AS (DELETE FROM stream_tickets WHERE expires_at < now())
 INSERT INTO stream_tickets (digest, order_id, internal, expires_at)
 VALUES (:digest, :order_id ::uuid, :internal, :expires_at)
 """)
-FIND = sa.text("""
+FIND = sql("""
 SELECT order_id::text, internal FROM stream_tickets WHERE digest = :digest AND expires_at > now()
 """)
 
@@ -20,7 +20,7 @@ SELECT order_id::text, internal FROM stream_tickets WHERE digest = :digest AND e
 class Tickets:
     """The tickets that one transaction issues and looks up."""
 
-    def __init__(self, connection: sa.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def add(self, digest: bytes, ticket: Ticket, expires_at: datetime) -> None:

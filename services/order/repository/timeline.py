@@ -3,20 +3,21 @@
 from collections.abc import Sequence
 from typing import Any
 
-import sqlalchemy as sa
 from pydantic_core import to_json
 
+from services.chassis.connection import Connection
 from services.chassis.events import Received
-from services.chassis.sending import deferred
+from services.chassis.results import Row
+from services.chassis.statements import deferred, sql
 from services.order.domain.timeline import Recorded, Taken
 from services.order.repository.history import cause_of, to_change
 
-HISTORY = sa.text("""
+HISTORY = sql("""
 SELECT order_id::text, previous_status, status, reason, note, public, actor_type, actor_id, event_id, created_at,
        cause, told
 FROM order_history WHERE order_id = :order_id ::uuid ORDER BY version
 """)
-NOTES = sa.text("SELECT event_id::text, cause, detail FROM order_notes WHERE order_id = :order_id ::uuid")
+NOTES = sql("SELECT event_id::text, cause, detail FROM order_notes WHERE order_id = :order_id ::uuid")
 INSERT_NOTES = deferred("""
 INSERT INTO order_notes (order_id, event_id, cause, detail)
 SELECT unnest(:order_ids ::uuid[]), unnest(:event_ids ::uuid[]), unnest(:causes ::jsonb[]), unnest(:details ::text[])
@@ -27,7 +28,7 @@ ON CONFLICT DO NOTHING
 class Timeline:
     """The timelines that one transaction looks at."""
 
-    def __init__(self, connection: sa.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def of(self, order_id: str) -> tuple[list[Recorded], list[Taken]]:
@@ -48,7 +49,7 @@ class Timeline:
         self._connection.execute(INSERT_NOTES, parameters)
 
 
-def _recorded(row: sa.Row[Any]) -> Recorded:
+def _recorded(row: Row) -> Recorded:
     return Recorded(
         change=to_change(row),
         taken=None if row.cause is None else _taken(row.event_id, row.cause),
