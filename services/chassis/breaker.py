@@ -54,17 +54,20 @@ class Breaker:
 
     Attributes:
         identity: the parameters of `OPEN`.
+        was_open: whether it was open when somebody looked last.
 
     """
 
     def __init__(self, consumer: str, build_id: str, keys: int, seconds: int) -> None:
         self.identity = {"consumer": consumer, "build_id": build_id}
+        self.was_open = False
         self._keys = keys
         self._seconds = seconds
 
     def check(self, connection: Connection) -> None:
         """Raise SuspectedBadDeploy while the breaker is open."""
         row = connection.execute(_OPEN, self.identity).first()
+        self.was_open = row is not None
         if row is not None:
             raise SuspectedBadDeploy(row.topic, row.fingerprint)
 

@@ -8,7 +8,7 @@ replay neither doubles nor revives it.
 import base64
 import json
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,15 +16,16 @@ from pathlib import Path
 from services.chassis.connection import Connection
 from services.chassis.events import Record
 from services.chassis.results import Row
-from services.chassis.statements import often, sql
+from services.chassis.statements import sql
 
 Key = tuple[str, str]
 
-LOCK_KEYS = often("""
+# A part of a batch's gate (`processor`).
+LOCK_KEYS = """
 SELECT p.topic, p.key FROM parked_keys p
 JOIN unnest(:topics ::text[], :keys ::text[]) d(topic, key) ON p.topic = d.topic AND p.key = d.key
 WHERE p.consumer = :consumer ORDER BY p.topic, p.key FOR NO KEY UPDATE OF p
-""")
+"""
 PARK_KEY = sql("""
 INSERT INTO parked_keys (consumer, topic, key, state, attempts, due_at, fingerprint, error)
 VALUES (:consumer, :topic, :key, :state, :attempts, now() + make_interval(secs => :due_in), :fingerprint, :error)
@@ -111,16 +112,6 @@ class ParkingPolicy:
         """Return the state of a key after `attempts` failed tries, and the pause in seconds before the next."""
         pause = min(self.backoff_seconds * 2.0 ** (attempts - 1), self.backoff_max_seconds)
         return ("dead" if attempts >= self.max_attempts else "retrying"), pause
-
-
-def lock_keys(connection: Connection, consumer: str, keys: Iterable[Key]) -> set[Key]:
-    """Lock those of the (topic, key) pairs that are parked, and return them."""
-    wanted = sorted(keys)
-    if not wanted:
-        return set()
-    columns = {"topics": [topic for topic, _ in wanted], "keys": [key for _, key in wanted]}
-    rows = connection.execute(LOCK_KEYS, {"consumer": consumer, **columns})
-    return {(row.topic, row.key) for row in rows}
 
 
 def park_key(

@@ -9,9 +9,9 @@ past it in the same transaction. No Kafka in here: the consumer brings records a
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from services.chassis import inbox, log_fields, logs, metrics, parking
-from services.chassis.breaker import Breaker
-from services.chassis.connection import Engine
+from services.chassis import breaker, inbox, log_fields, logs, metrics, parking
+from services.chassis.breaker import Breaker, SuspectedBadDeploy
+from services.chassis.connection import Connection, Engine
 from services.chassis.database import require_reachable, transaction
 from services.chassis.errors import RowExists, StatementTimeout, TransientError
 from services.chassis.events import Record
@@ -19,9 +19,15 @@ from services.chassis.handling import Handling
 from services.chassis.incoming import Item, Reader, Subscription
 from services.chassis.outbox import Outbox
 from services.chassis.retries import Retries
+from services.chassis.statements import often
 from services.chassis.tally import Tally
 from services.chassis.unit_of_work import Deferral, Transaction, UnitOfWork, begin
 
+# One round trip, of which a lone event has few others.
+GATE = often(f"""
+WITH parked AS ({parking.LOCK_KEYS}), open AS ({breaker.OPEN})
+SELECT topic, key, NULL AS fingerprint FROM parked UNION ALL SELECT topic, NULL, fingerprint FROM open
+""")  # noqa: S608  # of constants
 U = TypeVar("U", bound=UnitOfWork)
 # A statement that took too long, or a row that another transaction inserted meanwhile: the same batch may succeed.
 _TRIES = 3
@@ -113,9 +119,11 @@ class Processor(Generic[U]):
     def _transact(self, records: Sequence[Record], items: Sequence[Item]) -> None:
         with begin(self._engine, self._outbox()) as tx:
             connection = tx.connection
-            self._breaker.check(connection)
+            if self._breaker.was_open:
+                # While it is open the same batch comes again and again: claims that are rolled back leave dead rows.
+                self._breaker.check(connection)
             fresh = self._claim(tx, items)
-            parked = parking.lock_keys(connection, self._consumer, {item.key for item in fresh})
+            parked = self._pass_gate(connection, {item.key for item in fresh})
             waiting = [item for item in fresh if item.key in parked]
             waiting += self._handling.run(tx, [item for item in fresh if item.key not in parked])
             parking.append(connection, self._consumer, _in_log_order(waiting))
@@ -130,6 +138,24 @@ class Processor(Generic[U]):
         new, now = inbox.claim(tx.connection, self._consumer, first)
         tx.tell_time(now)
         return [item for item in items if item.received.event_id in new and first[item.received.event_id] is item]
+
+    def _pass_gate(self, connection: Connection, keys: set[parking.Key]) -> set[parking.Key]:
+        """Lock those of the keys that are parked, and return them.
+
+        After the claim: whoever claimed the same events, and was waited for there, may have parked their keys.
+
+        Raises:
+            SuspectedBadDeploy: the breaker is open.
+
+        """
+        wanted = sorted(keys)
+        columns = {"topics": [topic for topic, _ in wanted], "keys": [key for _, key in wanted]}
+        rows = connection.execute(GATE, {**self._breaker.identity, **columns}).all()
+        for row in rows:
+            if row.fingerprint is not None:
+                self._breaker.was_open = True
+                raise SuspectedBadDeploy(row.topic, row.fingerprint)
+        return {(row.topic, row.key) for row in rows}
 
     def _park(self, record: Record, item: Item | None, error: Exception) -> None:
         """Park the one event whose handling failed."""

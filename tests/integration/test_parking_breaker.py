@@ -12,6 +12,7 @@ from services.chassis.database import transaction
 from services.chassis.events import Record, new_id
 from services.chassis.runtime import Runtime
 from tests.support.ledger import TABLES, Ledger, LedgerUnitOfWork
+from tests.support.noted import counted
 from tests.support.services import World, world_of
 
 KEYS = 5
@@ -93,6 +94,26 @@ def test_a_batch_full_of_poison_parks_no_more_keys_than_open_the_breaker(ledger:
     world.processor.handle(records)
 
     assert world.one("SELECT count(*) FROM entries") == 100 - KEYS
+
+
+def test_a_batch_that_comes_again_while_it_is_open_claims_nothing(ledger: Ledger, world: World) -> None:
+    """Claims that are rolled back leave dead rows, and the consumer tries every two seconds."""
+    poison(ledger, world, KEYS)
+    processor, records = processor_of(world.runtime), world.records([ledger.confirmed("Y", "good")])
+    with pytest.raises(SuspectedBadDeploy):
+        processor.handle(records)
+    with counted(world.runtime.engine) as statements, pytest.raises(SuspectedBadDeploy):
+        processor.handle(records)
+    assert len(statements) == 1
+    assert "FROM breakers" in statements[0]
+
+    ledger.before = lambda *_: None
+    resume(world)
+    processor.handle(records)
+    with counted(world.runtime.engine) as statements:
+        processor.handle(world.records([ledger.confirmed("Z", "good")]))
+    assert "INTO inbox" in statements[0]
+    assert world.one("SELECT count(*) FROM entries") == 2
 
 
 def unreadable(ledger: Ledger, world: World, number: int) -> list[Record]:
