@@ -1,7 +1,7 @@
-"""Transactions and sessions, and the one place where the driver's errors are translated.
+"""Transactions and sessions, and the one place where the driver's errors become the product's own (`errors`).
 
-Invariant: what leaves this module as an error is the product's own (`errors`), classified by SQLSTATE
-: transient ones are tried again by whoever drives the transaction, all others are that work's fault.
+They are classified by SQLSTATE: transient ones are tried again by whoever drives the transaction, all others are that
+work's fault. That a session ended, whatever code the driver tells, comes from `connection` as one of the former.
 """
 
 import select
