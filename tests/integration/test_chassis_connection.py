@@ -7,8 +7,11 @@ from unittest import mock
 
 import psycopg2
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from deploy.local.databases import Databases
+from services.chassis import migrate
 from services.chassis.connection import Connection, Engine
 from services.chassis.database import statements, transaction
 from services.chassis.errors import DatabaseUnavailable
@@ -205,6 +208,14 @@ def test_what_was_lost_before_the_commit_is_no_unknown_outcome(engine: Engine) -
 def lose(connection: Connection) -> None:
     with pytest.raises(psycopg2.OperationalError):
         connection.execute(END, {"pid": connection.driver.info.backend_pid})
+
+
+def test_the_error_of_a_migration_tells_no_values(engine: Engine) -> None:
+    with (
+        pytest.raises(DBAPIError, match="parameters hidden"),
+        migrate._alembic_connection(engine) as connection,
+    ):
+        connection.execute(sa.text("SELECT 1 / length(:address)"), {"address": ""})
 
 
 class Killed(BaseException):

@@ -64,6 +64,7 @@ def test_what_a_killed_greenlet_did_is_undone_and_others_keep_their_connections(
     def run() -> None:
         with suppress(way), transaction(engine) as connection:
             connection.execute(ADD)
+            connection.execute(PID)
             work(connection)
 
     greenlet = gevent.spawn(run)
