@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import gevent
 import pytest
+from gevent.event import Event
 from psycopg2 import extensions
 
 from deploy.local.databases import Databases
@@ -59,15 +60,17 @@ def pids(engine: Engine) -> set[int]:
 def test_what_a_killed_greenlet_did_is_undone_and_others_keep_their_connections(
     engine: Engine, work: Callable[[Connection], None], way: type[BaseException]
 ) -> None:
-    before = pids(engine)
+    before, is_open = pids(engine), Event()
 
     def run() -> None:
         with suppress(way), transaction(engine) as connection:
             connection.execute(ADD)
             connection.execute(PID)
+            is_open.set()
             work(connection)
 
     greenlet = gevent.spawn(run)
+    assert is_open.wait(10)
     gevent.sleep(0.2)
     greenlet.kill(way())
 
