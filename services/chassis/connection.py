@@ -1,7 +1,7 @@
 """Connections to PostgreSQL: the driver itself under a pool of SQLAlchemy's, one transaction at a time.
 
 SQLAlchemy's own connection would do as much again for each statement as the driver does (parameters, the description
-of the result, events), and a lone event has a dozen of them. Nothing of that is needed for statements that are written
+of the result, events), which shows where events come alone. Nothing of that is needed for statements that are written
 as text.
 
 BEGIN goes with a transaction's first statement: one round trip less. To the driver every statement is committed by
@@ -47,6 +47,11 @@ class Engine:
         connect_timeout: seconds to reach the server.
         statement_seconds: after which PostgreSQL cancels a statement; what may take longer says so itself.
         lock_seconds: that a statement waits for a row which another transaction holds.
+
+    Attributes:
+        url: where the database is.
+        options: of each connection, as the driver takes them.
+        pool: the connections.
 
     """
 
