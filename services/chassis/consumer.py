@@ -161,8 +161,8 @@ class Consumer(Generic[U]):
 
     def _take(self, kafka: KafkaConsumer) -> None:
         """Fill the pending batch: at once for a lone record, for the window when records keep coming."""
-        message = kafka.poll(0 if self._full or self._more_parked else _IDLE_POLL_SECONDS)
-        self._keep([message] if message is not None else [])
+        # Not `poll`, in which the client wakes five times a second to look for signals.
+        self._keep(kafka.consume(1, 0 if self._full or self._more_parked else _IDLE_POLL_SECONDS))
         if not self._pending:
             self._full = False
             return

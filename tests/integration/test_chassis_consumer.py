@@ -1,9 +1,11 @@
 """The consumer on a real Kafka: where it begins, what it commits, and what a partition's new owner finds."""
 
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -220,6 +222,30 @@ def fresh(world: World) -> None:
 
 def later(world: World, than: Any) -> None:
     assert world.one("SELECT min(caught_up_at) FROM consumer_progress") > than
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts a thread's waits as Linux shows them")
+def test_a_consumer_to_which_nothing_comes_hardly_wakes(ledger: Ledger, world: World, kafka_server: str) -> None:
+    """Twice a second: the end of its poll, and the answer to its look. The client's `poll` would wake five times."""
+    consumer = consumer_of(world.runtime)
+    threads: list[int] = []
+
+    def run(stop: threading.Event) -> None:
+        threads.append(threading.get_native_id())
+        consumer.run(stop)
+
+    write_records(kafka_server, some_records(ledger, world, 1))
+    with running(run):
+        eventually(lambda: fresh(world), within=10)
+        before = waits(*threads)
+        time.sleep(3)
+        assert 3 <= waits(*threads) - before <= 12
+
+
+def waits(thread: int) -> int:
+    """Return how often a thread of this process has given up the processor by itself."""
+    status = Path(f"/proc/self/task/{thread}/status").read_text()
+    return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
 
 
 def test_a_consumer_that_is_behind_notes_no_end_until_it_has_reached_it(

@@ -356,13 +356,27 @@ def test_a_process_that_was_not_prepared_does_not_start(start: Callable[..., Ser
     assert "prepare_process()" in unprepared.lines()
 
 
-def test_workers_end_when_their_master_was_killed(server: Server) -> None:
+def test_workers_whose_master_was_killed_answer_what_is_under_way_and_end(server: Server) -> None:
     workers = server.workers()
-    server.process.kill()
-    server.process.wait()
+    with ThreadPoolExecutor(8) as pool:
+        naps = [
+            pool.submit(requests.get, f"{server.url}{BOXES}1/nap/?seconds=5", headers=CALLER, timeout=15)
+            for _ in range(8)
+        ]
+        time.sleep(0.8)  # until all are under way
+        server.process.kill()
+        server.process.wait()
+
+        def refuses() -> None:
+            assert not server.answers()
+
+        # Whoever starts the next one needs the port, and should not have to wait for the slowest request.
+        eventually(refuses, within=3)
+        assert not any(nap.done() for nap in naps)
+        assert {nap.result().status_code for nap in naps} == {200}
 
     def ended() -> None:
         assert not any(worker.is_running() for worker in workers)
 
     eventually(ended, within=10)
-    assert not server.answers()
+    assert "connections_cut" not in server.lines()

@@ -17,6 +17,7 @@ from typing import Any, NoReturn, TypeVar
 from flask import Flask, Response
 from gevent import monkey
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from gunicorn.http.errors import ParseException
 from prometheus_client.multiprocess import mark_process_dead
@@ -41,6 +42,8 @@ log = logs.logger(__name__)
 _KEEPALIVE_SECONDS = 75
 # Workers drain for less than this; supervisors kill after ten seconds.
 _GRACEFUL_SECONDS = 9
+# How often the master looks for workers that are silent; signals, and the end of a worker, wake it.
+_LOOK_SECONDS = 5.0
 
 
 def serve(service: Service[S, U], settings: S) -> NoReturn:
@@ -76,11 +79,11 @@ def serve_app(load: Callable[[], Flask], *, host: str, port: int, workers: int) 
     # What is imported by now lives as long as the process: no collection need look at it again, nor, in a worker,
     # copy its pages by doing so.
     gc.freeze()
-    _Gunicorn(load, _options(host, port, workers)).run()
+    _Gunicorn(load, _options(host, port, workers, os.pipe())).run()
     sys.exit(0)
 
 
-def _options(host: str, port: int, workers: int) -> dict[str, object]:
+def _options(host: str, port: int, workers: int, lifeline: tuple[int, int]) -> dict[str, object]:
     return {
         "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "workers": workers,
@@ -93,9 +96,16 @@ def _options(host: str, port: int, workers: int) -> dict[str, object]:
         "control_socket_disable": True,
         "on_starting": lambda _server: _wipe_metrics(),
         "child_exit": lambda _server, worker: mark_process_dead(worker.pid),  # type: ignore[no-untyped-call]
-        "post_fork": lambda server, worker: worker.look_for_missed_signals(server.SIG_QUEUE),
+        "post_fork": lambda server, worker: worker.inherit(server.SIG_QUEUE, lifeline),
         "on_exit": lambda _server: _leave(),
     }
+
+
+class _Master(Arbiter):  # type: ignore[misc]  # gunicorn has no type information
+    """gunicorn's master, which would wake each second."""
+
+    def wait_for_signals(self, timeout: float = _LOOK_SECONDS) -> Any:  # noqa: ARG002  # gunicorn gives a second
+        return super().wait_for_signals(_LOOK_SECONDS)
 
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no type information
@@ -114,6 +124,9 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no type 
         app = self._load()
         app.register_error_handler(ParseException, _unreadable)
         return app
+
+    def run(self) -> None:
+        _Master(self).run()
 
 
 class _Log(Logger):  # type: ignore[misc]  # gunicorn has no type information

@@ -1,11 +1,12 @@
 """gunicorn's worker for our APIs: gevent, with an end that loses nothing.
 
-On SIGTERM a worker turns `/readyz` false and goes on accepting for a moment, so that balancers notice; then it
-empties the accept queue, closes the socket, answers what is under way, and closes connections on which nothing comes
-any more. Whatever it answers meanwhile says `Connection: close`.
+On SIGTERM, or once gunicorn's master was killed, a worker turns `/readyz` false and goes on accepting for a moment, so
+that balancers notice; then it empties the accept queue, closes the socket, answers what is under way, and closes
+connections on which nothing comes any more. Whatever it answers meanwhile says `Connection: close`.
 """
 
 import gc
+import os
 import time
 from contextlib import suppress
 from functools import partial
@@ -13,11 +14,12 @@ from signal import SIGTERM
 from socket import SHUT_RD
 from typing import Any
 
-from gevent import Timeout, sleep
+from gevent import Timeout, get_hub, sleep
 from gevent.event import Event
 from gevent.pool import Pool
 from gevent.server import StreamServer
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
+from gunicorn.workers.base import Worker
 from gunicorn.workers.ggevent import GeventWorker
 
 from services.chassis.garbage import REQUESTS, spare_collector
@@ -33,9 +35,10 @@ _ACCEPT_SECONDS = 0.3
 _IDLE_SECONDS = 1.5
 _DRAIN_SECONDS = 7.0
 _TICK_SECONDS = 0.05
-# How often a worker says that it lives, and looks whether gunicorn's master does: whoever is left behind by a master
-# that was killed serves on for so long.
-_BEAT_SECONDS = 2.0
+# How often a worker says that it lives; gunicorn's master ends one that was silent for half a minute.
+_BEAT_SECONDS = 5.0
+# gevent's number for "there is something to read".
+_READ = 1
 
 
 class ApiWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type information
@@ -52,9 +55,18 @@ class ApiWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type inf
         postgres_wait.install()
         super().init_process()
 
-    def look_for_missed_signals(self, queue: Any) -> None:
-        """Remember where a SIGTERM went that came after the fork, but before this worker listened for it."""
-        self._missed = queue
+    def inherit(self, signals: Any, lifeline: tuple[int, int]) -> None:
+        """Take over from the master, right after the fork.
+
+        Args:
+            signals: where a SIGTERM went that came after the fork, but before this worker listened for it.
+            lifeline: a pipe, reading end and writing end; the master alone keeps the latter, so that the pipe ends
+                with it, however that dies.
+
+        """
+        self._missed = signals
+        self._lifeline, writing = lifeline
+        os.close(writing)
 
     def _missed_the_end(self) -> bool:
         while not self._missed.empty():
@@ -67,10 +79,19 @@ class ApiWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type inf
         super().handle_exit(sig, frame)
         self._ending.set()
 
+    def notify(self) -> None:
+        """Say that this worker lives.
+
+        gevent's worker would also look here whether the master does, and end at once, with whatever is under way.
+        """
+        Worker.notify(self)
+
     def run(self) -> None:
-        """Serve until SIGTERM, then drain."""
+        """Serve until SIGTERM, or until the master is gone, then drain."""
         health: Health = self.wsgi.extensions[EXTENSION].health
         spare_collector(REQUESTS)
+        lifeline = get_hub().loop.io(self._lifeline, _READ)
+        lifeline.start(self._end_without_master, lifeline)
         servers = [self._serve(listener) for listener in self.sockets]
         while self.alive and not self._missed_the_end():
             self.notify()
@@ -83,6 +104,12 @@ class ApiWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type inf
         self._drain()
         # Python would collect garbage several times while it ends: a third of a second that nobody needs.
         gc.freeze()
+
+    def _end_without_master(self, lifeline: Any) -> None:
+        lifeline.stop()
+        self.log.warning("master_is_gone")
+        self.alive = False
+        self._ending.set()
 
     def _serve(self, listener: Any) -> StreamServer:
         listener.setblocking(True)
