@@ -33,6 +33,8 @@ _UNREADABLE = (
 )
 # A schema as fastavro's `parse_schema` returns it.
 Parsed = dict[str, Any]
+# The first id of the schema folder; a registry gives out its own from 1 on.
+FOLDER_IDS = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +189,15 @@ class FolderSchemas:
 
 
 def unregistered(schema_id: int) -> UndecodableEvent:
-    """Return the error for an id that no schema has."""
-    return UndecodableEvent(f"nobody registered schema id {schema_id}")
+    """Return the error for an id that no schema has.
+
+    It names the settings' likely fault: each database keeps the mode that it was begun in, but no service sees that of
+    another, whose events it cannot read then.
+    """
+    return UndecodableEvent(
+        f"nobody registered schema id {schema_id} (from {FOLDER_IDS} on they are the schema folder's, below a"
+        " registry's; all services need the same SCHEMA_REGISTRY_URL, or none)"
+    )
 
 
 def stripped(schema: Any) -> Any:

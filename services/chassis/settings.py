@@ -107,9 +107,14 @@ class ServiceSettings(BaseSettings):
     )
     jwt_jwks_fresh_seconds: float = Field(default=300, gt=0, description="keys older than this are fetched anew")
     jwt_jwks_expiry_seconds: float = Field(
-        default=86_400, gt=0, description="keys older than this, since the provider is away, open no door"
+        default=86_400,
+        gt=0,
+        validate_default=True,
+        description="keys older than this, since the provider is away, open no door",
     )
-    jwt_jwks_floor_seconds: float = Field(default=10, ge=0, description="least time between two fetches")
+    jwt_jwks_floor_seconds: float = Field(
+        default=10, ge=0, validate_default=True, description="least time between two fetches"
+    )
     jwt_issuer: str = Field(min_length=1)
     jwt_audience: str = Field(min_length=1)
     cors_origins: CommaSeparated = ()
@@ -189,6 +194,22 @@ class ServiceSettings(BaseSettings):
         if "jwt_secret" in info.data and (info.data["jwt_secret"] is None) == (value is None):
             found = "neither is set" if value is None else "both are set"
             raise ValueError(f"set exactly one of JWT_SECRET (HS256) and JWT_JWKS_URL (RS256, ES256); {found}")
+        return value
+
+    @field_validator("jwt_jwks_expiry_seconds")
+    @classmethod
+    def _keys_are_fetched_before_they_expire(cls, value: float, info: ValidationInfo) -> float:
+        fresh = info.data.get("jwt_jwks_fresh_seconds", 0)
+        if value < fresh:
+            raise ValueError(f"must be JWT_JWKS_FRESH_SECONDS ({fresh:g}) at least: nothing is fetched before that")
+        return value
+
+    @field_validator("jwt_jwks_floor_seconds")
+    @classmethod
+    def _keys_may_be_fetched_before_they_expire(cls, value: float, info: ValidationInfo) -> float:
+        expiry = info.data.get("jwt_jwks_expiry_seconds", value)
+        if value > expiry:
+            raise ValueError(f"must be JWT_JWKS_EXPIRY_SECONDS ({expiry:g}) at most: nothing is fetched until then")
         return value
 
     @field_validator("schema_registry_password")

@@ -224,6 +224,7 @@ def later(world: World, than: Any) -> None:
     assert world.one("SELECT min(caught_up_at) FROM consumer_progress") > than
 
 
+@pytest.mark.timing
 @pytest.mark.skipif(sys.platform != "linux", reason="counts a thread's waits as Linux shows them")
 def test_a_consumer_to_which_nothing_comes_hardly_wakes(ledger: Ledger, world: World, kafka_server: str) -> None:
     """Twice a second: the end of its poll, and the answer to its look. The client's `poll` would wake five times."""

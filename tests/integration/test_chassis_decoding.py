@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import contracts
-from services.chassis.avro import Codec, FolderSchemas
+from schemas.identities import FIRST_ID
+from services.chassis.avro import FOLDER_IDS, Codec, FolderSchemas
 from services.chassis.errors import UndecodableEvent
 
 SCHEMAS = Path(contracts.__file__).parent
@@ -24,6 +25,14 @@ def test_every_example_decodes_to_its_event() -> None:
     assert set(VALUES) == set(EVENTS)
     for name, value in VALUES.items():
         assert type(CODEC.decode(value, EVENTS[name].FULLNAME)) is EVENTS[name]
+
+
+def test_an_id_that_a_registry_gave_tells_which_setting_the_services_do_not_share() -> None:
+    value = b"\x00" + (7).to_bytes(4) + VALUES["OrderConfirmed"][5:]
+    assert FOLDER_IDS == FIRST_ID
+    told = f"schema id 7 .from {FIRST_ID} on they are the schema folder's, .* the same SCHEMA_REGISTRY_URL"
+    with pytest.raises(UndecodableEvent, match=told):
+        CODEC.decode(value, EVENTS["OrderConfirmed"].FULLNAME)
 
 
 @pytest.mark.parametrize("name", sorted(VALUES))

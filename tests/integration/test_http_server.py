@@ -356,6 +356,7 @@ def test_a_process_that_was_not_prepared_does_not_start(start: Callable[..., Ser
     assert "prepare_process()" in unprepared.lines()
 
 
+@pytest.mark.timing
 def test_workers_whose_master_was_killed_answer_what_is_under_way_and_end(server: Server) -> None:
     workers = server.workers()
     with ThreadPoolExecutor(8) as pool:
@@ -363,20 +364,36 @@ def test_workers_whose_master_was_killed_answer_what_is_under_way_and_end(server
             pool.submit(requests.get, f"{server.url}{BOXES}1/nap/?seconds=5", headers=CALLER, timeout=15)
             for _ in range(8)
         ]
-        time.sleep(0.8)  # until all are under way
+        time.sleep(0.8)  # until all are under way; that they were is asserted by the time they take
         server.process.kill()
         server.process.wait()
-
-        def refuses() -> None:
-            assert not server.answers()
-
         # Whoever starts the next one needs the port, and should not have to wait for the slowest request.
-        eventually(refuses, within=3)
+        eventually(lambda: refuses(server), within=3)
         assert not any(nap.done() for nap in naps)
         assert {nap.result().status_code for nap in naps} == {200}
-
-    def ended() -> None:
-        assert not any(worker.is_running() for worker in workers)
-
-    eventually(ended, within=10)
+    eventually(lambda: ended(workers), within=10)
     assert "connections_cut" not in server.lines()
+
+
+@pytest.mark.timing
+def test_workers_that_nobody_asked_for_anything_yet_end_with_their_master(start: Callable[..., Server]) -> None:
+    server = start()
+    eventually(lambda: booted(server, 2), within=30)
+    time.sleep(1)  # a worker that has just begun to wait would wake at its next beat only
+    workers = server.workers()
+    server.process.kill()
+    server.process.wait()
+    eventually(lambda: ended(workers), within=3)
+    assert server.lines().count("master_is_gone") == 2
+
+
+def refuses(server: Server) -> None:
+    assert not server.answers()
+
+
+def booted(server: Server, workers: int) -> None:
+    assert server.lines().count("Booting worker") == workers
+
+
+def ended(workers: list[psutil.Process]) -> None:
+    assert not any(worker.is_running() for worker in workers)

@@ -90,6 +90,22 @@ def test_tokens_are_verified_by_a_secret_or_by_published_keys_never_by_both(keys
         load_settings(OrderSettings, {**REQUIRED, **keys})
 
 
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"expiry": 299}, r"JWT_JWKS_EXPIRY_SECONDS: .* JWT_JWKS_FRESH_SECONDS \(300\) at least"),
+        ({"fresh": 90_000}, r"JWT_JWKS_EXPIRY_SECONDS: .* JWT_JWKS_FRESH_SECONDS \(90000\) at least"),
+        ({"floor": 90_000}, r"JWT_JWKS_FLOOR_SECONDS: .* JWT_JWKS_EXPIRY_SECONDS \(86400\) at most"),
+        ({"fresh": 5, "expiry": 9}, r"JWT_JWKS_FLOOR_SECONDS: .* JWT_JWKS_EXPIRY_SECONDS \(9\) at most"),
+    ],
+)
+def test_published_keys_that_would_expire_before_they_may_be_fetched_anew_are_refused(
+    keys: dict[str, int], told: str
+) -> None:
+    with pytest.raises(SettingsError, match=told):
+        load_settings(OrderSettings, {**REQUIRED, **{f"jwt_jwks_{name}_seconds": age for name, age in keys.items()}})
+
+
 def test_a_setting_that_is_left_empty_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JWT_SECRET", "")
     published = {**REQUIRED, "jwt_jwks_url": "https://id.example/keys"}

@@ -6,7 +6,6 @@ connections on which nothing comes any more. Whatever it answers meanwhile says 
 """
 
 import gc
-import os
 import time
 from contextlib import suppress
 from functools import partial
@@ -14,7 +13,7 @@ from signal import SIGTERM
 from socket import SHUT_RD
 from typing import Any
 
-from gevent import Timeout, get_hub, sleep
+from gevent import Timeout, get_hub, monkey, sleep
 from gevent.event import Event
 from gevent.pool import Pool
 from gevent.server import StreamServer
@@ -52,6 +51,7 @@ class ApiWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type inf
         self._ending = Event()
         self._open: set[Any] = set()
         self._busy: set[Any] = set()
+        self._is_orphaned = False
         postgres_wait.install()
         super().init_process()
 
@@ -66,7 +66,9 @@ class ApiWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type inf
         """
         self._missed = signals
         self._lifeline, writing = lifeline
-        os.close(writing)
+        # gevent's `close` would be put off until the event loop turns, which for a worker that nobody asks for anything
+        # is at its next beat; as long as one worker holds this end, none hears of the master's.
+        monkey.get_original("os", "close")(writing)
 
     def _missed_the_end(self) -> bool:
         while not self._missed.empty():
@@ -97,6 +99,8 @@ class ApiWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type inf
             self.notify()
             self._ending.wait(_BEAT_SECONDS)
         self.alive = False
+        if self._is_orphaned:
+            self.log.warning("master_is_gone")
         health.shut_down()
         self._tick(_NOTICE_SECONDS)
         for server in servers:
@@ -106,8 +110,9 @@ class ApiWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type inf
         gc.freeze()
 
     def _end_without_master(self, lifeline: Any) -> None:
+        # In the event loop, which may not wait for anything: not for the log's lock, which a thread may hold.
         lifeline.stop()
-        self.log.warning("master_is_gone")
+        self._is_orphaned = True
         self.alive = False
         self._ending.set()
 
