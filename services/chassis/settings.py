@@ -93,7 +93,7 @@ class ServiceSettings(BaseSettings):
         description="schema ids come from this registry; unset: from schemas/ids.json. Never changed for a cluster",
     )
     schema_registry_username: str | None = None
-    schema_registry_password: SecretStr | None = Field(default=None, validate_default=True)
+    schema_registry_password: SecretStr | None = None
     schema_registry_ca_location: str | None = None
 
     jwt_secret: SecretStr | None = Field(
@@ -101,7 +101,6 @@ class ServiceSettings(BaseSettings):
     )
     jwt_jwks_url: str | None = Field(
         default=None,
-        validate_default=True,
         pattern=r"^https?://\S+$",
         description="the identity provider's keys: RS256, ES256; this or JWT_SECRET",
     )
@@ -109,12 +108,9 @@ class ServiceSettings(BaseSettings):
     jwt_jwks_expiry_seconds: float = Field(
         default=86_400,
         gt=0,
-        validate_default=True,
         description="keys older than this, since the provider is away, open no door",
     )
-    jwt_jwks_floor_seconds: float = Field(
-        default=10, ge=0, validate_default=True, description="least time between two fetches"
-    )
+    jwt_jwks_floor_seconds: float = Field(default=10, ge=0, description="least time between two fetches")
     jwt_issuer: str = Field(min_length=1)
     jwt_audience: str = Field(min_length=1)
     cors_origins: CommaSeparated = ()
