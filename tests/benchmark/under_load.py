@@ -172,14 +172,14 @@ class _Run:
         # for which whoever commits waits 60 ms and more; and without statistics a page of the report reads all lines
         # that lie before it, until autovacuum comes, if it does while we measure.
         self._stage.settle()
-        orders = int(rate * _CALM_SECONDS)
-        quiet = self._send(sender, orders, rate)
+        quiet = self._send(sender, int(rate * _CALM_SECONDS), rate)
         report, stream = (placing.request("GET", path, self._token, {}) for path in self._api.slow_paths)
         waiting = self._requests.take(WAITING, _WAIT)
         load = self._load([report, *waiting], connections=1 + WAITING, streams=[stream] * STREAMS)
         slow = other.start(load)
         time.sleep(_SETTLE_SECONDS)
-        beside = self._send(sender, orders, rate)
+        # Not longer than the report: after it there is less to be slow beside.
+        beside = self._send(sender, int(rate * (_REPORT_SECONDS - _SETTLE_SECONDS)), rate)
         answers = slow.result()
         if answers.statuses != {200: 1, 201: WAITING} or answers.latencies[0] < _REPORT_SECONDS:
             fastest = answers.latencies[0]
