@@ -106,9 +106,7 @@ class ServiceSettings(BaseSettings):
     )
     jwt_jwks_fresh_seconds: float = Field(default=300, gt=0, description="keys older than this are fetched anew")
     jwt_jwks_expiry_seconds: float = Field(
-        default=86_400,
-        gt=0,
-        description="keys older than this, since the provider is away, open no door",
+        default=86_400, gt=0, description="keys older than this, since the provider is away, open no door"
     )
     jwt_jwks_floor_seconds: float = Field(default=10, ge=0, description="least time between two fetches")
     jwt_issuer: str = Field(min_length=1)

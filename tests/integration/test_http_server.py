@@ -364,7 +364,7 @@ def test_workers_whose_master_was_killed_answer_what_is_under_way_and_end(server
             pool.submit(requests.get, f"{server.url}{BOXES}1/nap/?seconds=5", headers=CALLER, timeout=15)
             for _ in range(8)
         ]
-        time.sleep(0.8)  # until all are under way; that they were is asserted by the time they take
+        time.sleep(0.8)  # until all are under way: one that is not would be refused
         server.process.kill()
         server.process.wait()
         # Whoever starts the next one needs the port, and should not have to wait for the slowest request.
