@@ -110,7 +110,7 @@ class _Bench:
                 start=ours.start_api,
                 saga_orders=10_000,
                 alone_orders=15_000,
-                slow_paths=("/slow/report/", "/slow/stream/"),
+                slow=ours.slow_requests,
             )
         )
         theirs = self._loaded(ApiSide(side=TEXTBOOK, start=textbook_api.start, saga_orders=2_000, alone_orders=4_000))

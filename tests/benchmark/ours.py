@@ -6,6 +6,7 @@ Notification runs its consumer alone: the drain ends with the notification's row
 from collections.abc import Sequence
 
 from deploy.local.stack import Stack
+from deploy.local.tokens import mint
 from schemas.contracts import (
     NotificationSent,
     OrderPlaced,
@@ -14,7 +15,12 @@ from schemas.contracts import (
     StockReserved,
     VariantPublished,
 )
+from services.chassis.connection import Engine
+from services.chassis.database import transaction
+from services.chassis.statements import sql
+from tests.benchmark import placing
 from tests.benchmark.drain import Side
+from tests.benchmark.under_load import SlowRequests
 
 _PROCESSES = {"order": (), "inventory": (), "notification": ("--only", "consumer")}
 
@@ -27,10 +33,23 @@ def _start(stack: Stack) -> Sequence[str]:
 
 
 def start_api(stack: Stack, port: int) -> str:  # noqa: ARG001  # the order service's API has that port anyway
-    """Start the order service's API, with slow endpoints beside its own, and return its name."""
-    name = stack.start_process("order", "api", name="order-api", module="tests.benchmark.slow_order")
+    """Start the order service's API, and return its name."""
+    name = stack.start_process("order", "api", name="order-api")
     stack.await_ready(name)
     return name
+
+
+def slow_requests(stack: Stack, streams: int) -> SlowRequests:
+    """Return the slow requests that there are: a download of all orders, and the streams of so many of them."""
+    token = mint(stack.state.jwt, role="admin")
+    engine = Engine(stack.environment("order")["DATABASE_URL"], 1, "benchmark", statement_seconds=0)
+    with transaction(engine) as connection:
+        ids = connection.execute(sql("SELECT id::text FROM orders LIMIT :streams"), {"streams": streams}).scalars()
+    engine.dispose()
+    return SlowRequests(
+        placing.request("GET", f"{placing.PATH}admin/", token, {"Accept": "text/csv"}),
+        [placing.request("GET", f"{placing.PATH}{order_id}/stream/", token, {}) for order_id in ids],
+    )
 
 
 OURS = Side(

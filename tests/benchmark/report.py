@@ -32,8 +32,8 @@ _DRAIN_RULES = (
 )
 _LOAD_RULES = (
     "64 keep-alive connections, one POST each at a time, three lines an order. The saga: until the last order is "
-    "confirmed and its notifications stand. Latencies are the client's, whose CPU is not counted. The report reads the "
-    "lines of all orders and writes them as CSV in a thread of the API's, from the first one again until 5 s are over."
+    "confirmed and its notifications stand. Latencies are the client's, whose CPU is not counted. The report is "
+    "the download of all orders as CSV."
 )
 _LOW_RULES = (
     "From the commit of the order to the commit of the notification's row, on PostgreSQL's clock, all processes "
@@ -70,7 +70,7 @@ def show_load(console: Console, ours: UnderLoad, textbook: UnderLoad) -> None:
         table.add_row(
             f"p99 of placing at {calm.rate:,.0f}/s, half of the API alone, ms", f"{calm.quiet * 1000:.0f}", ""
         )
-        slow = f"the same beside {STREAMS} streams, {WAITING} waiting requests and a report of 5 s, ms"
+        slow = f"the same beside {STREAMS} streams, {WAITING} waiting requests and a download of all orders, ms"
         table.add_row(slow, f"{calm.beside_slow * 1000:.0f}", "")
     console.print(table)
 

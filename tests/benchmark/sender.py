@@ -19,6 +19,7 @@ from typing import Any
 _READ = 65536
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = b"content-length:"
+_LAST_CHUNK = b"\r\n0\r\n\r\n"
 # How long the sockets are waited for at most, since a load has to end in its time.
 _LOOK_SECONDS = 1.0
 
@@ -34,7 +35,7 @@ class Load:
         connections: open at once, each with one request under way at most.
         rate: requests a second, each due at its time whether or not those before it were answered; None sends as fast
             as the answers come.
-        streams: requests whose answers do not end: opened before all others, left unread, closed in the end.
+        streams: requests whose answers do not end: opened before all others, closed in the end, and only then read.
         seconds: how long it may take.
 
     """
@@ -100,20 +101,23 @@ def send(load: Load) -> Sent:
     """Send everything.
 
     Raises:
-        OSError: a connection was refused, or closed before its answer.
+        OSError: a connection was refused, or closed before its answer; or a stream was not answered with 200.
         TimeoutError: it took too long.
 
     """
     with selectors.DefaultSelector() as selector, ExitStack() as opened:
-        for request in load.streams:
-            stream = opened.enter_context(contextlib.closing(_Connection(load.host, load.port)))
+        streams = [opened.enter_context(contextlib.closing(_Connection(load.host, load.port))) for _ in load.streams]
+        for stream, request in zip(streams, load.streams, strict=True):
             stream.send(request, 0.0)
         idle = [
             opened.enter_context(contextlib.closing(_Connection(load.host, load.port))) for _ in range(load.connections)
         ]
         for connection in idle:
             selector.register(connection.socket, selectors.EVENT_READ, connection)
-        return _drive(load, selector, idle)
+        sent = _drive(load, selector, idle)
+        for stream in streams:
+            stream.require_stream()
+        return sent
 
 
 class _Connection:
@@ -143,12 +147,30 @@ class _Connection:
         head = answer.find(_HEAD_END)
         if head < 0:
             return None
-        at = answer.lower().index(_LENGTH, 0, head) + len(_LENGTH)
-        length = int(answer[at : answer.index(b"\r\n", at)])
-        if len(answer) < head + len(_HEAD_END) + length:
+        begin = head + len(_HEAD_END)
+        named = answer.lower().find(_LENGTH, 0, head)
+        if named < 0:
+            # In chunks. Of those that came, the end is kept that may be the beginning of the last one.
+            is_whole = answer.endswith(_LAST_CHUNK)
+            self._buffer = answer[:begin] + answer[begin:][-len(_LAST_CHUNK) :]
+        else:
+            at = named + len(_LENGTH)
+            is_whole = len(answer) >= begin + int(answer[at : answer.index(b"\r\n", at)])
+        if not is_whole:
             return None
         self._buffer = b""
         return int(answer[9:12])
+
+    def require_stream(self) -> None:
+        """Look whether this is a stream that goes on.
+
+        Raises:
+            OSError: it was answered with another status than 200, or has ended.
+
+        """
+        answer = self.socket.recv(_READ)
+        if not answer.startswith(b"HTTP/1.1 200 ") or answer.endswith(_LAST_CHUNK):
+            raise ConnectionError(f"a stream was answered with {answer[:200]!r}")
 
 
 def _drive(load: Load, selector: Any, idle: list[_Connection]) -> Sent:

@@ -30,10 +30,24 @@ _CALM_SECONDS = 8
 _HALF_LOAD_MAX = 5_000
 _SETTLE_SECONDS = 1.0
 _REPORT_SECONDS = 5.0
-# Beside which placing must not become slow: so many open streams, so many requests that wait, and a report of 5 s
-# (`slow_order`).
+# Beside which placing must not become slow: so many open streams, so many requests that wait, and a report that takes
+# 5 s or more.
 STREAMS, WAITING = 200, 200
 _WAIT = {"Prefer": "wait=20"}
+
+
+@dataclass(frozen=True, slots=True)
+class SlowRequests:
+    """Requests that take long.
+
+    Args:
+        report: reads all orders.
+        streams: each stays open.
+
+    """
+
+    report: bytes
+    streams: Sequence[bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +59,7 @@ class ApiSide:
         start: starts its API at a port and returns the name of the process.
         saga_orders: placed with the saga behind.
         alone_orders: placed with nothing behind.
-        slow_paths: of GETs that take long: a report and a stream; None where there are none.
+        slow: makes the requests beside which placing is measured, with so many streams; None where it is not.
 
     """
 
@@ -53,7 +67,7 @@ class ApiSide:
     start: Callable[[Stack, int], str]
     saga_orders: int
     alone_orders: int
-    slow_paths: tuple[str, str] | None = None
+    slow: Callable[[Stack, int], SlowRequests] | None = None
 
     @property
     def judged(self) -> int:
@@ -166,16 +180,16 @@ class _Run:
         return Placed(figures_of(began, meter.read(), orders), sent.quantile(0.5), sent.quantile(0.99))
 
     def _calm(self, sender: Sender, other: Sender, rate: float) -> Calm | None:
-        if self._api.slow_paths is None:
+        if self._api.slow is None:
             return None
         # As autovacuum and checkpoints leave a database that has run for a while. Else there are new WAL files to make,
-        # for which whoever commits waits 60 ms and more; and without statistics a page of the report reads all lines
-        # that lie before it, until autovacuum comes, if it does while we measure.
+        # for which whoever commits waits 60 ms and more; and without statistics the database may read much more for a
+        # part of the report, until autovacuum comes, if it does while we measure.
         self._stage.settle()
         quiet = self._send(sender, int(rate * _CALM_SECONDS), rate)
-        report, stream = (placing.request("GET", path, self._token, {}) for path in self._api.slow_paths)
+        requests = self._api.slow(self._stack, STREAMS)
         waiting = self._requests.take(WAITING, _WAIT)
-        load = self._load([report, *waiting], connections=1 + WAITING, streams=[stream] * STREAMS)
+        load = self._load([requests.report, *waiting], connections=1 + WAITING, streams=requests.streams)
         slow = other.start(load)
         time.sleep(_SETTLE_SECONDS)
         # Not longer than the report: after it there is less to be slow beside.

@@ -17,6 +17,7 @@ import pytest
 
 from deploy.local.databases import Databases
 from services.chassis.database import statements, transaction
+from services.chassis.http import pacing
 from services.chassis.http.assembly import assemble
 from services.chassis.statements import Statement, sql
 from services.order.api import exports
@@ -324,6 +325,16 @@ def test_a_download_has_every_row_once_and_in_order(world: World, download: Call
     assert len(found) > 5 * 200
 
 
+def test_a_download_rests_after_each_part(
+    monkeypatch: pytest.MonkeyPatch, download: Callable[..., Iterator[bytes]]
+) -> None:
+    rests: list[float] = []
+    monkeypatch.setattr(pacing, "sleep", rests.append)
+    pieces = list(download(sort="created_at", **{"created_at[lt]": "2026-01-01T10:00:00Z"}))
+    assert len(rests) == len(pieces) > 10
+    assert all(rest > 0 for rest in rests[1:])
+
+
 def test_a_download_needs_no_more_memory_for_many_rows_than_for_few(download: Callable[..., Iterator[bytes]]) -> None:
     def peak(**filters: str) -> tuple[int, int]:
         # What is made once is not counted.
@@ -349,4 +360,4 @@ def test_rows_that_come_meanwhile_are_no_reason_to_hold_a_transaction(
     next(pieces)
     query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'"
     assert world.one(query) == 0
-    assert sum(piece.count(b"\r\n") for piece in pieces) == 1439 - 200
+    assert sum(piece.count(b"\r\n") for piece in pieces) == 1439 - 50

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import psutil
 import pytest
@@ -214,7 +214,10 @@ def test_requests_are_those_of_the_workload_each_once() -> None:
 
 
 class _Server(socketserver.StreamRequestHandler):
-    """Answers a request a line: `/slow` after a while, `/refused` with 503; in two parts, as networks do."""
+    """Answers a request a line: `/slow` after a while, `/refused` with 503; in two parts, as networks do.
+
+    `/chunks` and `/stream/ended` are answered in chunks, `/stream` with a chunk and no end.
+    """
 
     def handle(self) -> None:
         while line := self.rfile.readline():
@@ -222,11 +225,22 @@ class _Server(socketserver.StreamRequestHandler):
                 pass
             if b"/slow" in line:
                 time.sleep(0.2)
-            status = b"503 Away" if b"/refused" in line else b"201 Created"
+            status = b"503 Away" if b"/refused" in line else b"200 OK" if b"/stream" in line else b"201 Created"
             self.wfile.write(b"HTTP/1.1 %b\r\nContent-" % status)
             self.wfile.flush()
             time.sleep(0.001)
-            self.wfile.write(b"Length: 2\r\n\r\nok")
+            if b"/chunks" in line or b"/stream" in line:
+                self.wfile.write(b"Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\n")
+                has_end = b"/stream " not in line
+                self._write_chunks([b"2\r\nok\r\n", *([b"0", b"\r\n\r", b"\n"] if has_end else [])])
+            else:
+                self.wfile.write(b"Length: 2\r\n\r\nok")
+
+    def _write_chunks(self, parts: Sequence[bytes]) -> None:
+        for part in parts:
+            self.wfile.flush()
+            time.sleep(0.01)
+            self.wfile.write(part)
 
 
 @pytest.fixture
@@ -250,6 +264,22 @@ def test_every_request_is_answered_and_its_status_counted(server: tuple[str, int
     sent = send(Load(host=host, port=port, requests=[get("/")] * 9 + [get("/refused")], connections=3))
     assert sent.statuses == {201: 9, 503: 1}
     assert len(sent.latencies) == 10
+
+
+def test_an_answer_in_chunks_is_whole_with_its_last_one(server: tuple[str, int]) -> None:
+    host, port = server
+    sent = send(Load(host=host, port=port, requests=[get("/chunks")] * 2, connections=1))
+    assert sent.statuses == {201: 2}
+    assert sent.latencies[0] >= 0.04
+
+
+@pytest.mark.parametrize(("path", "told"), [("/refused", "503"), ("/stream/ended", "200")])
+def test_a_stream_that_was_not_opened_fails_the_run(server: tuple[str, int], path: str, told: str) -> None:
+    host, port = server
+    requests = [get("/slow")]
+    assert send(Load(host=host, port=port, requests=requests, streams=[get("/stream")])).statuses == {201: 1}
+    with pytest.raises(ConnectionError, match=told):
+        send(Load(host=host, port=port, requests=requests, streams=[get("/stream"), get(path)]))
 
 
 def test_a_request_that_had_to_wait_for_its_turn_is_late_from_when_it_was_due(server: tuple[str, int]) -> None:
