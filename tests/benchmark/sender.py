@@ -162,14 +162,15 @@ class _Connection:
         return int(answer[9:12])
 
     def require_stream(self) -> None:
-        """Look whether this is a stream that goes on.
+        """Look whether this is a stream that has told something, and goes on.
 
         Raises:
-            OSError: it was answered with another status than 200, or has ended.
+            OSError: it was answered with another status than 200, or has told nothing, or has ended.
 
         """
         answer = self.socket.recv(_READ)
-        if not answer.startswith(b"HTTP/1.1 200 ") or answer.endswith(_LAST_CHUNK):
+        told = answer.partition(_HEAD_END)[2]
+        if not answer.startswith(b"HTTP/1.1 200 ") or b"data:" not in told or answer.endswith(_LAST_CHUNK):
             raise ConnectionError(f"a stream was answered with {answer[:200]!r}")
 
 

@@ -30,9 +30,10 @@ _CALM_SECONDS = 8
 _HALF_LOAD_MAX = 5_000
 _SETTLE_SECONDS = 1.0
 _REPORT_SECONDS = 5.0
-# Beside which placing must not become slow: so many open streams, so many requests that wait, and a report that takes
-# 5 s or more.
+# Beside which placing must not become slow: so many open streams, so many requests that wait, and a report of 5 s at
+# least: it is asked for again while there is none.
 STREAMS, WAITING = 200, 200
+_REPORTS = 3
 _WAIT = {"Prefer": "wait=20"}
 
 
@@ -140,13 +141,13 @@ class _Run:
 
     def measure(self) -> UnderLoad:
         with ExitStack() as closing:
-            sender, other = Sender(), Sender()
-            closing.callback(sender.close)
-            closing.callback(other.close)
+            sender, *others = Sender(), Sender(), Sender()
+            for one in (sender, *others):
+                closing.callback(one.close)
             saga, crashes = self._with_saga(sender)
             found = faults(self._stack, self._api.side.unpublished, self._stage.workload.first(self._api.judged))
             alone = self._alone(sender, self._api.alone_orders)
-            calm = self._calm(sender, other, alone.figures.orders_per_second / 2)
+            calm = self._calm(sender, others, alone.figures.orders_per_second / 2)
         crashes += stop(self._stack, [self._name])
         return UnderLoad(saga, alone, calm, [*crashes, *found])
 
@@ -179,7 +180,7 @@ class _Run:
         sent = self._send(sender, orders)
         return Placed(figures_of(began, meter.read(), orders), sent.quantile(0.5), sent.quantile(0.99))
 
-    def _calm(self, sender: Sender, other: Sender, rate: float) -> Calm | None:
+    def _calm(self, sender: Sender, others: Sequence[Sender], rate: float) -> Calm | None:
         if self._api.slow is None:
             return None
         # As autovacuum and checkpoints leave a database that has run for a while. Else there are new WAL files to make,
@@ -187,18 +188,25 @@ class _Run:
         # part of the report, until autovacuum comes, if it does while we measure.
         self._stage.settle()
         quiet = self._send(sender, int(rate * _CALM_SECONDS), rate)
-        requests = self._api.slow(self._stack, STREAMS)
-        waiting = self._requests.take(WAITING, _WAIT)
-        load = self._load([requests.report, *waiting], connections=1 + WAITING, streams=requests.streams)
-        slow = other.start(load)
+        loads = self._slow(self._api.slow(self._stack, STREAMS))
+        answers = [other.start(load) for other, load in zip(others, loads, strict=True)]
         time.sleep(_SETTLE_SECONDS)
         # Not longer than the report: after it there is less to be slow beside.
         beside = self._send(sender, int(rate * (_REPORT_SECONDS - _SETTLE_SECONDS)), rate)
-        answers = slow.result()
-        if answers.statuses != {200: 1, 201: WAITING} or answers.latencies[0] < _REPORT_SECONDS:
-            fastest = answers.latencies[0]
-            raise BadAnswers(f"the slow requests were not slow: {dict(answers.statuses)}, the fastest in {fastest} s")
+        reports, waits = (answer.result() for answer in answers)
+        if reports.statuses != {200: _REPORTS} or waits.statuses != {201: WAITING}:
+            raise BadAnswers(f"slow requests were refused: {dict(reports.statuses)}, {dict(waits.statuses)}")
+        if min(reports.ended - reports.began, waits.latencies[0]) < _REPORT_SECONDS:
+            seconds = f"{reports.ended - reports.began:.1f} s, {waits.latencies[0]:.1f} s"
+            raise BadAnswers(f"the slow requests were not slow: {seconds}")
         return Calm(rate, quiet.quantile(0.99), beside.quantile(0.99))
+
+    def _slow(self, requests: SlowRequests) -> tuple[Load, Load]:
+        if len(requests.streams) != STREAMS:
+            raise BadAnswers(f"there are {len(requests.streams)} streams to be opened, {STREAMS} are wanted")
+        waiting = self._requests.take(WAITING, _WAIT)
+        reports = self._load([requests.report] * _REPORTS, connections=1, streams=requests.streams)
+        return reports, self._load(waiting, connections=WAITING)
 
     def _send(self, sender: Sender, count: int, rate: float | None = None) -> Sent:
         sent = sender.send(self._load(self._requests.take(count), rate=rate))

@@ -322,7 +322,7 @@ def test_a_download_has_every_row_once_and_in_order(world: World, download: Call
     found = [row[0] for row in rows]
     within = "status = 'cancelled' AND created_at < '2026-02-01 00:00Z'"
     assert found == world.rows(f"SELECT id::text FROM orders WHERE {within} ORDER BY created_at")
-    assert len(found) > 5 * 200
+    assert len(found) > 5 * 100
 
 
 def test_a_download_rests_after_each_part(
@@ -331,8 +331,9 @@ def test_a_download_rests_after_each_part(
     rests: list[float] = []
     monkeypatch.setattr(pacing, "sleep", rests.append)
     pieces = list(download(sort="created_at", **{"created_at[lt]": "2026-01-01T10:00:00Z"}))
-    assert len(rests) == len(pieces) > 10
-    assert all(rest > 0 for rest in rests[1:])
+    assert len(pieces) == 1 + 600 // 100
+    # None before the head, and hardly one after it.
+    assert sum(rest > 0 for rest in rests) >= 600 // 100
 
 
 def test_a_download_needs_no_more_memory_for_many_rows_than_for_few(download: Callable[..., Iterator[bytes]]) -> None:
@@ -360,4 +361,4 @@ def test_rows_that_come_meanwhile_are_no_reason_to_hold_a_transaction(
     next(pieces)
     query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'"
     assert world.one(query) == 0
-    assert sum(piece.count(b"\r\n") for piece in pieces) == 1439 - 50
+    assert sum(piece.count(b"\r\n") for piece in pieces) == 1439 - 100

@@ -36,6 +36,7 @@ from services.chassis.http.headers import check_version
 from services.chassis.http.keys import SharedSecret
 from services.chassis.http.lists import PageQuery, paging
 from services.chassis.http.models import Body, Query, QueryMoment
+from services.chassis.http.pacing import Pacer
 from services.chassis.http.problems import ProblemCode
 from services.chassis.http.roles import ANY_ROLE, Role
 from services.chassis.http.shapes import shape
@@ -314,7 +315,8 @@ def make_application(health: Health | None = None) -> Application[Boxes]:
         yield store
 
     tokens = TokenVerifier(SharedSecret(SECRET), issuer=ISSUER, audience=AUDIENCE)
-    return Application(ToyCommands(store), queries, health or Health(), tokens, Streams(10))
+    health = health or Health()
+    return Application(ToyCommands(store), queries, health, tokens, Streams(10), Pacer(health))
 
 
 def make_app(application: Application[Boxes] | None = None, cors_origins: Sequence[str] = ()) -> Flask:

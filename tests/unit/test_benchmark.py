@@ -232,7 +232,7 @@ class _Server(socketserver.StreamRequestHandler):
             if b"/chunks" in line or b"/stream" in line:
                 self.wfile.write(b"Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\n")
                 has_end = b"/stream " not in line
-                self._write_chunks([b"2\r\nok\r\n", *([b"0", b"\r\n\r", b"\n"] if has_end else [])])
+                self._write_chunks([b"7\r\ndata: 1\r\n", *([b"0", b"\r\n\r", b"\n"] if has_end else [])])
             else:
                 self.wfile.write(b"Length: 2\r\n\r\nok")
 

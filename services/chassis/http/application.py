@@ -8,6 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from services.chassis.events import Cause
 from services.chassis.health import Health
 from services.chassis.http.auth import TokenVerifier
+from services.chassis.http.pacing import Pacer
 from services.chassis.http.rate_limits import RateLimits
 from services.chassis.http.streams import Streams
 from services.chassis.idempotency import Answer, IdempotencyKey
@@ -48,6 +49,7 @@ class Application(Generic[U]):
         tokens: knows who calls.
         rate_limits: counts requests; None where there are no limits.
         streams: the streams that are open.
+        pacer: gives downloads their turns.
         waiters: wakes requests that wait; None where the service has nothing to wait for.
         settings: the service's settings, for its own endpoints.
         operations: what the operators' endpoints run with instead; None where there are none.
@@ -59,6 +61,7 @@ class Application(Generic[U]):
     health: Health
     tokens: TokenVerifier
     streams: Streams
+    pacer: Pacer
     rate_limits: RateLimits | None = None
     waiters: Waiters[U] | None = None
     settings: Any = None

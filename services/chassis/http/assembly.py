@@ -10,6 +10,7 @@ from services.chassis.http.application import Application
 from services.chassis.http.auth import TokenVerifier
 from services.chassis.http.gathering import until_idle
 from services.chassis.http.operations import parked
+from services.chassis.http.pacing import Pacer
 from services.chassis.http.rate_limits import RateLimits
 from services.chassis.http.readiness import ApiReadiness
 from services.chassis.http.streams import Streams
@@ -27,12 +28,14 @@ def assemble(runtime: Runtime[S, U]) -> Flask:
     service, settings = runtime.service, runtime.settings
     ApiReadiness(runtime).register()
     tokens, streams = TokenVerifier.from_settings(settings), Streams(settings.max_streams)
+    pacer = Pacer(runtime.health)
     application = Application(
         commands=runtime.commands(until_idle),
         queries=runtime.queries,
         health=runtime.health,
         tokens=tokens,
         streams=streams,
+        pacer=pacer,
         rate_limits=_rate_limits(settings),
         waiters=_waiters(runtime),
         settings=settings,
@@ -42,6 +45,7 @@ def assemble(runtime: Runtime[S, U]) -> Flask:
             health=runtime.health,
             tokens=tokens,
             streams=streams,
+            pacer=pacer,
         ),
     )
     # The outbox's own gauges are the worker's; here only what is this process' own.

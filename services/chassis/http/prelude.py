@@ -15,7 +15,7 @@ from pathlib import Path
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 METRICS_PREFIX = "oms-metrics-"
 # How long a thread that computes (`threads.in_thread`) may keep Python's lock while requests wait for it. With Python's
-# own 5 ms, each request beside a report waits that long several times over, whenever it comes back from the database.
+# own 5 ms, each request beside it waits that long several times over, whenever it comes back from the database.
 _SWITCH_SECONDS = 0.0005
 
 

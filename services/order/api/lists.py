@@ -42,8 +42,8 @@ def list_all_orders(call: OrderCall, query: AdminOrderQuery) -> Answer | Respons
 
     With `stuck=true` each row says in `stuck` what its order waits for, and what to do about it.
 
-    With `Accept: text/csv` all rows come at once, as a download that is written while it is read: no `limit`, `cursor`
-    or `expand`, sorted by created_at.
+    With `Accept: text/csv` all rows come in one answer, a download that is written while it is read: no `limit`,
+    `cursor` or `expand`, sorted by created_at.
     """
     scope = Scope(internal=True)
     if wants_csv(request):
