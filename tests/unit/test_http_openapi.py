@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ConfigDict
 
+from services.chassis.http import docs
 from services.chassis.http.app import create_app
 from services.chassis.http.call import Call
 from services.chassis.http.endpoint import Api
@@ -35,6 +36,14 @@ def operations(document: Json) -> Iterator[tuple[str, str, Json]]:
 def operation(document: Json, path: str, method: str) -> Json:
     found: Json = document["paths"][path][method]
     return found
+
+
+def test_the_document_is_written_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[Json] = []
+    monkeypatch.setattr(docs, "with_links", lambda document: written.append(document) or document)
+    client = make_app().test_client()
+    assert client.get("/openapi.json").data == client.get("/openapi.json").data
+    assert len(written) == 1
 
 
 def test_the_document_is_openapi_3_1(document: Json) -> None:

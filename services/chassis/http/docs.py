@@ -1,9 +1,11 @@
 """The API's own documents: `/openapi.json`, and Swagger UI at `/docs` with all assets from a package."""
 
+import json
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 
-from flask import Blueprint, Response, jsonify, send_from_directory, url_for
+from flask import Blueprint, Response, send_from_directory, url_for
 from flask_openapi.openapi import OpenAPI
 
 from services.chassis.http.links import with_links
@@ -51,7 +53,7 @@ class _Pages:
 
     def document(self) -> Response:
         """Answer with the OpenAPI document."""
-        return jsonify(with_links(self._app.api_doc))
+        return Response(self._document, mimetype="application/json")
 
     def page(self) -> Response:
         """Answer with the page that shows it."""
@@ -66,3 +68,8 @@ class _Pages:
     def asset(self, name: str) -> Response:
         """Answer with a file of Swagger UI."""
         return send_from_directory(_ASSETS, name, max_age=3600)
+
+    @cached_property
+    def _document(self) -> str:
+        # Written once: it takes as long as a group of orders, and anybody may ask for it.
+        return json.dumps(with_links(self._app.api_doc), sort_keys=True)
