@@ -302,6 +302,10 @@ class Consumer(Generic[U]):
 
     def _revoked(self, kafka: KafkaConsumer, partitions: list[TopicPartition]) -> None:
         gone = [(place.topic, place.partition) for place in partitions]
+        if self._paused:
+            # The client remembers that a partition is paused after it is gone. If it came back once the others have
+            # been resumed, nobody would resume it, and it would be silent until this process ends.
+            kafka.resume(partitions)
         if self._uncommitted:
             self._commit(kafka)
         self._pending = [record for record in self._pending if (record.topic, record.partition) not in gone]

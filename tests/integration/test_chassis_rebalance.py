@@ -185,3 +185,37 @@ def test_whatever_the_client_returns_while_it_is_paused_is_kept_for_the_next_bat
 
 def more_than_a_batch_is_pending(consumer: Any) -> None:
     assert len(consumer._pending) > 5
+
+
+@pytest.mark.parametrize("protocol", ["consumer", "classic"])
+def test_partitions_that_went_while_they_were_paused_are_read_when_they_come_back(
+    ledger: Ledger, world: World, kafka_server: str, protocol: str
+) -> None:
+    """The client would go on pausing them: nothing of them would be read until this process ends."""
+    process = world.process(kafka_group_protocol=protocol)
+    consumer = consumer_of(process)
+    with running(consumer.run):
+        write_round(ledger, world, kafka_server, 0)
+        eventually(lambda: all_written(world, PARTITIONS), within=20)
+        with world.database_away():
+            write_round(ledger, world, kafka_server, 1)
+            eventually(lambda: not_ready(process, Reason.DATABASE_UNREACHABLE), within=15)
+            guest = kafka.make_consumer(process.settings, ledger.consumer, lambda _: None)
+            guest.subscribe([ledger.reads])
+            eventually(lambda: has_some_partitions(guest), within=20)
+        eventually(lambda: not_ready(process), within=20)
+        guest.close()
+        eventually(lambda: has_every_partition(consumer), within=20)
+        write_round(ledger, world, kafka_server, 2)
+        eventually(lambda: all_written(world, 3 * PARTITIONS), within=20)
+
+
+def write_round(ledger: Ledger, world: World, kafka_server: str, n: int) -> None:
+    """Write an event to each partition."""
+    events = [(ledger.confirmed(f"key {partition}", f"{n:06d}"), partition) for partition in range(PARTITIONS)]
+    write_records(kafka_server, [world.record(event, partition=partition) for event, partition in events])
+
+
+def has_some_partitions(guest: Consumer) -> None:
+    guest.poll(0.1)
+    assert guest.assignment()
