@@ -216,7 +216,7 @@ def test_requests_are_those_of_the_workload_each_once() -> None:
 class _Server(socketserver.StreamRequestHandler):
     """Answers a request a line: `/slow` after a while, `/refused` with 503; in two parts, as networks do.
 
-    `/chunks` and `/stream/ended` are answered in chunks, `/stream` with a chunk and no end.
+    `/chunks` and `/stream/ended` are answered in chunks, `/stream` with a chunk and no end, `/stream/silent` with none.
     """
 
     def handle(self) -> None:
@@ -231,8 +231,9 @@ class _Server(socketserver.StreamRequestHandler):
             time.sleep(0.001)
             if b"/chunks" in line or b"/stream" in line:
                 self.wfile.write(b"Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\n")
-                has_end = b"/stream " not in line
-                self._write_chunks([b"7\r\ndata: 1\r\n", *([b"0", b"\r\n\r", b"\n"] if has_end else [])])
+                told = [] if b"/silent" in line else [b"7\r\ndata: 1\r\n"]
+                end = [b"0", b"\r\n\r", b"\n"] if b"/chunks" in line or b"/ended" in line else []
+                self._write_chunks([*told, *end])
             else:
                 self.wfile.write(b"Length: 2\r\n\r\nok")
 
@@ -273,7 +274,7 @@ def test_an_answer_in_chunks_is_whole_with_its_last_one(server: tuple[str, int])
     assert sent.latencies[0] >= 0.04
 
 
-@pytest.mark.parametrize(("path", "told"), [("/refused", "503"), ("/stream/ended", "200")])
+@pytest.mark.parametrize(("path", "told"), [("/refused", "503"), ("/stream/ended", "200"), ("/stream/silent", "200")])
 def test_a_stream_that_was_not_opened_fails_the_run(server: tuple[str, int], path: str, told: str) -> None:
     host, port = server
     requests = [get("/slow")]
