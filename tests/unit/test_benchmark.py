@@ -19,7 +19,7 @@ from tests.benchmark.meter import Reading
 from tests.benchmark.placing import Requests
 from tests.benchmark.reach import drain_missed, drain_objection, load_missed, load_objection, low_missed
 from tests.benchmark.report import drain_as_json
-from tests.benchmark.sender import Load, send
+from tests.benchmark.sender import Load, Sent, send
 from tests.benchmark.topic_log import Sighting, examine
 from tests.benchmark.under_load import Calm, Placed, UnderLoad
 from tests.benchmark.workload import LINES, Workload
@@ -277,10 +277,15 @@ def test_an_answer_in_chunks_is_whole_with_its_last_one(server: tuple[str, int])
 @pytest.mark.parametrize(("path", "told"), [("/refused", "503"), ("/stream/ended", "200"), ("/stream/silent", "200")])
 def test_a_stream_that_was_not_opened_fails_the_run(server: tuple[str, int], path: str, told: str) -> None:
     host, port = server
-    requests = [get("/slow")]
-    assert send(Load(host=host, port=port, requests=requests, streams=[get("/stream")])).statuses == {201: 1}
+
+    def sent(*streams: str) -> Sent:
+        return send(
+            Load(host=host, port=port, requests=[get("/slow")], connections=1, streams=[get(path) for path in streams])
+        )
+
+    assert sent("/stream").statuses == {201: 1}
     with pytest.raises(ConnectionError, match=told):
-        send(Load(host=host, port=port, requests=requests, streams=[get("/stream"), get(path)]))
+        sent("/stream", path)
 
 
 def test_a_request_that_had_to_wait_for_its_turn_is_late_from_when_it_was_due(server: tuple[str, int]) -> None:
